@@ -1,0 +1,134 @@
+"""Where state lives, and who may touch it: the one home of paths, locks and DuckDB connections.
+
+While one process holds a DuckDB file for writing no other can open it, not even to read, and a reader blocks the
+writer. So each file has a reader-writer lock beside it (``locks/<name>.lock``), held only while the file is open.
+The kernel frees the lock when its holder dies, so a ``kill -9`` never leaves one behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class Home:
+    """The paths under ``IMPULSUM_HOME`` and the locks that guard them.
+
+    Args:
+        root: the state folder.
+        lock_seconds: how long to wait for another process before giving up.
+    """
+
+    root: Path
+    lock_seconds: float = 300
+
+    @classmethod
+    def of(cls, settings: Settings) -> Home:
+        """The home that the settings name."""
+        return cls(settings.home, settings.impulsum_lock_seconds)
+
+    def raw(self, source: str) -> Path:
+        """The raw DuckDB file of one source."""
+        return self.root / "raw" / f"{source}.duckdb"
+
+    @property
+    def warehouse(self) -> Path:
+        """The file that dbt builds in; private to the pipeline."""
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def published(self) -> Path:
+        """The file that analysts read."""
+        return self.root / "impulsum.duckdb"
+
+    @property
+    def versions(self) -> Path:
+        """Folder of the published versions that are kept."""
+        return self.root / "versions"
+
+    @property
+    def work(self) -> Path:
+        """Scratch space of syncs; anything in it may be deleted when no sync runs."""
+        return self.root / "work"
+
+    @property
+    def dagster(self) -> Path:
+        """``DAGSTER_HOME`` of the command line and of ``make dev``, unless one is set."""
+        return self.root / "dagster"
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[None]:
+        """Hold ``name`` (a raw source, ``warehouse``, ``publish``) for reading, beside other readers."""
+        with self._lock(name, "read"):
+            yield
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[None]:
+        """Hold ``name`` for writing, alone."""
+        with self._lock(name, "write"):
+            yield
+
+    @contextmanager
+    def _lock(self, name: str, kind: str) -> Iterator[None]:
+        from filelock import ReadWriteLock, Timeout
+
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        # Not a singleton: the threads of one process must wait for each other as processes do.
+        lock = ReadWriteLock(folder / f"{name}.lock", timeout=self.lock_seconds, is_singleton=False)
+        try:
+            (lock.acquire_read if kind == "read" else lock.acquire_write)()
+        except Timeout:
+            raise ImpulsumError(
+                Category.INTERNAL,
+                f"Another process held {name} for more than {self.lock_seconds:g} s",
+                where=f"waiting to {kind}",
+                next_step="wait for the other sync or build to end, then run again; "
+                "IMPULSUM_LOCK_SECONDS sets the wait.",
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+            lock.close()
+
+    @contextmanager
+    def read_raw(self, source: str) -> Iterator[duckdb.DuckDBPyConnection | None]:
+        """A read-only connection to a source's raw file, under its read lock; None while there is no file."""
+        with self.reading(source):
+            if not self.raw(source).exists():
+                yield None
+                return
+            with connect(self.raw(source), read_only=True) as connection:
+                yield connection
+
+    @contextmanager
+    def write_raw(self, source: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A writing connection to a source's raw file, under its write lock."""
+        self.raw(source).parent.mkdir(parents=True, exist_ok=True)
+        with self.writing(source), connect(self.raw(source), read_only=False) as connection:
+            yield connection
+
+
+@contextmanager
+def connect(path: Path, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB connection whose times are UTC. Take the lock first: see :class:`Home`."""
+    import duckdb
+
+    connection = duckdb.connect(path, read_only=read_only)
+    try:
+        # Not in the connect config: the zone needs the icu extension, which is loaded only afterwards.
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()

@@ -1,0 +1,122 @@
+"""Every setting: its name, type, default and meaning. Read when it is needed, never at import.
+
+A setting is an environment variable of the field's name in capitals (``jira_base_url`` is ``JIRA_BASE_URL``).
+Nothing is required: a source without its token is off, and says so.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+
+_HOURS = re.compile(r"^(\d{1,2})-(\d{1,2})$")
+
+
+class Settings(BaseSettings):
+    """The settings of one process, read from its environment at this moment."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
+
+    impulsum_home: Path = Field(
+        default=Path(".impulsum"), description="Folder of all state: raw files, warehouse, published file."
+    )
+    impulsum_start_date: date = Field(
+        default=date(2010, 1, 1), description="First day ever pulled (UTC), by the source's own change time."
+    )
+    impulsum_timezone: str = Field(
+        default="UTC", description="IANA zone of schedules and reports; storage is always UTC."
+    )
+    impulsum_business_hours: str = Field(
+        default="8-18", description="Hours of Monday to Friday, in the zone, in which live schedules run."
+    )
+    impulsum_overlap_minutes: int = Field(
+        default=10, ge=1, description="How far behind its last start a live pull reads again."
+    )
+    impulsum_reference_minutes: int = Field(
+        default=60, ge=0, description="Age above which slow reference tables are pulled again by a live pull."
+    )
+    impulsum_keep_versions: int = Field(
+        default=5, ge=1, description="Published versions kept to go back to."
+    )
+    impulsum_lock_seconds: float = Field(
+        default=300, gt=0, description="How long to wait for another process to let go of a file."
+    )
+
+    jira_base_url: str | None = Field(
+        default=None, description="Site, such as https://acme.atlassian.net (no default: every site has its own)."
+    )
+    jira_email: str | None = Field(default=None, description="Account of the API token.")
+    jira_api_token: SecretStr | None = Field(default=None, description="API token; without it Jira is off.")
+    jira_projects: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Comma-separated project keys; empty means every project the account sees."
+    )
+    jira_concurrency: int = Field(
+        default=4, ge=1, le=20, description="Requests in flight at once; the documented budget is 100 a second."
+    )
+
+    @field_validator("jira_projects", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("impulsum_timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Berlin") from error
+        return value
+
+    @field_validator("impulsum_business_hours")
+    @classmethod
+    def _hours(cls, value: str) -> str:
+        match = _HOURS.match(value.strip())
+        if not match or not 0 <= int(match[1]) < int(match[2]) <= 24:
+            raise ValueError(f"{value!r} is not a range of hours such as 8-18")
+        return value.strip()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The configured zone."""
+        return ZoneInfo(self.impulsum_timezone)
+
+    @property
+    def business_hours(self) -> tuple[int, int]:
+        """First hour, and the hour after the last one, of the working day."""
+        first, last = self.impulsum_business_hours.split("-")
+        return int(first), int(last)
+
+    @property
+    def home(self) -> Path:
+        """The state folder as an absolute path."""
+        return self.impulsum_home.expanduser().absolute()
+
+
+def load_settings() -> Settings:
+    """The settings of the environment as it is now.
+
+    Raises:
+        ImpulsumError: of category configuration, naming each variable that is wrong and what it should be.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{str(item['loc'][0]).upper()}: {item['msg'].removeprefix('Value error, ')}" for item in error.errors()
+        )
+        raise ImpulsumError(
+            Category.CONFIGURATION,
+            f"A setting cannot be used: {wrong}",
+            next_step="correct the environment variable and run again.",
+        ) from None

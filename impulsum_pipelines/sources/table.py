@@ -1,0 +1,83 @@
+"""What a raw table is: its columns, their types and their meaning, declared once.
+
+The Arrow schema of the rows, the dlt hints, the column docs in the Dagster UI and the dbt sources all follow from
+these declarations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ColumnType = Literal["text", "bool", "int", "double", "timestamp", "date", "json"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One typed column of a raw table; ``timestamp`` is UTC with the zone in the type, microseconds."""
+
+    name: str
+    type: ColumnType
+    description: str
+
+
+#: Columns that every raw table has, after its own.
+COMMON = (
+    Column("payload", "json", "The whole document as the vendor gave it."),
+    Column("row_hash", "text", "Hash of the payload; a row whose hash is held already is not written again."),
+    Column("site", "text", "Host of the site that the row came from."),
+    Column("sync_id", "text", "The sync that wrote the row; see the table syncs."),
+    Column("extracted_at", "timestamp", "When the row was read from the source, by the source's clock."),
+    Column("deleted_at", "timestamp", "When the row was found deleted at the source; null while it exists."),
+    Column(
+        "unreachable_since",
+        "timestamp",
+        "Since when the row can no longer be seen, without proof that it was deleted; null while it can.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One raw table: one row per thing that the vendor names.
+
+    Args:
+        name: the vendor's noun, plural, snake case.
+        description: its grain in one sentence, and what it is good for.
+        columns: the typed columns between ``id`` and the common ones.
+        partitioned: True for tables that follow the source's change time (day partitions in Dagster); False for
+            small reference tables that are read whole.
+    """
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    partitioned: bool = False
+
+    @cached_property
+    def all_columns(self) -> tuple[Column, ...]:
+        """``id``, the table's own columns, then the common ones."""
+        identity = Column("id", "text", "The vendor's stable id; unique in this table.")
+        return (identity, *self.columns, *COMMON)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of the table's rows; JSON travels as text."""
+        import pyarrow as pa
+
+        types = {
+            "text": pa.string(),
+            "json": pa.string(),
+            "bool": pa.bool_(),
+            "int": pa.int64(),
+            "double": pa.float64(),
+            "timestamp": pa.timestamp("us", tz="UTC"),
+            "date": pa.date32(),
+        }
+        return pa.schema(
+            [pa.field(c.name, types[c.type], nullable=c.name != "id") for c in self.all_columns]
+        )
