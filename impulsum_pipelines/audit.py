@@ -1,0 +1,100 @@
+"""The last look before data reaches analysts: was the build finished, and did every check pass?
+
+dbt's own run already stops at a failed test. This audit does not rely on it: it reads the outcome of each model and
+test that the build wrote down (``audit.invocations``, ``audit.node_results``), so a build that was killed, ran partly
+or was started by hand is judged alike, and it recomputes the identity of velocity from the table itself.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: Outcomes of a node that do not stand in the way. A warning is for people, not for the gate.
+GOOD = ("success", "pass", "warn", "no-op")
+
+#: How many failed checks a message names.
+_NAMED = 5
+
+
+def audit(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
+    """Refuse the warehouse attached as ``catalog`` unless its build is finished and every check passed.
+
+    Raises:
+        ImpulsumError: of category *bad data*, naming what failed.
+    """
+    problems = unfinished_builds(connection, catalog) or failed_nodes(connection, catalog)
+    problems += broken_identities(connection, catalog)
+    if problems:
+        more = f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
+        raise ImpulsumError(
+            Category.BAD_DATA,
+            f"Not published, the checks failed: {'; '.join(problems[:_NAMED])}{more}",
+            safe="The published file is the one that stood before.",
+            next_step="look at the failed checks (`make dev`, or the dbt log), correct the cause, "
+            "then run `impulsum build`.",
+        )
+
+
+def unfinished_builds(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
+    """The builds that never ended and that no later build made up for; or that there was none at all.
+
+    A killed build leaves models of two moments side by side. It is made up for when a later one has finished.
+    """
+    if not _has(connection, catalog, "audit", "invocations"):
+        return ["the warehouse has no finished build"]
+    finished, unfinished = connection.execute(
+        "select max(started_at) filter (finished_at is not null), max(started_at) filter (finished_at is null) "
+        f"from {catalog}.audit.invocations"
+    ).fetchone() or (None, None)
+    if unfinished is not None and (finished is None or unfinished >= finished):
+        return [f"the build of {unfinished:%Y-%m-%d %H:%M} UTC did not finish"]
+    return [] if finished is not None else ["the warehouse has no finished build"]
+
+
+def failed_nodes(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
+    """The models and tests whose latest outcome is not good, as ``name: outcome``."""
+    rows = connection.execute(
+        f"select unique_id, status from {catalog}.audit.node_results "
+        "qualify row_number() over (partition by unique_id order by finished_at desc) = 1 order by unique_id"
+    ).fetchall()
+    return [f"{_short(node)}: {status}" for node, status in rows if status not in GOOD]
+
+
+def broken_identities(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
+    """The sprints for which ``final = committed + added - removed + re-estimated`` does not hold, exactly."""
+    if not _has(connection, catalog, "velocity", "sprint_velocity"):
+        return []
+    rows = connection.execute(
+        f"select sprint_id from {catalog}.velocity.sprint_velocity where "
+        "final_points is distinct from committed_points + added_points - removed_points + reestimated_points "
+        "or final_issues is distinct from committed_issues + added_issues - removed_issues order by sprint_id"
+    ).fetchall()
+    return [f"velocity does not add up for sprint {sprint}" for (sprint,) in rows]
+
+
+def last_built_at(connection: duckdb.DuckDBPyConnection, catalog: str) -> datetime | None:
+    """When the newest build of the warehouse ended (UTC)."""
+    row = connection.execute(f"select max(finished_at) from {catalog}.audit.invocations").fetchone()
+    return row[0] if row else None
+
+
+def _short(unique_id: str) -> str:
+    """``test.impulsum.unique_issues_id.0a1b2c`` is known to people as ``unique_issues_id``."""
+    kind, _, rest = unique_id.partition(".")
+    parts = rest.split(".")
+    return ".".join(parts[1:]) if kind == "unit_test" else (parts[1] if len(parts) > 1 else unique_id)
+
+
+def _has(connection: duckdb.DuckDBPyConnection, catalog: str, schema: str, table: str) -> bool:
+    row = connection.execute(
+        "select count(*) from information_schema.tables "
+        "where table_catalog = ? and table_schema = ? and table_name = ?",
+        [catalog, schema, table],
+    ).fetchone()
+    return bool(row and row[0])
