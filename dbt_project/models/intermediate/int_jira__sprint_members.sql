@@ -1,0 +1,48 @@
+with memberships as (
+    select
+        windows.sprint_id,
+        sprint_spans.issue_id,
+        windows.started_at,
+        windows.ended_at,
+        windows.estimation_field_id,
+        sprint_spans.valid_from as joined_at,
+        -- Null for an issue that was in the sprint when it ended.
+        case when sprint_spans.valid_to <= windows.ended_at then sprint_spans.valid_to end as left_at,
+        sprint_spans.valid_from <= windows.started_at as was_in_at_start,
+        sprint_spans.joined_by,
+        case when sprint_spans.valid_to <= windows.ended_at then sprint_spans.left_by end as left_by
+    from {{ ref('int_jira__sprint_windows') }} as windows
+    inner join {{ ref('int_jira__sprint_spans') }} as sprint_spans
+        on sprint_spans.sprint_id = windows.sprint_id
+        and sprint_spans.valid_from <= windows.ended_at
+        and (sprint_spans.valid_to is null or windows.started_at < sprint_spans.valid_to)
+    inner join {{ ref('stg_jira__issues') }} as issues on issues.issue_id = sprint_spans.issue_id
+    -- Sub-tasks follow their parent.
+    where not coalesce(issues.is_subtask, false)
+)
+
+select
+    memberships.*,
+    done_at_start.valid_from is not null as was_done_at_start,
+    done_at_start.valid_to as reopened_at,
+    done_at_start.reopened_by,
+    done_at_end.valid_from as done_since,
+    last_estimate.estimate as last_estimate,
+    last_status.status_id as last_status_id
+from memberships
+left join {{ ref('int_jira__sprint_done_spans') }} as done_at_start
+    on done_at_start.sprint_id = memberships.sprint_id
+    and done_at_start.issue_id = memberships.issue_id
+    and memberships.was_in_at_start
+    and {{ holds_at('done_at_start', 'memberships.started_at') }}
+left join {{ ref('int_jira__sprint_done_spans') }} as done_at_end
+    on done_at_end.sprint_id = memberships.sprint_id
+    and done_at_end.issue_id = memberships.issue_id
+    and {{ holds_at_end('done_at_end', 'memberships') }}
+left join {{ ref('int_jira__estimate_spans') }} as last_estimate
+    on last_estimate.issue_id = memberships.issue_id
+    and last_estimate.field_id = memberships.estimation_field_id
+    and {{ holds_at_end('last_estimate', 'memberships') }}
+left join {{ ref('int_jira__status_spans') }} as last_status
+    on last_status.issue_id = memberships.issue_id
+    and {{ holds_at_end('last_status', 'memberships') }}
