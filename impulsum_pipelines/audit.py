@@ -42,26 +42,35 @@ def audit(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
 
 
 def unfinished_builds(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
-    """The builds that never ended and that no later build made up for; or that there was none at all.
+    """Why the warehouse is not one finished build: none ever ended, or one was killed and not made up for.
 
-    A killed build leaves models of two moments side by side. It is made up for when a later one has finished.
+    A killed build leaves models of two moments side by side. It is made up for when each model and test has been
+    built again since; a later build of a few of them is not enough.
     """
     if not _has(connection, catalog, "audit", "invocations"):
         return ["the warehouse has no finished build"]
-    finished, unfinished = connection.execute(
-        "select max(started_at) filter (finished_at is not null), max(started_at) filter (finished_at is null) "
-        f"from {catalog}.audit.invocations"
-    ).fetchone() or (None, None)
-    if unfinished is not None and (finished is None or unfinished >= finished):
-        return [f"the build of {unfinished:%Y-%m-%d %H:%M} UTC did not finish"]
-    return [] if finished is not None else ["the warehouse has no finished build"]
+    ((finished, killed),) = connection.execute(
+        f"select count(finished_at), max(started_at) filter (finished_at is null) from {catalog}.audit.invocations"
+    ).fetchall()
+    if not finished:
+        return ["the warehouse has no finished build"]
+    ((stale,),) = connection.execute(
+        f"select count(*) from {catalog}.audit.node_results where finished_at <= ?", [killed]
+    ).fetchall()
+    if stale:
+        return [
+            (
+                f"the build of {killed:%Y-%m-%d %H:%M} UTC did not finish, "
+                f"and {stale} models and tests have not been built since"
+            )
+        ]
+    return []
 
 
 def failed_nodes(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
     """The models and tests whose latest outcome is not good, as ``name: outcome``."""
     rows = connection.execute(
-        f"select unique_id, status from {catalog}.audit.node_results "
-        "qualify row_number() over (partition by unique_id order by finished_at desc) = 1 order by unique_id"
+        f"select unique_id, status from {catalog}.audit.node_results order by unique_id"
     ).fetchall()
     return [f"{_short(node)}: {status}" for node, status in rows if status not in GOOD]
 
@@ -86,9 +95,7 @@ def last_built_at(connection: duckdb.DuckDBPyConnection, catalog: str) -> dateti
 
 def _short(unique_id: str) -> str:
     """``test.impulsum.unique_issues_id.0a1b2c`` is known to people as ``unique_issues_id``."""
-    kind, _, rest = unique_id.partition(".")
-    parts = rest.split(".")
-    return ".".join(parts[1:]) if kind == "unit_test" else (parts[1] if len(parts) > 1 else unique_id)
+    return unique_id.split(".")[2] if unique_id.count(".") >= 2 else unique_id
 
 
 def _has(connection: duckdb.DuckDBPyConnection, catalog: str, schema: str, table: str) -> bool:

@@ -24,7 +24,7 @@ _ABOUT = {
     "release.version": "Name of this version; `impulsum versions` lists those that are kept.",
     "release.built_at": "When the models were last built.",
     "release.published_at": "When this file was written.",
-    "release.data_as_of": "When the newest sync whose rows are in here started.",
+    "release.data_as_of": "Changes up to then are in here, of the source that was read last.",
     "release.code_version": "Version of impulsum_pipelines that wrote this file.",
 }
 
@@ -37,7 +37,7 @@ class Release:
         version: the file's version, a UTC time such as ``20261101T021500123Z``.
         built_at: when dbt last finished (UTC).
         published_at: when the file was written (UTC).
-        data_as_of: the newest sync in it, UTC; None while nothing has been synced.
+        data_as_of: changes up to then are in it, of the source that was read last (UTC); None before any sync.
         code_version: the version of this package.
     """
 
@@ -134,19 +134,19 @@ def _describe(connection: duckdb.DuckDBPyConnection, version: str, published_at:
     built_at = last_built_at(connection, "warehouse")
     connection.execute(
         "insert into about.release values (?, ?, ?, ?, ?)",
-        [version, built_at, published_at, _newest_sync(connection), code_version()],
+        [version, built_at, published_at, _read_until(connection), code_version()],
     )
     for target, comment in _ABOUT.items():
         kind = "column" if "." in target else "table"
         connection.execute(f"comment on {kind} about.{target} is {_text(comment)}")
 
 
-def _newest_sync(connection: duckdb.DuckDBPyConnection) -> datetime | None:
-    """Of the mart that holds one row a source, the newest sync; None before the first one."""
+def _read_until(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """Of the mart that holds one row a source: up to when the one read last was read."""
     if ("quality", "freshness") not in _marts(connection):
         return None
-    ((newest,),) = connection.execute("select max(last_sync_at) from quality.freshness").fetchall()
-    return newest if newest is None else datetime.fromisoformat(str(newest))
+    ((newest,),) = connection.execute("select max(read_until)::timestamptz from quality.freshness").fetchall()
+    return None if newest is None else datetime.fromisoformat(str(newest))
 
 
 def _name(identifier: str) -> str:

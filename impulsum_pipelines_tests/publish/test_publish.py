@@ -53,12 +53,12 @@ def test_reader_sees_how_old_the_file_is(tmp_path: Path) -> None:
     assert release.built_at < release.published_at
 
 
-def test_newest_sync_is_told_when_the_warehouse_knows_it(tmp_path: Path) -> None:
+def test_reader_sees_up_to_when_the_source_was_read(tmp_path: Path) -> None:
     warehouse.build(tmp_path)
     warehouse.corrupt(
         tmp_path,
         "create schema quality; create table quality.freshness as "
-        "select 'jira' as source, timestamptz '2026-11-01 02:00:00+00' as last_sync_at",
+        "select 'jira' as source, timestamptz '2026-11-01 02:00:00+00' as read_until",
     )
     settings = warehouse.settings_at(tmp_path)
     publish(settings)
@@ -98,15 +98,19 @@ REFUSALS = {
         "update audit.node_results set status = 'skipped' where unique_id like 'model.%'",
         "sprint_velocity: skipped",
     ),
-    "latest result counts": (
-        "insert into audit.node_results values ('model.impulsum.sprint_velocity', 'error', 'two', now(), null)",
-        "sprint_velocity: error",
-    ),
     "build under way or killed": (
         "insert into audit.invocations values ('two', timestamptz '2026-11-01 03:00:00+00', null, 'build')",
-        "the build of 2026-11-01 03:00 UTC did not finish",
+        "the build of 2026-11-01 03:00 UTC did not finish, and 3 models and tests have not been built since",
     ),
-    "never finished": ("update audit.invocations set finished_at = null", "did not finish"),
+    "only partly built again after a kill": (
+        (
+            "insert into audit.invocations values ('two', timestamptz '2026-11-01 03:00:00+00', null, 'build'), "
+            "('three', timestamptz '2026-11-01 04:00:00+00', timestamptz '2026-11-01 04:01:00+00', 'test'); "
+            "update audit.node_results set finished_at = timestamptz '2026-11-01 04:01:00+00' where status = 'pass'"
+        ),
+        "2 models and tests have not been built since",
+    ),
+    "never finished": ("update audit.invocations set finished_at = null", "no finished build"),
     "never built": ("drop table audit.invocations", "no finished build"),
     "points do not add up": (
         "update velocity.sprint_velocity set final_points = final_points + 0.001 where sprint_id = '1'",

@@ -26,7 +26,7 @@ def build(root: Path, generation: int = 1, *, rows: int = 3) -> None:
             create or replace table audit.invocations
                 (invocation_id varchar, started_at timestamptz, finished_at timestamptz, command varchar);
             create or replace table audit.node_results
-                (unique_id varchar, status varchar, invocation_id varchar, finished_at timestamptz,
+                (unique_id varchar primary key, status varchar, invocation_id varchar, finished_at timestamptz,
                  message varchar);
             insert into audit.invocations values
                 ('one', '{BUILT_AT}'::timestamptz - interval 1 minute, '{BUILT_AT}', 'build');
