@@ -73,6 +73,4 @@ class ImpulsumError(Exception):
 def _rebuild(
     category: Category, what: str, next_step: str, where: str, safe: str, retry_after: float | None
 ) -> ImpulsumError:
-    return ImpulsumError(
-        category, what, next_step=next_step, where=where, safe=safe, retry_after=retry_after
-    )
+    return ImpulsumError(category, what, next_step=next_step, where=where, safe=safe, retry_after=retry_after)

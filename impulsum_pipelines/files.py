@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
@@ -115,9 +115,22 @@ class Home:
     @contextmanager
     def write_raw(self, source: str) -> Iterator[duckdb.DuckDBPyConnection]:
         """A writing connection to a source's raw file, under its write lock."""
-        self.raw(source).parent.mkdir(parents=True, exist_ok=True)
-        with self.writing(source), connect(self.raw(source), read_only=False) as connection:
+        with self.writing(source), self.open_raw(source) as connection:
             yield connection
+
+    @contextmanager
+    def open_raw(self, source: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A writing connection for a caller that already holds the source's write lock."""
+        self.raw(source).parent.mkdir(parents=True, exist_ok=True)
+        with connect(self.raw(source), read_only=False) as connection:
+            yield connection
+
+    def destination(self, source: str) -> Any:
+        """The dlt destination of a source: its raw file."""
+        from dlt.destinations import duckdb as destination
+
+        self.raw(source).parent.mkdir(parents=True, exist_ok=True)
+        return destination(str(self.raw(source)))
 
 
 @contextmanager

@@ -38,20 +38,19 @@ class Settings(BaseSettings):
         default="8-18", description="Hours of Monday to Friday, in the zone, in which live schedules run."
     )
     impulsum_overlap_minutes: int = Field(
-        default=10, ge=1, description="How far behind its last start a live pull reads again."
+        default=10, ge=2, description="How far behind its last start a live pull reads again."
     )
     impulsum_reference_minutes: int = Field(
         default=60, ge=0, description="Age above which slow reference tables are pulled again by a live pull."
     )
-    impulsum_keep_versions: int = Field(
-        default=5, ge=1, description="Published versions kept to go back to."
-    )
+    impulsum_keep_versions: int = Field(default=5, ge=1, description="Published versions kept to go back to.")
     impulsum_lock_seconds: float = Field(
         default=300, gt=0, description="How long to wait for another process to let go of a file."
     )
 
     jira_base_url: str | None = Field(
-        default=None, description="Site, such as https://acme.atlassian.net (no default: every site has its own)."
+        default=None,
+        description="Site, such as https://acme.atlassian.net (no default: every site has its own).",
     )
     jira_email: str | None = Field(default=None, description="Account of the API token.")
     jira_api_token: SecretStr | None = Field(default=None, description="API token; without it Jira is off.")
@@ -59,7 +58,10 @@ class Settings(BaseSettings):
         default=(), description="Comma-separated project keys; empty means every project the account sees."
     )
     jira_concurrency: int = Field(
-        default=4, ge=1, le=20, description="Requests in flight at once; the documented budget is 100 a second."
+        default=4,
+        ge=1,
+        le=20,
+        description="Requests in flight at once; the documented budget is 100 a second.",
     )
 
     @field_validator("jira_projects", mode="before")

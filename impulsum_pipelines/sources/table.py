@@ -78,6 +78,4 @@ class Table:
             "timestamp": pa.timestamp("us", tz="UTC"),
             "date": pa.date32(),
         }
-        return pa.schema(
-            [pa.field(c.name, types[c.type], nullable=c.name != "id") for c in self.all_columns]
-        )
+        return pa.schema([pa.field(c.name, types[c.type], nullable=c.name != "id") for c in self.all_columns])

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from impulsum_pipelines.sources.table import Column, Table
 
+#: Without these the source is off.
+REQUIRED_SETTINGS = ("JIRA_BASE_URL", "JIRA_EMAIL", "JIRA_API_TOKEN")
+
 ISSUES = Table(
     "issues",
     "One row per issue, keyed by the numeric id, which survives a move to another project (the key does not).",
@@ -120,9 +123,7 @@ BOARDS = Table(
         Column("estimation_field_id", "text", "Field that the board estimates with, such as customfield_10016."),
         Column("estimation_field_name", "text", "Its name."),
         Column("columns", "json", "List of {name, status_ids} from left to right."),
-        Column(
-            "done_status_ids", "json", "Statuses of the right-most column that has any; empty when not known."
-        ),
+        Column("done_status_ids", "json", "Statuses of the right-most column that has any; empty when not known."),
     ),
 )
 

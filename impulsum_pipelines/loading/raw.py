@@ -1,0 +1,167 @@
+"""The raw file of a source: its tables, and the books that loading keeps beside them.
+
+Beside the declared tables every file has ``syncs`` (one row per sync), ``census`` (one row per census and scope) and
+``quarantine`` (one row per document that did not fit its table).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources.registry import missing_settings, tables
+from impulsum_pipelines.sources.table import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import duckdb
+
+#: DuckDB's names for our column types.
+SQL_TYPES = {
+    "text": "VARCHAR",
+    "json": "JSON",
+    "bool": "BOOLEAN",
+    "int": "BIGINT",
+    "double": "DOUBLE",
+    "timestamp": "TIMESTAMP WITH TIME ZONE",
+    "date": "DATE",
+}
+
+SYNCS = (
+    Column("sync_id", "text", "The sync."),
+    Column("source", "text", "The source."),
+    Column("mode", "text", "live or window."),
+    Column("census", "bool", "Whether every id at the source was compared with the ids held."),
+    Column("window_start", "timestamp", "First instant of the window."),
+    Column("window_end", "timestamp", "End of the window, exclusive."),
+    Column("watermark_from", "timestamp", "Watermark before; null for the first sync."),
+    Column("watermark_to", "timestamp", "Watermark after; null when it was not moved."),
+    Column("started_at", "timestamp", "Start, by our clock."),
+    Column("finished_at", "timestamp", "End, by our clock; null while it loads."),
+    Column("status", "text", "loading, done, or incomplete: loaded, but a stream ended early."),
+    Column("requests", "int", "Requests answered by the source."),
+    Column("limit_waits", "int", "How often the source made us wait."),
+    Column("limit_wait_seconds", "double", "How long in all, s."),
+    Column("extract_seconds", "double", "Time to read, s."),
+    Column("normalize_seconds", "double", "Time to prepare, s."),
+    Column("load_seconds", "double", "Time to write, under the file's lock, s."),
+    Column("rows", "json", "Per table: new, changed, unchanged, deleted, unreachable."),
+    Column("streams", "json", "Per stream: why it ended, pages, rows, whether it was read afresh."),
+    Column("error", "text", "Why it is incomplete."),
+)
+CENSUS = (
+    Column("sync_id", "text", "The sync that took it."),
+    Column("taken_at", "timestamp", "When, by the source's clock."),
+    Column("entity", "text", "What was counted, such as issues."),
+    Column("scope_id", "text", "Where, such as a project's id."),
+    Column("scope_name", "text", "Its name, such as a project's key."),
+    Column("at_source", "int", "Ids at the source."),
+    Column("held", "int", "Rows held and alive after the sync."),
+    Column("missing", "int", "Ids that were not held before it; they were read then."),
+    Column("deleted", "int", "Rows found deleted."),
+    Column("unreachable", "int", "Rows found out of sight."),
+    Column("approximate", "int", "The source's own count."),
+)
+QUARANTINE = (
+    Column("sync_id", "text", "The sync that met it."),
+    Column("stream", "text", "The table that it was meant for."),
+    Column("reason", "text", "Why it does not fit."),
+    Column("document", "text", "The document, at most 1 MB of it."),
+)
+BOOKS = {"syncs": SYNCS, "census": CENSUS, "quarantine": QUARANTINE}
+
+
+def ensure_tables(home: Home, source: str) -> None:
+    """Create the raw file and every table in it that is missing, empty, so that it can always be attached."""
+    declared = {table.name: table.all_columns for table in tables(source)} | BOOKS
+    if home.raw(source).exists():
+        with home.read_raw(source) as connection:
+            if connection is not None and declared.keys() <= _names(connection):
+                return
+    with home.write_raw(source) as connection:
+        connection.execute("create schema if not exists raw")
+        for name, columns in declared.items():
+            body = ", ".join(f'"{c.name}" {SQL_TYPES[c.type]}{" NOT NULL" if c.name == "id" else ""}' for c in columns)
+            connection.execute(f"create table if not exists raw.{name} ({body})")
+
+
+def _names(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    rows = connection.execute("select table_name from information_schema.tables where table_schema = 'raw'")
+    return {name for (name,) in rows.fetchall()}
+
+
+def insert(connection: duckdb.DuckDBPyConnection, book: str, row: Mapping[str, Any]) -> None:
+    """Write one row of a book."""
+    columns = ", ".join(f'"{name}"' for name in row)
+    marks = ", ".join("?" for _ in row)
+    connection.execute(f"insert into raw.{book} ({columns}) values ({marks})", list(row.values()))
+
+
+def is_configured(source: str, settings: Settings) -> bool:
+    """Whether the source is on."""
+    return not missing_settings(source, settings)
+
+
+def why_off(source: str, settings: Settings) -> str:
+    """What to set for the source to be on, such as ``JIRA_API_TOKEN is not set``; empty when it is on."""
+    missing = missing_settings(source, settings)
+    if not missing:
+        return ""
+    return f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set"
+
+
+class HeldRows:
+    """What a raw file holds at the start of a sync (the protocol :class:`sources.sync.Held`).
+
+    Args:
+        connection: read-only, open for the length of the extraction. Only this source's own syncs write the file,
+            and they wait for each other, so nobody waits for it.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection | None) -> None:
+        if connection is None:
+            raise FileNotFoundError("no raw file: call ensure_tables first")
+        self._connection = connection
+        self._empty: dict[str, bool] = {}
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a query."""
+        return self._connection.execute(sql, list(parameters)).fetchall()
+
+    def hashes(self, table: str, ids: Sequence[str]) -> dict[str, str | None]:
+        """``row_hash`` by id; None for a row that is deleted or unreachable."""
+        if table not in self._empty:
+            self._empty[table] = not self.query(f"select 1 from raw.{table} limit 1")
+        if self._empty[table] or not ids:
+            return {}
+        alive = "deleted_at is null and unreachable_since is null"
+        return dict(
+            self.query(
+                f"select id, case when {alive} then row_hash end from raw.{table} "
+                "semi join (select unnest(?) as id) using (id)",
+                [list(ids)],
+            )
+        )
+
+    def ids(self, table: str, *, alive: bool = True) -> set[str]:
+        """Every id held."""
+        where = "where deleted_at is null and unreachable_since is null" if alive else ""
+        return {row_id for (row_id,) in self.query(f"select id from raw.{table} {where}")}
+
+    def refreshed_at(self, table: str) -> datetime | None:
+        """When a done sync last read the table afresh."""
+        found = self.query(
+            "select max(finished_at) from raw.syncs where status = 'done' and json_extract(streams, ?) = 'true'",
+            [f"$.{table}.refreshed"],
+        )
+        at: datetime | None = found[0][0]
+        return at.astimezone(UTC) if at else None
+
+    def last_success(self) -> datetime | None:
+        """When the last sync ended well."""
+        found = self.query("select max(finished_at) from raw.syncs where status = 'done'")
+        at: datetime | None = found[0][0]
+        return at.astimezone(UTC) if at else None

@@ -1,0 +1,345 @@
+"""One sync of one source, staged so that the raw file is locked only while it is written.
+
+``pipeline.run`` would open the destination first, fail at once if it is locked, and hold it during the API pull.
+Here: restore the state (lock), extract and normalize (no lock that anybody waits for), load (lock). The working
+folder is new for each sync and the destination is the only state, so a sync that was killed is simply run again:
+what it had not committed it never had, and what it had is merged again onto itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
+from importlib import import_module
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.loading.absence import mark_gone
+from impulsum_pipelines.loading.raw import HeldRows, ensure_tables, insert, is_configured, why_off
+from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources.registry import tables as tables_of
+from impulsum_pipelines.sources.sync import Progress, Stream, Sync, Window
+
+__all__ = ["LoadResult", "Progress", "RowCounts", "Stream", "Window", "run_load"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class RowCounts:
+    """What one sync did to one table."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    unreachable: int = 0
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What one sync did, and what it cost. Times are UTC; ``watermark_*`` are by the source's clock."""
+
+    sync_id: str
+    source: str
+    mode: str
+    census: bool
+    window: Window | None
+    watermark_from: datetime | None
+    watermark_to: datetime | None
+    started_at: datetime
+    finished_at: datetime
+    rows: dict[str, RowCounts]
+    streams: dict[str, Stream]
+    requests: int
+    limit_waits: int
+    limit_wait_seconds: float
+    extract_seconds: float
+    normalize_seconds: float
+    load_seconds: float
+
+
+def run_load(
+    source: str,
+    settings: Settings,
+    *,
+    window: Window | None = None,
+    census: bool = False,
+    tables: Collection[str] | None = None,
+    progress: Progress | None = None,
+) -> LoadResult:
+    """Pull one source into its raw file.
+
+    Args:
+        source: name of the source.
+        settings: the settings.
+        window: read what last changed in this closed span and leave the watermark alone; None pulls what changed
+            since the watermark (the first pull: everything since IMPULSUM_START_DATE).
+        census: also compare every id at the source with the ids held, read what is missing, mark what is gone.
+        tables: names of the tables to read; None for all (in a window: all that are partitioned).
+        progress: called with a stream's name, what is done, and the total where it is known.
+
+    Returns:
+        What was done. Running it again right away changes no row.
+
+    Raises:
+        ImpulsumError: configuration when the source is off; otherwise whatever stopped the pull. A stream that
+            ended early raises only after what it found was loaded.
+    """
+    if not is_configured(source, settings):
+        raise ImpulsumError(
+            Category.CONFIGURATION,
+            f"{source} is off: {why_off(source, settings)}",
+            next_step="set it and run again; `impulsum doctor` checks the account.",
+        )
+    home = Home.of(settings)
+    with home.writing(f"{source}.sync"):
+        return _Load(source, settings, home, window, census, _chosen(source, window, tables), progress).run()
+
+
+def _chosen(source: str, window: Window | None, tables: Collection[str] | None) -> frozenset[str]:
+    declared = tables_of(source)
+    if tables is not None:
+        return frozenset(tables)
+    return frozenset(table.name for table in declared if table.partitioned or window is None)
+
+
+class _Load:
+    """The stages of one sync, in order."""
+
+    def __init__(
+        self,
+        source: str,
+        settings: Settings,
+        home: Home,
+        window: Window | None,
+        census: bool,
+        tables: frozenset[str],
+        progress: Progress | None,
+    ) -> None:
+        self.source = source
+        self.settings = settings
+        self.home = home
+        self.window = window
+        self.census = census
+        self.tables = tables
+        self.report: Progress = progress or (lambda stage, done, total: None)
+        self.started_at = datetime.now(UTC)
+        self.sync_id = f"{self.started_at:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
+        self.seconds: dict[str, float] = {}
+
+    def run(self) -> LoadResult:
+        ensure_tables(self.home, self.source)
+        with self._pipeline() as pipeline:
+            with self._stage("restore"), self.home.writing(self.source):
+                pipeline.sync_destination()
+            with self._stage("extract"), self.home.read_raw(self.source) as connection:
+                sync, traffic = self._extract(pipeline, HeldRows(connection))
+            with self._stage("normalize"):
+                pipeline.normalize()
+            with self._stage("load"), self.home.writing(self.source):
+                return self._load(pipeline, sync, traffic)
+
+    # ---------------------------------------------------------------- stages
+
+    def _extract(self, pipeline: Any, held: HeldRows) -> tuple[Sync, Any]:
+        module = import_module(f"impulsum_pipelines.sources.{self.source}")
+        declared = frozenset(table.name for table in tables_of(self.source))
+        stored = pipeline.state.get("sources", {}).get(self.source, {}).get("watermark")
+        sync = Sync(
+            source=self.source,
+            sync_id=self.sync_id,
+            tables=self.tables,
+            held=held,
+            watermark=datetime.fromisoformat(stored) if stored else None,
+            window=self.window,
+            census=self.census,
+            overlap=timedelta(minutes=self.settings.impulsum_overlap_minutes),
+            reference_age=timedelta(minutes=self.settings.impulsum_reference_minutes),
+            first_day=datetime.combine(self.settings.impulsum_start_date, time_of_day.min, UTC),
+            report=self.report,
+            reads_all=self.tables >= declared,
+        )
+        client = module.open_client(self.settings)
+        try:
+            with _plain_errors(self.source, held, sync):
+                site = module.begin(client, sync, self.settings)
+                sync.started_at = client.api.traffic.clock or datetime.now(UTC)
+                data = module.build_source(client, sync, site)
+                wanted = [
+                    name for name, resource in data.selected_resources.items() if resource.table_name in self.tables
+                ]
+                pipeline.extract(data.with_resources(*wanted), loader_file_format="parquet")
+        finally:
+            client.api.close()
+        return sync, client.api.traffic
+
+    def _load(self, pipeline: Any, sync: Sync, traffic: Any) -> LoadResult:
+        began = time.monotonic()
+        self.report("load", 0, None)
+        with self.home.open_raw(self.source) as connection:
+            insert(connection, "syncs", self._row(sync, "loading"))
+        pipeline.load()
+        pipeline.deactivate()
+        with self.home.open_raw(self.source) as connection:
+            connection.begin()
+            rows = {
+                table: RowCounts(new=seen.new, changed=seen.changed, unchanged=seen.unchanged)
+                for table, seen in sync.seen.items()
+            }
+            gone = mark_gone(connection, sync.scans, at=sync.started_at or self.started_at, sync_id=self.sync_id)
+            for mark in gone:
+                counts = rows.setdefault(mark.table, RowCounts())
+                counts.deleted += mark.deleted
+                counts.unreachable += mark.unreachable
+            for count in sync.counts:
+                marks = [m for m in gone if m.table == count.entity and m.scope == count.scope_id]
+                insert(connection, "census", self._census_row(connection, sync, count, marks))
+            for bad in sync.quarantined:
+                insert(connection, "quarantine", {"sync_id": self.sync_id, **asdict(bad)})
+            self.seconds["load"] = time.monotonic() - began
+            result = self._result(sync, traffic, rows)
+            connection.execute("delete from raw.syncs where sync_id = ? or status = 'loading'", [self.sync_id])
+            status = "incomplete" if sync.failures else "done"
+            insert(connection, "syncs", self._row(sync, status) | _books_of(result, sync))
+            connection.commit()
+        self.report("load", 1, 1)
+        if sync.failures:
+            raise sync.failures[0]
+        return result
+
+    # ----------------------------------------------------------------- books
+
+    def _row(self, sync: Sync, status: str) -> dict[str, Any]:
+        return {
+            "sync_id": self.sync_id,
+            "source": self.source,
+            "mode": "window" if self.window else "live",
+            "census": self.census,
+            "window_start": self.window.start if self.window else None,
+            "window_end": self.window.end if self.window else None,
+            "watermark_from": sync.watermark,
+            "watermark_to": sync.watermark_to,
+            "started_at": self.started_at,
+            "status": status,
+            "error": sync.failures[0].what if sync.failures else None,
+        }
+
+    def _census_row(self, connection: Any, sync: Sync, count: Any, marks: list[Any]) -> dict[str, Any]:
+        held = connection.execute(
+            f"select count(*) from raw.{count.entity} where project_id = ? "
+            "and deleted_at is null and unreachable_since is null",
+            [count.scope_id],
+        ).fetchone()[0]
+        return {
+            "sync_id": self.sync_id,
+            "taken_at": sync.started_at,
+            **asdict(count),
+            "held": held,
+            "deleted": sum(mark.deleted for mark in marks),
+            "unreachable": sum(mark.unreachable for mark in marks),
+        }
+
+    def _result(self, sync: Sync, traffic: Any, rows: dict[str, RowCounts]) -> LoadResult:
+        return LoadResult(
+            sync_id=self.sync_id,
+            source=self.source,
+            mode="window" if self.window else "live",
+            census=self.census,
+            window=self.window,
+            watermark_from=sync.watermark,
+            watermark_to=sync.watermark_to,
+            started_at=self.started_at,
+            finished_at=datetime.now(UTC),
+            rows=rows,
+            streams=sync.streams,
+            requests=traffic.requests,
+            limit_waits=traffic.limit_waits,
+            limit_wait_seconds=traffic.limit_wait_seconds,
+            extract_seconds=self.seconds["extract"],
+            normalize_seconds=self.seconds["normalize"],
+            load_seconds=self.seconds["load"],
+        )
+
+    # ------------------------------------------------------------- machinery
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        self.report(name, 0, None)
+        began = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - began
+
+    @contextmanager
+    def _pipeline(self) -> Iterator[Any]:
+        """A dlt pipeline with a working folder of its own. Nothing of an earlier sync is taken up: see above."""
+        os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
+        os.environ.setdefault("RUNTIME__LOG_LEVEL", "ERROR")
+        import dlt
+
+        scratch = self.home.work / self.source
+        shutil.rmtree(scratch, ignore_errors=True)
+        pipeline = dlt.pipeline(
+            pipeline_name=self.source,
+            pipelines_dir=str(scratch / self.sync_id),
+            destination=self.home.destination(self.source),
+            dataset_name="raw",
+        )
+        try:
+            yield pipeline
+        finally:
+            pipeline.deactivate()
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _plain_errors(source: str, held: HeldRows, sync: Sync) -> Iterator[None]:
+    """Let the cause out of dlt's wrappers, and tell a token that worked before from one that never did."""
+    try:
+        yield
+    except Exception as error:
+        cause = _cause(error)
+        if cause is None:
+            raise
+        if cause.category is Category.AUTHENTICATION and (last := held.last_success()):
+            raise ImpulsumError(
+                Category.AUTHENTICATION,
+                f"{sync.site} no longer accepts the token of {source}, which worked until {last:%Y-%m-%d %H:%M} UTC",
+                where=cause.where,
+                next_step="it was revoked or has expired: make a new one and set it; what was missed is then "
+                "caught up from the watermark.",
+            ) from None
+        raise cause from None
+
+
+def _cause(error: BaseException | None) -> ImpulsumError | None:
+    while error is not None and not isinstance(error, ImpulsumError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _books_of(result: LoadResult, sync: Sync) -> dict[str, Any]:
+    streams = {
+        name: asdict(stream) | {"refreshed": sync.refreshed.get(name, False)} for name, stream in sync.streams.items()
+    }
+    for name, refreshed in sync.refreshed.items():
+        streams.setdefault(name, {"refreshed": refreshed})
+    keep: Callable[[str], Any] = lambda name: getattr(result, name)  # noqa: E731
+    return {
+        "finished_at": result.finished_at,
+        **{name: keep(name) for name in ("requests", "limit_waits", "limit_wait_seconds")},
+        **{name: keep(name) for name in ("extract_seconds", "normalize_seconds", "load_seconds")},
+        "rows": orjson.dumps({table: asdict(counts) for table, counts in result.rows.items()}).decode(),
+        "streams": orjson.dumps(streams).decode(),
+    }

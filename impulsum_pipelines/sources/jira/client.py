@@ -1,0 +1,235 @@
+"""Jira Cloud's endpoints as we use them: one method each, paging included.
+
+Vendor pages: the platform REST API v3 (https://developer.atlassian.com/cloud/jira/platform/rest/v3/) and the
+software API (https://developer.atlassian.com/cloud/jira/software/rest/). Page limits are the documented maxima.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from requests.auth import HTTPBasicAuth
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources._http import Api
+
+Document = dict[str, Any]
+
+ID_PAGE = 5_000  # search/jql, when nothing but ids is asked for
+ISSUE_BATCH = 100  # issue/bulkfetch
+CHANGELOG_BATCH = 1_000  # changelog/bulkfetch: issues a request
+WORKLOG_BATCH = 1_000  # worklog/list
+INLINE_COMMENTS = 20  # comments within an issue document
+#: Consecutive empty search pages that still carry a token before we call it a fault.
+MOST_EMPTY_PAGES = 20
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One walk over a search: the ids found and how many pages it took."""
+
+    ids: list[str]
+    pages: int
+
+
+class JiraClient:
+    """Reads one Jira Cloud site with an account's API token (basic authentication)."""
+
+    def __init__(self, settings: Settings) -> None:
+        if not (settings.jira_base_url and settings.jira_email and settings.jira_api_token):
+            raise ImpulsumError(
+                Category.CONFIGURATION,
+                "Jira is off",
+                next_step="set JIRA_BASE_URL, JIRA_EMAIL and JIRA_API_TOKEN.",
+            )
+        self.concurrency = settings.jira_concurrency
+        self.api = Api(
+            "Jira",
+            settings.jira_base_url,
+            auth=HTTPBasicAuth(settings.jira_email, settings.jira_api_token.get_secret_value()),
+            connections=settings.jira_concurrency,
+        )
+
+    # ---------------------------------------------------------------- issues
+
+    def search_ids(self, jql: str) -> Walk:
+        """Every issue id that matches, by immutable order, so that an edit during the walk moves nothing.
+
+        A page without a token is the last one; ``isLast`` alone is not believed. Raises when a token comes back
+        a second time, or when pages stay empty: both would walk for ever.
+        """
+        ids: dict[str, None] = {}
+        tokens: set[str] = set()
+        body: Document = {
+            "jql": f"{jql} ORDER BY created ASC, id ASC",
+            "fields": ["id"],
+            "maxResults": ID_PAGE,
+        }
+        pages = empty = 0
+        while True:
+            page = self.api.post("/rest/api/3/search/jql", body)
+            pages += 1
+            found = [str(issue["id"]) for issue in page.get("issues") or []]
+            ids.update(dict.fromkeys(found))
+            empty = 0 if found else empty + 1
+            token = page.get("nextPageToken")
+            if not token:
+                return Walk(list(ids), pages)
+            if token in tokens or empty > MOST_EMPTY_PAGES:
+                raise ImpulsumError(
+                    Category.SOURCE_OUTAGE,
+                    "The search repeated a page token" if token in tokens else "The search sent only empty pages",
+                    where=f"jira issues, page {pages}, {len(ids)} ids so far",
+                    next_step="nothing: the next pull starts again from the same watermark.",
+                )
+            tokens.add(token)
+            body["nextPageToken"] = token
+
+    def approximate_count(self, jql: str) -> int:
+        """The site's own, eventually consistent estimate of how many issues match."""
+        return int(self.api.post("/rest/api/3/search/approximate-count", {"jql": jql})["count"])
+
+    def issues(self, ids: Sequence[str]) -> list[Document]:
+        """Up to 100 issues with all fields and up to 40 inline histories; those no longer visible are left out."""
+        body = {"issueIdsOrKeys": list(ids), "fields": ["*all"], "expand": ["changelog"]}
+        found: list[Document] = self.api.post("/rest/api/3/issue/bulkfetch", body)["issues"]
+        return found
+
+    def histories(self, issue_ids: Sequence[str]) -> dict[str, list[Document]]:
+        """The complete changelogs of up to 1,000 issues; one issue's histories may be spread over pages."""
+        found: dict[str, list[Document]] = {issue_id: [] for issue_id in issue_ids}
+        body: Document = {"issueIdsOrKeys": list(issue_ids), "maxResults": 10_000}
+        tokens: set[str] = set()
+        while True:
+            page = self.api.post("/rest/api/3/changelog/bulkfetch", body)
+            for entry in page.get("issueChangeLogs") or []:
+                found.setdefault(str(entry["issueId"]), []).extend(entry["changeHistories"])
+            token = page.get("nextPageToken")
+            if not token:
+                return found
+            if token in tokens:
+                raise ImpulsumError(
+                    Category.SOURCE_OUTAGE,
+                    "The changelog repeated a page token",
+                    where="jira changes",
+                    next_step="nothing: the next pull starts again from the same watermark.",
+                )
+            tokens.add(token)
+            body["nextPageToken"] = token
+
+    def histories_of(self, issue_id: str) -> list[Document]:
+        """The complete changelog of one issue."""
+        path = f"/rest/api/3/issue/{issue_id}/changelog"
+        return list(self._offset(path, "values", endpoint="/rest/api/3/issue/{id}/changelog"))
+
+    def comments_of(self, issue_id: str) -> list[Document]:
+        """Every comment on one issue that the account may see."""
+        path = f"/rest/api/3/issue/{issue_id}/comment"
+        return list(self._offset(path, "comments", endpoint="/rest/api/3/issue/{id}/comment"))
+
+    # -------------------------------------------------------------- worklogs
+
+    def worklogs_changed(self, since: datetime, kind: str) -> list[tuple[str, int]]:
+        """(id, epoch ms of the change) of every worklog ``updated`` or ``deleted`` since then."""
+        path = f"/rest/api/3/worklog/{kind}"
+        cursor = int(since.timestamp() * 1000)
+        found: list[tuple[str, int]] = []
+        while True:
+            page = self.api.get(path, {"since": cursor})
+            found += [(str(value["worklogId"]), int(value["updatedTime"])) for value in page.get("values") or []]
+            if page.get("lastPage", True):
+                return found
+            if page["until"] <= cursor:
+                raise ImpulsumError(
+                    Category.SOURCE_OUTAGE,
+                    "The list of worklogs does not move on",
+                    where=f"jira worklogs {kind} since {cursor}",
+                    next_step="nothing: the next pull starts again from the same watermark.",
+                )
+            cursor = page["until"]
+
+    def worklogs(self, ids: Sequence[str]) -> list[Document]:
+        """Up to 1,000 worklogs by id."""
+        found: list[Document] = self.api.post("/rest/api/3/worklog/list", {"ids": [int(i) for i in ids]})
+        return found
+
+    # ------------------------------------------------------------- reference
+
+    def projects(self) -> list[Document]:
+        """Every project that the account sees, archived ones too, with its issue count."""
+        params = {"expand": "insight,description", "status": "live,archived"}
+        return list(self._offset("/rest/api/3/project/search", "values", params=params, size=100))
+
+    def versions(self, project_id: str) -> list[Document]:
+        """The versions of a project."""
+        path = f"/rest/api/3/project/{project_id}/version"
+        return list(self._offset(path, "values", endpoint="/rest/api/3/project/{id}/version"))
+
+    def fields(self) -> list[Document]:
+        """Every field of the site."""
+        found: list[Document] = self.api.get("/rest/api/3/field")
+        return found
+
+    def statuses(self) -> list[Document]:
+        """Every status of the site."""
+        found: list[Document] = self.api.get("/rest/api/3/status")
+        return found
+
+    def users(self) -> Iterator[Document]:
+        """Every account, inactive ones included. The endpoint gives bare lists: a short page is no end."""
+        start = 0
+        while page := self.api.get("/rest/api/3/users/search", {"startAt": start, "maxResults": 1_000}):
+            yield from page
+            start += len(page)
+            if len(page) < 50:  # the smallest page size that the vendor is known to clamp to
+                return
+
+    def myself(self) -> Document:
+        """The account of the token, with its time zone."""
+        found: Document = self.api.get("/rest/api/3/myself")
+        return found
+
+    def boards(self) -> list[Document]:
+        """Every board that the account sees."""
+        return list(self._offset("/rest/agile/1.0/board", "values"))
+
+    def board_configuration(self, board_id: str) -> Document:
+        """Columns and estimation of a board."""
+        path = f"/rest/agile/1.0/board/{board_id}/configuration"
+        found: Document = self.api.get(path, endpoint="/rest/agile/1.0/board/{id}/configuration")
+        return found
+
+    def sprints_of(self, board_id: str) -> list[Document]:
+        """The sprints that a board shows, those that originate elsewhere included."""
+        path = f"/rest/agile/1.0/board/{board_id}/sprint"
+        return list(self._offset(path, "values", endpoint="/rest/agile/1.0/board/{id}/sprint"))
+
+    def sprint(self, sprint_id: str) -> Document:
+        """One sprint."""
+        found: Document = self.api.get(f"/rest/agile/1.0/sprint/{sprint_id}", endpoint="/rest/agile/1.0/sprint/{id}")
+        return found
+
+    def _offset(
+        self,
+        path: str,
+        key: str,
+        *,
+        params: Document | None = None,
+        endpoint: str | None = None,
+        size: int | None = None,
+    ) -> Iterator[Document]:
+        """Walk a ``startAt`` list to its end: ``isLast`` or ``total`` where given, else an empty page."""
+        start = 0
+        while True:
+            limit = {"maxResults": size} if size else {}
+            page = self.api.get(path, {**(params or {}), "startAt": start, **limit}, endpoint=endpoint)
+            values = page.get(key) or []
+            yield from values
+            start += len(values)
+            total = page.get("total")
+            if not values or page.get("isLast") is True or (total is not None and start >= total):
+                return

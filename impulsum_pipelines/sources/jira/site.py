@@ -1,0 +1,193 @@
+"""What is true of the whole site during one sync: its projects, fields, boards and sprints, each read once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources._http import NotFoundError
+from impulsum_pipelines.sources.jira import rows
+from impulsum_pipelines.sources.jira.client import Document, JiraClient
+from impulsum_pipelines.sources.sync import Sync
+
+#: Custom fields by the key of their type, which no administrator can change.
+ROLE_OF_TYPE = {
+    "com.pyxis.greenhopper.jira:gh-sprint": "sprint",
+    "com.pyxis.greenhopper.jira:gh-epic-link": "epic_link",
+    "com.pyxis.greenhopper.jira:jsw-story-points": "story_point_estimate",
+}
+#: Numeric custom fields by their name: what Jira itself calls them when it creates them.
+ROLE_OF_NAME = {"story points": "story_points", "story point estimate": "story_point_estimate"}
+
+
+@dataclass(frozen=True)
+class FieldRoles:
+    """Which custom field plays which part: role to field id."""
+
+    ids: dict[str, str]
+
+    def get(self, role: str) -> str | None:
+        """The field's id, or None where the site has no such field."""
+        return self.ids.get(role)
+
+
+class Site:
+    """One Jira site during one sync. Each property is one read, done when first needed."""
+
+    def __init__(self, client: JiraClient, sync: Sync, settings: Settings) -> None:
+        self.client = client
+        self.sync = sync
+        self._wanted = settings.jira_projects
+
+    @cached_property
+    def visible(self) -> list[Document]:
+        """The projects that the account sees and the settings name.
+
+        Raises:
+            ImpulsumError: of category permission when none is visible, or when one that was named never was.
+        """
+        everything = self.client.projects()
+        chosen = [p for p in everything if not self._wanted or p.get("key") in self._wanted]
+        held = {key for (key,) in self.sync.held.query("select key from raw.projects")}
+        unknown = [key for key in self._wanted if key not in {p.get("key") for p in chosen} and key not in held]
+        if unknown or not (chosen or held):
+            named = f"Projects {', '.join(unknown)} are" if unknown else "No project is"
+            raise ImpulsumError(
+                Category.PERMISSION,
+                f"{named} not visible to this account" if unknown else f"{named} visible to this account",
+                where=f"jira projects of {self.sync.site}",
+                next_step="give the account the permission Browse projects, or correct JIRA_PROJECTS.",
+            )
+        return chosen
+
+    @cached_property
+    def fields(self) -> list[Document]:
+        """Every field of the site."""
+        return self.client.fields()
+
+    @cached_property
+    def roles(self) -> FieldRoles:
+        """The custom fields that velocity rests on, found by type and name, never by a fixed id.
+
+        Raises:
+            ImpulsumError: of category configuration when a field that had a role was removed or renamed.
+        """
+        ids: dict[str, str] = {}
+        for document in self.fields:
+            if role := role_of(document):
+                ids.setdefault(role, str(document["id"]))
+        self._refuse_lost_fields(ids)
+        return FieldRoles(ids)
+
+    def _refuse_lost_fields(self, found: dict[str, str]) -> None:
+        names = {str(document["id"]): document.get("name") for document in self.fields}
+        held = self.sync.held.query(
+            "select id, name, role from raw.fields where role is not null and deleted_at is null"
+        )
+        for field_id, name, role in held:
+            if role in found:
+                continue
+            now = f"is now called {names[field_id]!r}" if field_id in names else "was removed"
+            self._lost(f"The field {name!r} ({field_id}) {now}", f"give the site a field named {name!r} again")
+        for board in self.boards:
+            estimation = board["estimation_field_id"]
+            if estimation and estimation not in names:
+                self._lost(
+                    f"Board {board['name']!r} estimates with the field {board['estimation_field_name']!r} "
+                    f"({estimation}), which does not exist",
+                    "choose another estimation field in the board's settings",
+                )
+
+    def _lost(self, what: str, remedy: str) -> None:
+        raise ImpulsumError(
+            Category.CONFIGURATION,
+            f"{what}: velocity cannot be read from it",
+            where=f"jira fields of {self.sync.site}",
+            next_step=f"{remedy}, then run again.",
+        )
+
+    @cached_property
+    def boards(self) -> list[rows.Row]:
+        """Every board with its configuration, as rows. The configuration of a known board is slow reference data."""
+        from impulsum_pipelines.sources.jira.tables import BOARDS
+
+        due = self.sync.due(BOARDS)
+        held = {} if due else self._held_configurations()
+        found = []
+        for document in self.client.boards():
+            board_id = str(document["id"])
+            configuration = held.get(board_id)
+            if configuration is None:
+                configuration = self.client.board_configuration(board_id)
+            found.append(rows.board(document, configuration))
+        return found
+
+    def _held_configurations(self) -> dict[str, Document]:
+        import orjson
+
+        held = self.sync.held.query(
+            "select id, json_extract(payload, '$.configuration') from raw.boards where deleted_at is null"
+        )
+        return {board_id: orjson.loads(configuration) for board_id, configuration in held if configuration}
+
+    @cached_property
+    def _listed_boards(self) -> list[rows.Row]:
+        """Boards whose sprints are listed now: all when due, else those with a sprint that may still move."""
+        from impulsum_pipelines.sources.jira.tables import SPRINTS
+
+        scrum = [board for board in self.boards if board["type"] != "kanban"]
+        if self.sync.due(SPRINTS):
+            return scrum
+        held = self.sync.held.query(
+            "select distinct board_id from raw.sprints where deleted_at is null and state <> 'closed'"
+        )
+        moving = {board_id for (board_id,) in held}
+        return [board for board in scrum if board["id"] in moving]
+
+    @cached_property
+    def board_sprints(self) -> dict[str, Document]:
+        """Every sprint that any board shows, by id. Kanban boards have none."""
+        found: dict[str, Document] = {}
+        for board in self._listed_boards:
+            try:
+                sprints = self.client.sprints_of(board["id"])
+            except NotFoundError:
+                continue
+            for sprint in sprints:
+                found[str(sprint["id"])] = sprint
+        return found
+
+    def unlisted_sprints(self) -> Iterator[Document]:
+        """Held sprints that no board shows any more, though it should or though they may still move.
+
+        Asked for one by one, so that none goes stale; one that is gone is yielded with ``gone`` set.
+        """
+        held = self.sync.held.query("select id, state, board_id from raw.sprints where deleted_at is null")
+        listed = {board["id"] for board in self._listed_boards}
+        for sprint_id, state, board_id in held:
+            if sprint_id in self.board_sprints or (state == "closed" and board_id not in listed):
+                continue
+            try:
+                yield self.client.sprint(sprint_id)
+            except NotFoundError:
+                yield {"id": sprint_id, "gone": True}
+
+    @cached_property
+    def estimates(self) -> tuple[str, ...]:
+        """Ids of every field that a board could estimate with."""
+        names = {self.roles.get("story_points"), self.roles.get("story_point_estimate"), rows.TIME_ESTIMATE}
+        names |= {board["estimation_field_id"] for board in self.boards}
+        return tuple(sorted(name for name in names if name))
+
+
+def role_of(document: Document) -> str | None:
+    """What a field is to us, by the key of its type or, for a numeric custom field, by its name."""
+    schema = document.get("schema") or {}
+    if role := ROLE_OF_TYPE.get(schema.get("custom") or ""):
+        return role
+    if document.get("custom") and schema.get("type") == "number":
+        return ROLE_OF_NAME.get(str(document.get("name")).strip().lower())
+    return None

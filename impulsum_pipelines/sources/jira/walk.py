@@ -1,0 +1,181 @@
+"""Which issues to read, and reading them: ids first in one quick walk, then whole documents in parallel.
+
+This is the vendor's recommended way (5,000 ids a page, then bulkfetch): the walk is short, so little can change
+under it, and the same walk without a time bound is the census. The number of ids is held against the site's own
+count, because a search has been seen to end early without a word.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from itertools import chain
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.sources.jira.client import CHANGELOG_BATCH, ISSUE_BATCH, Document, JiraClient
+from impulsum_pipelines.sources.jira.site import Site
+from impulsum_pipelines.sources.sync import CensusCount, Scan, Sync
+
+log = logging.getLogger(__name__)
+
+#: Projects named in one search: keeps the JQL short.
+PROJECTS_A_SEARCH = 100
+#: A walk may fall this far short of the site's estimate before it counts as ended early: the estimate lags.
+TOLERANCE_ROWS, TOLERANCE_SHARE = 2, 0.01
+
+
+@dataclass
+class Page:
+    """Some issues, and complete changelogs as (issue id, history). The two need not be of the same issues."""
+
+    issues: list[Document] = field(default_factory=list)
+    histories: list[tuple[str, Document]] = field(default_factory=list)
+
+
+class IssueWalk:
+    """The issues of one sync."""
+
+    def __init__(self, client: JiraClient, site: Site, sync: Sync) -> None:
+        self.client = client
+        self.site = site
+        self.sync = sync
+
+    # ------------------------------------------------------------------- ids
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """Ids of the issues to read, each once: those that changed, and those that a census finds missing."""
+        if self.sync.is_first:  # reads everything: the walk is a census by itself
+            return list(dict.fromkeys(self._census()))
+        missing = self._missing() if self.sync.census else ()
+        return list(dict.fromkeys(chain(self._changed(), missing)))
+
+    def _changed(self) -> Iterator[str]:
+        projects = [str(project["id"]) for project in self.site.visible]
+        for start in range(0, len(projects), PROJECTS_A_SEARCH):
+            scope = projects[start : start + PROJECTS_A_SEARCH]
+            yield from self._search(_jql(scope, self.sync.since, self.sync.until))[0]
+
+    def _missing(self) -> Iterator[str]:
+        alive = self.sync.held.ids("issues")
+        return (issue_id for issue_id in self._census() if issue_id not in alive)
+
+    def _census(self) -> list[str]:
+        """Every id of every visible project. Counts them against the ids held, and records what is gone as a scan."""
+        alive = self.sync.held.ids("issues")
+        everywhere: dict[str, None] = {}
+        scopes = []
+        for project in self.site.visible:
+            project_id = str(project["id"])
+            ids, approximate = self._search(_jql([project_id], self.sync.first_day, None))
+            missing = sum(issue_id not in alive for issue_id in ids)
+            everywhere.update(dict.fromkeys(ids))
+            scopes.append(project_id)
+            self.sync.counts.append(
+                CensusCount("issues", project_id, str(project["key"]), len(ids), missing, approximate)
+            )
+        if not self.sync.failures:  # a walk that ended early proves nothing about what it did not list
+            hidden = self._hidden_projects(scopes)
+            self.sync.scans += [
+                Scan("issues", everywhere, parents=("project_id",), scope=scopes),
+                Scan("issues", everywhere, parents=("project_id",), scope=hidden, unreachable=True),
+            ]
+        return list(everywhere)
+
+    def _hidden_projects(self, visible: Sequence[str]) -> list[str]:
+        held = self.sync.held.query("select distinct project_id from raw.issues where project_id is not null")
+        return [project_id for (project_id,) in held if project_id not in visible]
+
+    def _search(self, jql: str) -> tuple[list[str], int]:
+        """The ids that match and the site's own count. A walk that falls short is walked once more."""
+        stream = self.sync.stream("issues")
+        found: dict[str, None] = {}
+        for attempt in (1, 2):
+            walk = self.client.search_ids(jql)
+            stream.pages += walk.pages
+            found.update(dict.fromkeys(walk.ids))
+            expected = self.client.approximate_count(jql)
+            if expected - len(found) <= max(TOLERANCE_ROWS, TOLERANCE_SHARE * expected):
+                return list(found), expected
+            log.warning("search %d found %d of about %d issues: %s", attempt, len(found), expected, jql)
+        stream.ended = f"early: {len(found)} of about {expected} issues"
+        self.sync.failures.append(
+            ImpulsumError(
+                Category.SOURCE_OUTAGE,
+                f"The search ended early, twice: {len(found)} of about {expected} issues",
+                where=f"jira issues, {jql}",
+                safe="What was found is loaded; the watermark was not moved.",
+                next_step="nothing at first: the next pull reads the same span again. If it stays, the account may "
+                "not see issues that the site counts (issue security).",
+            )
+        )
+        return list(found), expected
+
+    # ------------------------------------------------------------- documents
+
+    def pages(self) -> Iterator[Page]:
+        """The documents of all ids, fetched side by side and given in order."""
+        batches = [self.ids[i : i + ISSUE_BATCH] for i in range(0, len(self.ids), ISSUE_BATCH)]
+        long: list[tuple[str, int]] = []
+        done = 0
+        for documents in self._side_by_side(batches):
+            page = Page(documents)
+            for document in documents:
+                changelog = document.get("changelog") or {}
+                histories, total = changelog.get("histories"), changelog.get("total")
+                issue_id = str(document.get("id"))
+                # The inline changelog is cut at 40. It is used only where it proves that it is whole.
+                if histories is not None and total == len(histories):
+                    page.histories += [(issue_id, history) for history in histories]
+                else:
+                    long.append((issue_id, total or 0))
+            yield page
+            done += len(documents)
+            self.sync.report("issues", done, len(self.ids))
+            while len(long) >= CHANGELOG_BATCH:
+                yield Page(histories=self._histories(long[:CHANGELOG_BATCH]))
+                del long[:CHANGELOG_BATCH]
+        if long:
+            yield Page(histories=self._histories(long))
+        if done < len(self.ids):
+            log.info("%d issues vanished between the walk and the read", len(self.ids) - done)
+        for name in ("issues", "changes", "comments", "links"):
+            stream = self.sync.stream(name)
+            stream.ended = stream.ended if stream.ended.startswith("early") else "complete"
+
+    def _side_by_side(self, batches: list[list[str]]) -> Iterator[list[Document]]:
+        """Fetch batches with a few requests in flight; at most twice as many answers wait to be shaped."""
+        with ThreadPoolExecutor(self.client.concurrency, thread_name_prefix="jira") as pool:
+            waiting: deque[Future[list[Document]]] = deque()
+            try:
+                for batch in batches:
+                    waiting.append(pool.submit(self.client.issues, batch))
+                    if len(waiting) > self.client.concurrency:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _histories(self, issues: Sequence[tuple[str, int]]) -> list[tuple[str, Document]]:
+        """Complete changelogs; an issue for which the bulk answer falls short is asked for by itself."""
+        found = self.client.histories([issue_id for issue_id, _ in issues])
+        for issue_id, total in issues:
+            if len(found[issue_id]) < total:
+                found[issue_id] = self.client.histories_of(issue_id)
+        return [(issue_id, history) for issue_id, histories in found.items() for history in histories]
+
+
+def _jql(projects: Sequence[str], since: datetime, until: datetime | None) -> str:
+    """JQL over whole projects and a span of change time.
+
+    Times are epoch milliseconds: a quoted literal would be read in the zone of the account's profile. A live pull
+    has no upper bound, which would hide what changes while it runs.
+    """
+    jql = f"project in ({', '.join(projects)}) AND updated >= {int(since.timestamp() * 1000)}"
+    return f"{jql} AND updated < {int(until.timestamp() * 1000)}" if until else jql

@@ -1,0 +1,25 @@
+"""Which sources there are, what tables they have, and which settings turn them on. Imports no dlt."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources.table import Table
+
+
+def _module(source: str) -> ModuleType:
+    return import_module(f"impulsum_pipelines.sources.{source}.tables")
+
+
+def tables(source: str) -> tuple[Table, ...]:
+    """The raw tables of a source."""
+    declared: tuple[Table, ...] = _module(source).TABLES
+    return declared
+
+
+def missing_settings(source: str, settings: Settings) -> list[str]:
+    """The environment variables that must still be set for the source to be on; empty when it is."""
+    required: tuple[str, ...] = _module(source).REQUIRED_SETTINGS
+    return [name for name in required if not getattr(settings, name.lower())]

@@ -1,0 +1,259 @@
+"""One sync as a source sees it: what to read, what is held already, and where to say how it went.
+
+A source shapes documents into rows and gives them to :meth:`Sync.fresh`, which drops those that are held unchanged.
+What a read proves about absence (all comments of these issues, all boards) it records as a :class:`Scan`; loading
+turns what a scan misses into ``deleted_at``. Nothing here knows Dagster, and nothing writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+
+from impulsum_pipelines.errors import ImpulsumError
+from impulsum_pipelines.sources.table import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Progress = Callable[[str, int, "int | None"], None]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A span of the source's change time, [start, end), UTC."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.end.tzinfo is None or self.start >= self.end:
+            raise ValueError(f"not a window in UTC: {self.start} .. {self.end}")
+
+    def __str__(self) -> str:
+        return f"{self.start:%Y-%m-%d %H:%M}..{self.end:%Y-%m-%d %H:%M} UTC"
+
+
+class Held(Protocol):
+    """What the raw file holds at the start of the sync."""
+
+    def hashes(self, table: str, ids: Sequence[str]) -> Mapping[str, str | None]:
+        """``row_hash`` by id, of those of ``ids`` that are held; None for a row deleted or unreachable."""
+
+    def ids(self, table: str, *, alive: bool = True) -> set[str]:
+        """Every id held; with ``alive`` only rows that are neither deleted nor unreachable."""
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a read-only query over the raw file."""
+
+    def refreshed_at(self, table: str) -> datetime | None:
+        """When the table was last read afresh (see :meth:`Sync.due`), by our clock."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Proof of absence: everything that exists at the source within a scope.
+
+    Args:
+        table: the table that was read.
+        ids: the ids that exist, or, with ``are_gone``, ids that the source reports as deleted.
+        parents: columns that tie a row to its scope (any of them); empty when the scope is the whole table.
+        scope: values of the parent columns that were read completely.
+        are_gone: ``ids`` are deletions told by the source, not survivors.
+        unreachable: what is missing is out of sight, not known to be deleted.
+        guarded: losing more than half of the scope at once is not believed: rows become unreachable.
+    """
+
+    table: str
+    ids: Collection[str]
+    parents: tuple[str, ...] = ()
+    scope: Collection[str] = ()
+    are_gone: bool = False
+    unreachable: bool = False
+    guarded: bool = True
+
+
+@dataclass(frozen=True)
+class CensusCount:
+    """One line of a census: what the source has in a scope, against what is held."""
+
+    entity: str
+    scope_id: str
+    scope_name: str
+    at_source: int
+    missing: int
+    approximate: int | None
+
+
+@dataclass
+class Stream:
+    """How one stream of a sync went: why it ended, and how much it carried."""
+
+    ended: str = "not read"
+    pages: int = 0
+    rows: int = 0
+
+
+@dataclass
+class Seen:
+    """Rows of one table that the sync met."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A document that could not be shaped into a row, kept with the reason."""
+
+    stream: str
+    reason: str
+    document: str
+
+
+@dataclass
+class Sync:
+    """One sync of one source.
+
+    Args:
+        source: the source's name.
+        sync_id: unique; written on every row.
+        tables: names of the tables to read.
+        held: what is held at its start.
+        watermark: start of the last complete live sync by the source's clock; None for the first.
+        window: read this closed span and leave the watermark alone; None for a live sync.
+        census: compare every id at the source with the ids held.
+        overlap: how far behind the watermark a live sync reads again.
+        reference_age: slow reference tables younger than this are not read again by a live sync.
+        first_day: nothing that last changed before this is read.
+        report: called with a stream, what is done, and the total where it is known.
+    """
+
+    source: str
+    sync_id: str
+    tables: frozenset[str]
+    held: Held
+    watermark: datetime | None
+    window: Window | None
+    census: bool
+    overlap: timedelta
+    reference_age: timedelta
+    first_day: datetime
+    report: Progress
+    started_at: datetime | None = None
+    site: str = ""
+    reads_all: bool = True
+    watermark_to: datetime | None = None
+    streams: dict[str, Stream] = field(default_factory=dict)
+    seen: dict[str, Seen] = field(default_factory=dict)
+    scans: list[Scan] = field(default_factory=list)
+    counts: list[CensusCount] = field(default_factory=list)
+    refreshed: dict[str, bool] = field(default_factory=dict)
+    failures: list[ImpulsumError] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+
+    @property
+    def since(self) -> datetime:
+        """The lower bound of what to read, floored to the minute: some vendors know nothing finer."""
+        if self.window:
+            bound = self.window.start
+        elif self.watermark:
+            bound = self.watermark - self.overlap
+        else:
+            bound = self.first_day
+        return max(bound, self.first_day).replace(second=0, microsecond=0)
+
+    @property
+    def until(self) -> datetime | None:
+        """The upper bound of a window, exclusive; a live sync has none."""
+        return self.window.end if self.window else None
+
+    @property
+    def is_first(self) -> bool:
+        """True when nothing was ever pulled completely."""
+        return self.window is None and self.watermark is None
+
+    def remember_watermark(self, state: dict[str, Any]) -> None:
+        """Move the watermark to this sync's start, in dlt's state: it is stored with the rows, or not at all.
+
+        Left alone by a window, by a sync of some tables only, and by one that ended early.
+        """
+        if self.window is None and not self.failures and self.reads_all and self.started_at:
+            state["watermark"] = self.started_at.isoformat()
+            self.watermark_to = self.started_at
+
+    def due(self, table: Table) -> bool:
+        """Whether slow reference data must be read afresh now; the same answer for the whole sync."""
+        if table.name not in self.refreshed:
+            at = self.held.refreshed_at(table.name)
+            always = self.census or self.is_first or self.window is not None
+            self.refreshed[table.name] = always or at is None or datetime.now(UTC) - at >= self.reference_age
+        return self.refreshed[table.name]
+
+    def stream(self, name: str) -> Stream:
+        """The record of one stream."""
+        return self.streams.setdefault(name, Stream())
+
+    def shaped(
+        self, table: Table, shape: Callable[[Any], Mapping[str, Any]], documents: Iterable[Any]
+    ) -> Iterator[Mapping[str, Any]]:
+        """The documents as rows; one that does not fit is quarantined and the others go on."""
+        for document in documents:
+            try:
+                yield shape(document)
+            except (KeyError, TypeError, AttributeError, ValueError) as error:
+                reason = f"{type(error).__name__}: {error}"
+                kept = orjson.dumps(document, default=repr)[:1_000_000].decode(errors="replace")
+                self.quarantined.append(Quarantined(table.name, reason, kept))
+
+    def fresh(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> Iterator[pa.Table]:
+        """The rows that are new or changed, as one Arrow table, or nothing.
+
+        Args:
+            table: what the rows are.
+            rows: dicts of ``id``, the table's own columns and ``payload`` (a document, or its JSON as bytes).
+        """
+        import pyarrow as pa
+
+        shaped = self._shape(table, rows)
+        held = self.held.hashes(table.name, [row["id"] for row in shaped]) if shaped else {}
+        kept = [row for row in shaped if held.get(row["id"]) != row["row_hash"]]
+        changed = sum(row["id"] in held for row in kept)
+        seen = self.seen.setdefault(table.name, Seen())
+        seen.new += len(kept) - changed
+        seen.changed += changed
+        seen.unchanged += len(shaped) - len(kept)
+        self.stream(table.name).rows += len(shaped)
+        if kept:
+            yield pa.Table.from_pylist(kept, schema=table.schema)
+
+    def whole(
+        self, table: Table, rows: Iterable[Mapping[str, Any]], *, unreachable: bool = False
+    ) -> Iterator[pa.Table]:
+        """Like :meth:`fresh`, for a table that was read whole: what is held and not among the rows is gone."""
+        documents = list(rows)
+        yield from self.fresh(table, documents)
+        self.scans.append(Scan(table.name, {row["id"] for row in documents}, unreachable=unreachable))
+        self.stream(table.name).ended = "complete"
+
+    def _shape(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Rows with their common columns, each id once (a vendor's page may repeat one)."""
+        common = {
+            "site": self.site,
+            "sync_id": self.sync_id,
+            "extracted_at": self.started_at,
+            "deleted_at": None,
+            "unreachable_since": None,
+        }
+        shaped = {}
+        for row in rows:
+            payload = row["payload"] if isinstance(row["payload"], bytes) else orjson.dumps(row["payload"])
+            digest = blake2b(payload, digest_size=12).hexdigest()
+            shaped[row["id"]] = {**row, **common, "payload": payload.decode(), "row_hash": digest}
+        return list(shaped.values())
