@@ -1,0 +1,108 @@
+"""What a check is: a question about a raw file, and the finding that answers it with numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.tiers import Tier
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: Rows that exist at the source, as far as is known.
+ALIVE = "deleted_at is null and unreachable_since is null"
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What a check may look at.
+
+    Args:
+        connection: the source's raw file, read-only.
+        tier: the source.
+        settings: the settings of the run.
+        now: the instant of the check, UTC.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    tier: Tier
+    settings: Settings
+    now: datetime
+
+    def rows(self, sql: str, parameters: list[object] | None = None) -> list[dict[str, Any]]:
+        """The rows of a query, each as column name to value."""
+        cursor = self.connection.execute(sql, parameters or [])
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The answer of a check.
+
+    Args:
+        passed: True when all is well.
+        text: the answer in one sentence, for the person who reads the check's page.
+        serious: for a failed check: an error, or else a warning.
+        numbers: what the sentence rests on.
+    """
+
+    passed: bool
+    text: str
+    serious: bool = True
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One asset check of a raw table.
+
+    Args:
+        name: name of the check.
+        table: the raw table whose asset it belongs to.
+        description: what is true when it passes, and what is wrong when it does not.
+        judge: answers it.
+        blocking: a serious failure stops the marts in the same run.
+    """
+
+    name: str
+    table: str
+    description: str
+    judge: Callable[[Raw], Finding]
+    blocking: bool = False
+
+    def spec(self, source: str) -> dg.AssetCheckSpec:
+        """The check as Dagster knows it."""
+        return dg.AssetCheckSpec(
+            self.name, asset=[source, self.table], description=self.description, blocking=self.blocking
+        )
+
+
+def agreement(expected: int, held: int) -> tuple[bool, bool]:
+    """Whether two counts agree, and whether their difference is serious: more than 5 and more than 1 %.
+
+    A source goes on changing while it is counted, so a small difference is a warning that the next pull settles.
+    """
+    difference = abs(expected - held)
+    return difference == 0, difference > max(5, expected / 100)
+
+
+def table_of(rows: list[dict[str, object]]) -> dg.MetadataValue:
+    """At most 50 rows as a table in the UI."""
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord({name: value if isinstance(value, int) else str(value) for name, value in row.items()})
+            for row in rows[:50]
+        ]
+    )
+
+
+def instant(value: datetime | None) -> dg.MetadataValue:
+    """A time in the UI, or nothing."""
+    return dg.MetadataValue.timestamp(value) if value else dg.MetadataValue.null()

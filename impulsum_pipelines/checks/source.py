@@ -1,0 +1,185 @@
+"""The checks that every source has, and the op that answers all checks of a source after its load."""
+
+# No postponed annotations here: Dagster compares the annotation of `context` with its own classes.
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from importlib import import_module
+
+import dagster as dg
+
+from impulsum_pipelines.checks.findings import Check, Finding, Raw, agreement, instant, table_of
+from impulsum_pipelines.errors import ImpulsumError
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.loading.assets import failure
+from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.sources.registry import missing_settings, tables
+from impulsum_pipelines.tiers import Tier
+
+
+def watermark_age(source: str) -> dg.AssetCheckKey:
+    """The check that asks whether the live pull of a source keeps up; worth asking without a pull, too."""
+    return dg.AssetCheckKey(dg.AssetKey([source, tables(source)[0].name]), "watermark_age")
+
+
+def source_checks(tier: Tier) -> tuple[Check, ...]:
+    """Every check of a source: the general ones, then those of its own module ``checks/<source>.py``."""
+    declared = tables(tier.source)
+    main = declared[0].name
+    general = (
+        *(
+            Check(
+                "unique_ids",
+                table.name,
+                "Every row has an id, and no two rows share one. Fails when a load wrote a row twice.",
+                partial(_unique_ids, table=table.name),
+                blocking=True,
+            )
+            for table in declared
+        ),
+        Check(
+            "load_finished",
+            main,
+            "The newest sync wrote all of its rows. Fails when it was stopped while it wrote: run the sync again, "
+            "it resumes.",
+            _load_finished,
+            blocking=True,
+        ),
+        Check(
+            "watermark_age",
+            main,
+            "The live pull keeps up. Warns in business hours when the newest one is older than the source's "
+            "tier allows, fails at any hour when it is older than a weekend.",
+            _watermark_age,
+        ),
+        Check(
+            "census_agreement",
+            main,
+            "The newest census found every id that the source has among those that are held, and no other.",
+            _census_agreement,
+        ),
+    )
+    own: tuple[Check, ...] = import_module(f"impulsum_pipelines.checks.{tier.source}").CHECKS
+    return general + own
+
+
+def build_source_checks(tier: Tier) -> dg.AssetChecksDefinition:
+    """One op that answers every check of a source from its raw file, under the file's read lock.
+
+    A source that is off, or has no raw file yet, passes: there is nothing to be wrong.
+    """
+    checks = {(check.table, check.name): check for check in source_checks(tier)}
+
+    @dg.multi_asset_check(
+        name=f"{tier.source}_checks",
+        specs=[check.spec(tier.source) for check in checks.values()],
+        can_subset=True,
+    )
+    def answer(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        settings = load_settings()
+        asked = sorted(context.selected_asset_check_keys)
+        try:
+            with Home.of(settings).read_raw(tier.source) as connection:
+                if connection is None:
+                    for key in asked:
+                        yield _result(key, Finding(True, _why_empty(tier)))
+                    return
+                raw = Raw(connection, tier, settings, datetime.now(UTC))
+                for key in asked:
+                    yield _result(key, checks[key.asset_key.path[-1], key.name].judge(raw))
+        except ImpulsumError as error:
+            raise failure(error, context.retry_number) from error
+
+    return answer
+
+
+def _result(key: dg.AssetCheckKey, finding: Finding) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=finding.passed,
+        asset_key=key.asset_key,
+        check_name=key.name,
+        severity=dg.AssetCheckSeverity.ERROR if finding.serious else dg.AssetCheckSeverity.WARN,
+        description=finding.text,
+        metadata=finding.numbers,
+    )
+
+
+def _why_empty(tier: Tier) -> str:
+    missing = missing_settings(tier.source, load_settings())
+    off = f"off: {', '.join(missing)} not set" if missing else "on, and was never pulled"
+    return f"{tier.title} is {off}."
+
+
+def _unique_ids(raw: Raw, *, table: str) -> Finding:
+    [found] = raw.rows(f"select count(*) as rows, count(*) - count(distinct id) as surplus from raw.{table}")
+    surplus = found["surplus"]
+    text = f"{surplus} rows have no id or one that another row has." if surplus else "Every id is unique."
+    return Finding(not surplus, text, numbers=found)
+
+
+def _load_finished(raw: Raw) -> Finding:
+    newest = raw.rows("select sync_id, status, started_at, error from raw.syncs order by started_at desc limit 1")
+    if not newest:
+        return Finding(True, "There was no sync yet.")
+    [sync] = newest
+    numbers = {"sync": sync["sync_id"], "status": sync["status"], "started": instant(sync["started_at"])}
+    if sync["status"] == "loading":
+        return Finding(False, "The newest sync was stopped while it wrote its rows.", numbers=numbers)
+    if sync["status"] == "incomplete":
+        text = f"The newest sync ended early; what it read is held. {sync['error'] or ''}".strip()
+        return Finding(False, text, serious=False, numbers=numbers)
+    return Finding(True, "The newest sync wrote all of its rows.", numbers=numbers)
+
+
+def _watermark_age(raw: Raw) -> Finding:
+    """Age by our clock, since the start of the pull that set the watermark: a source's clock may be off."""
+    newest = raw.rows(
+        "select started_at, watermark_to from raw.syncs where status = 'done' and mode = 'live' "
+        "order by started_at desc limit 1"
+    )
+    if not newest:
+        return Finding(True, "There was no live pull yet.")
+    [pull] = newest
+    age = raw.now - pull["started_at"]
+    local = raw.now.astimezone(raw.settings.zone)
+    first, last = raw.settings.business_hours
+    opened = local.replace(hour=first, minute=0, second=0, microsecond=0)
+    working = local.weekday() < 5 and first <= local.hour < last
+    waited = local - max(opened, pull["started_at"].astimezone(raw.settings.zone))
+    minutes = round(age.total_seconds() / 60, 1)
+    numbers = {
+        "age (minutes)": minutes,
+        "pull started": instant(pull["started_at"]),
+        "watermark": instant(pull["watermark_to"]),
+        "warns after (minutes)": raw.tier.fresh_within.total_seconds() / 60,
+        "fails after (minutes)": raw.tier.lost_after.total_seconds() / 60,
+    }
+    lost = age > raw.tier.lost_after
+    stale = lost or (working and waited > raw.tier.fresh_within)
+    text = f"The newest live pull started {minutes} minutes ago."
+    return Finding(not stale, text, serious=lost, numbers=numbers)
+
+
+def _census_agreement(raw: Raw) -> Finding:
+    scopes = raw.rows(
+        "select scope_name, at_source, held, missing, deleted, unreachable, approximate, taken_at from raw.census "
+        "where sync_id = (select sync_id from raw.census order by taken_at desc limit 1) order by scope_name"
+    )
+    if not scopes:
+        return Finding(True, "There was no census yet.")
+    wrong = [s for s in scopes if not agreement(s["at_source"], s["held"])[0]]
+    serious = any(agreement(s["at_source"], s["held"])[1] for s in wrong)
+    text = (
+        f"{len(wrong)} of {len(scopes)} scopes differ after repair: "
+        + ", ".join(f"{s['scope_name']} has {s['at_source']}, held {s['held']}" for s in wrong[:10])
+        if wrong
+        else f"All {len(scopes)} scopes agree."
+    )
+    numbers = {
+        "taken": instant(scopes[0]["taken_at"]),
+        "missing before repair": sum(s["missing"] for s in scopes),
+        "found deleted": sum(s["deleted"] for s in scopes),
+        "scopes": table_of(scopes),
+    }
+    return Finding(not wrong, text, serious=serious, numbers=numbers)

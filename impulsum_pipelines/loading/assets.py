@@ -1,0 +1,243 @@
+"""A source as Dagster assets: one asset per raw table, one op per source.
+
+An op, because a source is pulled in one walk: a subset of the tables is a subset of that walk. Which pull a run
+makes follows from its partitions, days (UTC) of the source's own change time:
+
+- today, or no partition: *live*, from the stored watermark;
+- a closed day or a range of days: *window*, stateless, never moves the watermark;
+- a range that ends today: the window of its closed days, then live.
+
+The specs come from the declared tables and not from the dlt source: importing dlt costs a second in every run.
+"""
+
+# No postponed annotations here: Dagster compares the annotation of `context` with its own classes.
+
+from collections.abc import Iterator
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Any
+
+import dagster as dg
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.loading.run_load import LoadResult, RowCounts, Window, run_load
+from impulsum_pipelines.progress import reporter
+from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.sources.registry import missing_settings, tables
+from impulsum_pipelines.sources.table import Table
+from impulsum_pipelines.tiers import Tier
+
+OWNER = "team:data-platform"
+
+#: Tries after the first one. The HTTP client retries single requests; these are for what outlasts that.
+RETRIES = 3
+_FIRST_WAIT = 30
+_LONGEST_WAIT = 900
+
+
+class PullConfig(dg.Config):
+    """Run configuration of a source's op.
+
+    Args:
+        census: also compare every id at the source with what is held, to find deletions.
+    """
+
+    census: bool = False
+
+
+def days(settings: Settings) -> dg.DailyPartitionsDefinition:
+    """The day partitions of every source (UTC), from the first day ever pulled to today, which is still open."""
+    return dg.DailyPartitionsDefinition(
+        start_date=settings.impulsum_start_date.isoformat(), timezone="UTC", end_offset=1
+    )
+
+
+def build_source_assets(tier: Tier, settings: Settings) -> dg.AssetsDefinition:
+    """The raw tables of one source as assets ``<source>/<table>`` in the group ``<source>``.
+
+    Raises (in a run):
+        dagster.Failure: with the category and the next step of the error; tried again only when that can help.
+    """
+    declared = {table.name: table for table in tables(tier.source)}
+    partitions = days(settings)
+    # One policy for all tables: to make one walks a thousand cron ticks.
+    freshness = _freshness(tier, settings)
+
+    @dg.multi_asset(
+        name=f"{tier.source}_pull",
+        specs=[_spec(tier, table, partitions, freshness) for table in declared.values()],
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=tier.pool,
+    )
+    def pull(context: dg.AssetExecutionContext, config: PullConfig) -> Iterator[dg.MaterializeResult[None]]:
+        current = load_settings()
+        if missing := missing_settings(tier.source, current):
+            context.log.warning("%s is off: %s not set. Nothing was pulled.", tier.title, ", ".join(missing))
+            return
+        chosen = [key.path[-1] for key in context.selected_asset_keys]
+        try:
+            results = [
+                run_load(
+                    tier.source,
+                    current,
+                    window=window,
+                    census=config.census and window is None,
+                    tables=None if len(chosen) == len(declared) else chosen,
+                    progress=reporter(),
+                )
+                for window in plan(_time_window(context), datetime.now(UTC))
+            ]
+            held = _held(tier.source, current, chosen)
+        except ImpulsumError as error:
+            raise failure(error, context.retry_number) from error
+        for name in chosen:
+            yield dg.MaterializeResult(
+                asset_key=[tier.source, name], metadata=table_metadata(name, results, held[name])
+            )
+
+    return pull
+
+
+def plan(span: dg.TimeWindow | None, now: datetime) -> list[Window | None]:
+    """The pulls that cover ``span``, in order; None is a live pull.
+
+    Args:
+        span: the partitions of the run as ``[start, end)``; None for a run without partitions.
+        now: decides which days are closed.
+    """
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if span is None or span.start >= today:
+        return [None]
+    if span.end <= today:
+        return [Window(span.start, span.end)]
+    return [Window(span.start, today), None]
+
+
+def failure(error: ImpulsumError, tried: int) -> dg.Failure | dg.RetryRequested:
+    """What Dagster should do about an error.
+
+    Wrong tokens, missing permissions and configuration stay wrong until somebody acts: they fail at once. What
+    passes by itself is tried again, after the wait that the source asked for or else a growing one.
+
+    Args:
+        error: what went wrong.
+        tried: how many times the op was retried already.
+    """
+    if error.retryable and tried < RETRIES:
+        wait = error.retry_after if error.retry_after is not None else _FIRST_WAIT * 2**tried
+        return dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=min(wait, _LONGEST_WAIT))
+    return dg.Failure(
+        description=str(error),
+        metadata={
+            "category": error.category.value,
+            "what failed": error.what,
+            "where": error.where,
+            "what is safe": error.safe,
+            "next step": error.next_step,
+        },
+        allow_retries=False,
+    )
+
+
+def table_metadata(name: str, results: list[LoadResult], held: int) -> dict[str, Any]:
+    """What the pulls did to one table: rows, watermark, cost, and why the stream ended.
+
+    Requests and seconds are those of the whole pull, which reads all its tables in one walk.
+
+    Args:
+        name: the table.
+        results: the pulls of the run, in order.
+        held: rows of the table that exist at the source, after the pulls.
+    """
+    counts = [result.rows.get(name, RowCounts()) for result in results]
+    last = results[-1]
+    stream = last.streams.get(name)
+    metadata: dict[str, Any] = {
+        "dagster/row_count": held,
+        "pull": ", then ".join(_describe(result) for result in results),
+        **{f"rows {field.name}": sum(getattr(c, field.name) for c in counts) for field in fields(RowCounts)},
+        "stream ended": stream.ended if stream else "not read again: young enough, or not part of this pull",
+        "requests": sum(result.requests for result in results),
+        "waits for limits": sum(result.limit_waits for result in results),
+        "wait for limits (s)": _seconds(sum(result.limit_wait_seconds for result in results)),
+        "extract (s)": _seconds(sum(result.extract_seconds for result in results)),
+        "normalize (s)": _seconds(sum(result.normalize_seconds for result in results)),
+        "load (s)": _seconds(sum(result.load_seconds for result in results)),
+        "sync": ", ".join(result.sync_id for result in results),
+    }
+    if last.watermark_from:
+        metadata["watermark from"] = dg.MetadataValue.timestamp(last.watermark_from)
+    if last.watermark_to:
+        metadata["watermark to"] = dg.MetadataValue.timestamp(last.watermark_to)
+    return metadata
+
+
+def _spec(
+    tier: Tier, table: Table, partitions: dg.PartitionsDefinition[str], freshness: dg.FreshnessPolicy
+) -> dg.AssetSpec:
+    columns = [
+        dg.TableColumn(
+            column.name,
+            column.type,
+            description=column.description,
+            constraints=dg.TableColumnConstraints(nullable=column.name != "id", unique=column.name == "id"),
+        )
+        for column in table.all_columns
+    ]
+    return dg.AssetSpec(
+        [tier.source, table.name],
+        description=table.description,
+        group_name=tier.source,
+        owners=[OWNER],
+        kinds={"dlt", "duckdb", tier.source},
+        tags={"layer": "raw", "cadence": "follows-changes" if table.partitioned else "reference"},
+        metadata={
+            "dagster/column_schema": dg.TableSchema(columns),
+            "dagster/table_name": f"{tier.source}.raw.{table.name}",
+        },
+        partitions_def=partitions if table.partitioned else None,
+        freshness_policy=freshness,
+    )
+
+
+def _freshness(tier: Tier, settings: Settings) -> dg.FreshnessPolicy:
+    """A deadline at each whole hour of the working day: a plain age would be missed every night."""
+    first, last = settings.business_hours
+    hours = min(ceil(tier.fresh_within / timedelta(hours=1)), last - first)
+    return dg.FreshnessPolicy.cron(
+        deadline_cron=f"0 {first + hours}-{min(last, 23)}/{hours} * * 1-5",
+        lower_bound_delta=timedelta(hours=hours),
+        timezone=settings.impulsum_timezone,
+    )
+
+
+def _time_window(context: dg.AssetExecutionContext) -> dg.TimeWindow | None:
+    has_partitions = context.has_partition_key or context.has_partition_key_range
+    return context.partition_time_window if has_partitions else None
+
+
+def _held(source: str, settings: Settings, names: list[str]) -> dict[str, int]:
+    with Home.of(settings).read_raw(source) as connection:
+        if connection is None:
+            raise ImpulsumError(
+                Category.INTERNAL,
+                f"The raw file of {source} is gone after a load",
+                next_step="check who else deletes files in IMPULSUM_HOME, then run again.",
+            )
+        alive = "deleted_at is null and unreachable_since is null"
+        return {
+            name: connection.execute(f"select count(*) from raw.{name} where {alive}").fetchone()[0] for name in names
+        }
+
+
+def _describe(result: LoadResult) -> str:
+    if result.window:
+        return f"window {result.window.start:%Y-%m-%d}..{result.window.end:%Y-%m-%d}"
+    return "live with census" if result.census else "live"
+
+
+def _seconds(value: float) -> float:
+    return round(value, 3)

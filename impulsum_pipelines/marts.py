@@ -1,0 +1,179 @@
+"""The dbt project as Dagster assets: staging, intermediate and marts, built into the warehouse.
+
+One op runs ``dbt build``. It alone writes ``warehouse.duckdb``, and it holds every raw file for reading while dbt has
+them attached, so that a load waits for it and the other way round.
+"""
+
+# No postponed annotations here: Dagster compares the annotation of `context` with its own classes.
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import (
+    DagsterDbtCliRuntimeError,
+    DagsterDbtTranslator,
+    DbtCliInvocation,
+    DbtCliResource,
+    dbt_assets,
+)
+
+from impulsum_pipelines.dbt_manifest import DBT, PROJECT, fresh_manifest
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.loading.assets import OWNER, failure
+from impulsum_pipelines.loading.raw import ensure_tables
+from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.tiers import TIERS
+
+log = logging.getLogger(__name__)
+
+#: Schemas that analysts read; the others are private steps on the way.
+MART_SCHEMAS = ("core", "velocity", "risk", "quality")
+
+
+class Translator(DagsterDbtTranslator):  # type: ignore[misc]
+    """A model is the asset ``<schema>/<name>`` in the group of its schema; a dbt source is the raw asset.
+
+    Tests of dbt sources stay observations and do not become checks of the raw assets: a pull would then start dbt.
+    Raw tables have checks of their own, see :mod:`impulsum_pipelines.checks`.
+    """
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """``<source>/<table>`` of a source, ``<schema>/<name>`` of anything else."""
+        first = "source_name" if dbt_resource_props["resource_type"] == "source" else "schema"
+        return dg.AssetKey([dbt_resource_props[first], dbt_resource_props["name"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        """The schema: staging, intermediate, core, velocity, quality."""
+        group: str = dbt_resource_props["schema"]
+        return group
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        """The owner that the model names, or else the one of the whole project."""
+        return list(super().get_owners(dbt_resource_props) or [OWNER])
+
+
+def build_marts() -> dg.AssetsDefinition:
+    """Every model of the dbt project, with its tests as asset checks.
+
+    Raises (in a run):
+        dagster.Failure: naming the models and tests that failed; nothing is published then.
+    """
+
+    @dbt_assets(  # type: ignore[untyped-decorator]
+        name="marts",
+        manifest=fresh_manifest(),
+        dagster_dbt_translator=Translator(),
+        pool="warehouse",
+    )
+    def marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        home = Home.of(load_settings())
+        target = home.root / "dbt"
+        try:
+            with _files(home):
+                yield from _build(context, home, target).stream()
+        except DagsterDbtCliRuntimeError:
+            raise failure(_what_failed(target), context.retry_number) from None
+        except ImpulsumError as error:
+            raise failure(error, context.retry_number) from error
+
+    return marts
+
+
+def mart_keys(marts: dg.AssetsDefinition) -> list[dg.AssetKey]:
+    """The assets among ``marts`` that are published."""
+    return sorted(key for key in marts.keys if key.path[0] in MART_SCHEMAS)
+
+
+def build_published(marts: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """The published file as the asset ``published/impulsum``, made when every mart is built and checked."""
+
+    @dg.asset(
+        key=["published", "impulsum"],
+        deps=mart_keys(marts),
+        group_name="published",
+        owners=[OWNER],
+        kinds={"duckdb"},
+        description="impulsum.duckdb, the one file that analysts open: the marts, after their checks passed, put "
+        "in place by one rename. A failed check leaves the file of before standing.",
+        pool="publish",
+    )
+    def published(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        from impulsum_pipelines.publish import publish
+
+        try:
+            result = publish(load_settings())
+        except ImpulsumError as error:
+            raise failure(error, context.retry_number) from error
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(str(result.path)),
+                "version": result.version,
+                "size (bytes)": result.bytes,
+                "rows": dg.MetadataValue.json(result.tables),
+                "seconds": round(result.seconds, 3),
+            }
+        )
+
+    return published
+
+
+@contextmanager
+def _files(home: Home) -> Iterator[None]:
+    """Every raw file, made if need be and held for reading; the warehouse held for writing."""
+    with ExitStack() as held:
+        for tier in TIERS:
+            ensure_tables(home, tier.source)
+            held.enter_context(home.reading(tier.source))
+        held.enter_context(home.writing("warehouse"))
+        yield
+
+
+def _build(context: dg.AssetExecutionContext, home: Home, target: Path) -> DbtCliInvocation:
+    # dbt's artifacts and log of the newest build are kept, for whoever must find out why it failed.
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    dbt = DbtCliResource(project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=str(DBT))
+    # dbt runs in the project's folder, where a relative IMPULSUM_HOME would be another place.
+    with _environment(IMPULSUM_HOME=str(home.root), DBT_SEND_ANONYMOUS_USAGE_STATS="false"):
+        return dbt.cli(["build"], context=context, target_path=target)
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _what_failed(target: Path) -> ImpulsumError:
+    """The models and tests that dbt's own record of the run names as failed."""
+    try:
+        results = json.loads((target / "run_results.json").read_text())["results"]
+    except (OSError, ValueError):
+        results = []
+    failed = [r for r in results if r["status"] in {"error", "fail"}]
+    for result in failed:
+        log.error("dbt: %s: %s", result["unique_id"], result["message"])
+    names = ", ".join(r["unique_id"].split(".", 2)[-1] for r in failed) or "dbt did not start"
+    return ImpulsumError(
+        Category.CONFIGURATION if not failed else Category.INTERNAL,
+        f"{len(failed)} of {len(results)} dbt models and tests failed: {names}",
+        where="dbt build",
+        safe="The published file is unchanged.",
+        next_step="read the messages in the step's log, or dbt's own log in IMPULSUM_HOME/dbt.",
+    )
