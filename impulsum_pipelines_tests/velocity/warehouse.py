@@ -1,0 +1,39 @@
+"""Run the dbt project as the pipeline does: a process of its own, on a home of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+PROJECT = Path(__file__).parents[2] / "dbt_project"
+
+
+def run_dbt(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run one dbt command on a home; the caller judges its exit code."""
+    return subprocess.run(
+        [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments,
+         "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
+         "--target-path", str(home / "target"), "--log-path", str(home / "logs")],
+        env=os.environ | {"IMPULSUM_HOME": str(home), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"} | settings,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def build(home: Path, command: str = "run", *arguments: str, **settings: str) -> None:
+    """Run one dbt command that has to succeed."""
+    done = run_dbt(home, command, *arguments, **settings)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
+
+
+def query(home: Path, sql: str) -> list[dict[str, Any]]:
+    """Rows of the warehouse as dictionaries, times in UTC."""
+    with duckdb.connect(home / "warehouse.duckdb", read_only=True) as warehouse:
+        warehouse.execute("set TimeZone = 'UTC'")
+        result = warehouse.execute(sql)
+        names = [column[0] for column in result.description]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
