@@ -1,0 +1,192 @@
+"""The sandbox's HTTP server: one process stands in for the services, with a control door beside them.
+
+Runs in the background of a test (:func:`running`) or as a process of its own (:func:`serve`). Everything happens in
+the one thread of the event loop, so that every answer is of one instant.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email.utils import formatdate
+from typing import Any
+
+import orjson
+import requests
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from impulsum_pipelines.sandbox.control import Control
+from impulsum_pipelines.sandbox.faults import Faults
+from impulsum_pipelines.sandbox.jira import agile, platform
+from impulsum_pipelines.sandbox.jira.answers import Refusal
+from impulsum_pipelines.sandbox.jira.world import EMAIL, TOKEN, World
+
+log = logging.getLogger(__name__)
+HOST = "127.0.0.1"
+
+
+def env_of(url: str, email: str = EMAIL, token: str = TOKEN) -> dict[str, str]:
+    """The settings that point every source at the sandbox at ``url``."""
+    return {"JIRA_BASE_URL": url, "JIRA_EMAIL": email, "JIRA_API_TOKEN": token}
+
+
+def env_lines(port: int) -> list[str]:
+    """``export NAME=value`` lines that point every source at a sandbox on this port."""
+    return [f"export {name}={value}" for name, value in env_of(f"http://{HOST}:{port}").items()]
+
+
+class Sandbox:
+    """The ASGI application: checks who asks, plays the faults, and answers by the site's clock."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.faults = Faults()
+        self.control = Control(world, self.faults)
+        self._services = Starlette(routes=[*platform.routes(self._bound), *agile.routes(self._bound)])
+        self._door = Starlette(routes=[Route("/_sandbox/{verb:path}", self._verb, methods=["GET", "POST"])])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith("/_sandbox"):
+            await self._door(scope, receive, send)
+            return
+        self.control._count(scope["method"], scope["path"])
+        date = formatdate(self.world.clock.now() / 1000, usegmt=True).encode()
+
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), (b"date", date)]
+            await send(message)
+
+        dated.__self__ = send.__self__  # type: ignore[attr-defined]  # a reset needs the connection
+        refused = self._login(scope)
+        if refused:
+            await refused(scope, receive, dated)
+        else:
+            await self.faults.play(self._services, scope, receive, dated)
+
+    def _login(self, scope: Scope) -> Response | None:
+        """The refusal of a request that comes without the right token. A revoked one gets the same as a wrong one."""
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        expected = base64.b64encode(f"{self.world.email}:{self.world.token}".encode())
+        if given == b"Basic " + expected and not self.world.token_revoked:
+            return None
+        return PlainTextResponse(
+            "Client must be authenticated to access this resource.",
+            401,
+            {"WWW-Authenticate": 'OAuth realm="sandbox"', "X-Seraph-LoginReason": "AUTHENTICATED_FAILED"},
+        )
+
+    def _bound(self, handler: platform.Handler) -> Callable[[Request], Any]:
+        async def endpoint(request: Request) -> Response:
+            try:
+                return await handler(self.world, request)
+            except Refusal as refusal:
+                return refusal.response
+
+        return endpoint
+
+    async def _verb(self, request: Request) -> Response:
+        name = request.path_params["verb"]
+        if not name:
+            return _json(self.control.verbs())
+        if name not in self.control.verbs():
+            return _json({"error": f"there is no verb {name}; GET /_sandbox/ lists them"}, 404)
+        arguments = orjson.loads(await request.body() or b"{}")
+        try:
+            return _json(getattr(self.control, name)(**arguments))
+        except (LookupError, TypeError, ValueError) as error:
+            return _json({"error": f"{type(error).__name__}: {error}"}, 400)
+
+
+def _json(body: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, media_type="application/json")
+
+
+class Running:
+    """A sandbox that is being served: where it is, and its control door.
+
+    Attributes:
+        url: base URL of the site.
+        env: the settings that point the sources at it.
+        world: the site itself; only the control door may change it while it is served.
+    """
+
+    def __init__(self, url: str, world: World) -> None:
+        self.url = url
+        self.world = world
+        self.env = env_of(url, world.email, world.token)
+
+    def control(self, verb: str, **arguments: Any) -> dict[str, Any]:
+        """Do something at the control door; see :class:`impulsum_pipelines.sandbox.control.Control`."""
+        answer = requests.post(f"{self.url}/_sandbox/{verb}", json=arguments, timeout=120)
+        if not answer.ok:
+            raise ValueError(answer.json()["error"])
+        done: dict[str, Any] = answer.json()
+        return done
+
+    def truth(self) -> dict[str, Any]:
+        """What every started sprint committed, added, removed and completed, as of now."""
+        return self.control("truth")
+
+    def requests(self, *, reset: bool = False) -> dict[str, int]:
+        """Requests answered since the last reset, by method and path."""
+        counted: dict[str, int] = self.control("stats", reset=reset)["by_path"]
+        return counted
+
+
+def _server(world: World) -> uvicorn.Server:
+    config = uvicorn.Config(
+        Sandbox(world),
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        date_header=False,  # the site's clock says what time it is
+        server_header=False,
+        timeout_keep_alive=60,
+    )
+    return uvicorn.Server(config)
+
+
+def _listening(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, port))
+    listener.listen(512)
+    return listener
+
+
+@contextmanager
+def running(world: World, port: int = 0) -> Iterator[Running]:
+    """Serve a world in the background; port 0 takes a free one."""
+    listener = _listening(port)
+    server = _server(world)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
+    thread.start()
+    try:
+        # The socket listens already: a request that comes before the loop runs waits in its queue.
+        yield Running(f"http://{HOST}:{listener.getsockname()[1]}", world)
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
+        listener.close()
+
+
+def serve(world: World, port: int, ready: Callable[[str], None]) -> None:
+    """Serve a world until the process is told to end; ``ready`` is called with the URL when it listens."""
+    listener = _listening(port)
+    ready(f"http://{HOST}:{listener.getsockname()[1]}")
+    try:
+        _server(world).run(sockets=[listener])
+    finally:
+        listener.close()

@@ -1,0 +1,59 @@
+"""What every test stands on: an environment of its own, and a Jira that lives on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from impulsum_pipelines.sandbox.server import Running
+
+_OURS = ("IMPULSUM_", "JIRA_", "DAGSTER_", "DLT_", "DBT_", "RUNTIME__", "DESTINATION__", "SOURCES__")
+_TELEMETRY_OFF = {
+    "DAGSTER_DISABLE_TELEMETRY": "1",
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    "DO_NOT_TRACK": "1",
+    "RUNTIME__DLTHUB_TELEMETRY": "false",
+}
+
+SandboxFactory = Callable[..., "Running"]
+
+
+@pytest.fixture(autouse=True)
+def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting comes from outside, and all state goes to the test's own folder."""
+    for name in os.environ:
+        if name.startswith(_OURS):
+            monkeypatch.delenv(name)
+    for name, value in _TELEMETRY_OFF.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
+    monkeypatch.setenv("DLT_PROJECT_DIR", str(tmp_path))
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxFactory]:
+    """Starts sandboxes with a generated history, and points the settings at the latest one.
+
+    ``sandbox(seed=1, issues=60, now="2026-11-01T00:00:00Z", **options)``; the options are those of ``generate``.
+    """
+    from impulsum_pipelines.sandbox.jira.generator import generate
+    from impulsum_pipelines.sandbox.server import running
+
+    with ExitStack() as stack:
+
+        def start(seed: int = 1, issues: int = 60, now: str = "2026-11-01T00:00:00Z", **options: Any) -> Running:
+            world = generate(seed=seed, issues=issues, now=datetime.fromisoformat(now), **options)
+            served = stack.enter_context(running(world))
+            for name, value in served.env.items():
+                monkeypatch.setenv(name, value)
+            return served
+
+        yield start
