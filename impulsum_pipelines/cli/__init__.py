@@ -1,0 +1,47 @@
+"""``impulsum``: the command line. Data goes to stdout, everything else to stderr.
+
+Exit code 0 only when what was asked is done, 2 when the command or a setting must be corrected, 1 otherwise.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from impulsum_pipelines.cli import data, demo, doctor, sandbox, status, work
+from impulsum_pipelines.cli.console import notes
+from impulsum_pipelines.errors import Category, ImpulsumError
+
+log = logging.getLogger(__name__)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Delivery data kept fresh, proven complete, and turned into velocity that can be trusted.",
+)
+for module in (demo, work, status, doctor, data):
+    module.register(app)
+app.add_typer(sandbox.app, name="sandbox")
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Log every step, and show tracebacks.")] = False,
+) -> None:
+    """Set up logging: silent unless asked."""
+    logging.basicConfig(level=logging.DEBUG if debug else logging.CRITICAL, stream=sys.stderr, force=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; leaves by ``SystemExit``."""
+    try:
+        app(args=None if arguments is None else list(arguments))
+    except ImpulsumError as error:
+        log.debug("the error in full", exc_info=True)
+        notes().print(str(error), style="red", markup=False, highlight=False)
+        sys.exit(2 if error.category is Category.CONFIGURATION else 1)

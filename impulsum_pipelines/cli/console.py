@@ -1,0 +1,131 @@
+"""What people and programs see: tables and JSON on stdout, notes and progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from impulsum_pipelines.progress import Report, reporting_to
+
+#: Columns of a table that is not shown on a terminal: nothing may be cut off in a file or a pipe.
+_WIDE = 400
+
+
+def notes() -> Console:
+    """Where everything goes that is not data."""
+    return Console(stderr=True, soft_wrap=True)
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
+    """Print rows as a table on stdout, numbers to the right."""
+    console = Console()
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    cells = [list(row) for row in rows]
+    for position, name in enumerate(columns):
+        values = [row[position] for row in cells if row[position] is not None]
+        numeric = bool(values) and all(isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in values)
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=not console.is_terminal)
+    for row in cells:
+        table.add_row(*(plain(value) for value in row))
+    console.print(table, markup=False, width=None if console.is_terminal else _WIDE)
+
+
+def show_json(document: object) -> None:
+    """Print a document as JSON on stdout."""
+    Console(soft_wrap=True).print(
+        json.dumps(document, indent=2, default=_encode, ensure_ascii=False), markup=False, highlight=False
+    )
+
+
+def plain(value: object) -> str:
+    """One value as people read it: no trailing zeros, times in UTC to the second, nothing for null."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return str(value)
+        case Decimal() | float():
+            return f"{value:.3f}".rstrip("0").rstrip(".")
+        case datetime():
+            return f"{in_utc(value):%Y-%m-%d %H:%M:%S}"
+        case _:
+            return str(value)
+
+
+def in_utc(value: datetime) -> datetime:
+    """The same instant in UTC; a time without a zone is UTC already."""
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def age(moment: datetime | None, now: datetime | None = None) -> str:
+    """How long ago, in the largest unit that says enough."""
+    if moment is None:
+        return "never"
+    seconds = max(0, int(((now or datetime.now(UTC)) - in_utc(moment)) / timedelta(seconds=1)))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
+@contextmanager
+def progress_bars(first: str) -> Iterator[None]:
+    """Show what the work within reports, one bar a stage; silent when stderr is not a terminal.
+
+    Args:
+        first: what is under way before the first report.
+    """
+    if not sys.stderr.isatty():
+        yield
+        return
+    # A descriptor of its own: while a run executes, Dagster takes 1 and 2 for its log.
+    with (
+        os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal,
+        _bars(Console(file=terminal), first) as report,
+        reporting_to(report),
+    ):
+        yield
+
+
+@contextmanager
+def _bars(console: Console, first: str) -> Iterator[Report]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        bars: dict[str, TaskID] = {first: progress.add_task(first, total=None)}
+
+        def report(stage: str, done: int, total: int | None) -> None:
+            if first in bars and stage != first:
+                progress.remove_task(bars.pop(first))
+            if stage not in bars:
+                bars[stage] = progress.add_task(stage, total=total)
+            progress.update(bars[stage], completed=done, total=total)
+
+        yield report
+
+
+def _encode(value: Any) -> object:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, datetime):
+        return in_utc(value).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)

@@ -1,0 +1,181 @@
+"""``impulsum demo``: everything, end to end, with a generated team history and no account anywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from impulsum_pipelines.cli.console import notes, show_table
+from impulsum_pipelines.cli.data import query
+from impulsum_pipelines.cli.runs import run_job
+from impulsum_pipelines.cli.work import exit_unless_checked, show_checks
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.tiers import TIERS
+
+_SHOWN = {
+    "sprint": "sprint_name",
+    "state": "state",
+    "committed": "committed_points",
+    "added": "added_points",
+    "removed": "removed_points",
+    "re-estimated": "reestimated_points",
+    "final": "final_points",
+    "completed": "completed_points",
+    "carried over": "carryover_points",
+    "say/do": "say_do_ratio",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(demo)
+
+
+def demo(
+    seed: Annotated[int, typer.Option(help="The history is generated from it: same seed, same history.")] = 1,
+    issues: Annotated[int, typer.Option(help="How many issues to generate.", min=1)] = 500,
+) -> None:
+    """Generate a team's Jira, pull it, build and publish velocity, and compare with the truth."""
+    settings = load_settings()
+    home = Home.of(settings)
+    folder = _fresh_folder(home)
+    notes().print(f"Generating {issues} issues of a team's history from seed {seed}.", highlight=False)
+    truth_file = folder / "truth.json"
+    with _sandbox(seed, issues, truth_file) as variables, _environment(variables):
+        report = run_job("main", settings, partition_key=datetime.now(UTC).date().isoformat())
+    columns, rows = query("from velocity.sprint_velocity order by board_name, started_at", settings)
+    sprints = [dict(zip(columns, row, strict=True)) for row in rows]
+    show_table(
+        ("board", *_SHOWN),
+        [(sprint["board_name"], *(sprint[column] for column in _SHOWN.values())) for sprint in sprints],
+        title="Velocity by sprint, in the board's estimation unit; a team without estimates counts issues",
+    )
+    show_checks(report)
+    truths = json.loads(truth_file.read_text())["sprints"]
+    wrong = differences(sprints, truths)
+    notes().print(
+        f"{len(truths) - len({sprint for sprint, _, _, _ in wrong})} of {len(truths)} sprints equal the truth "
+        f"that the sandbox kept ({truth_file}).",
+        highlight=False,
+    )
+    if wrong:
+        show_table(("sprint", "column", "published", "truth"), wrong)
+        raise typer.Exit(1)
+    exit_unless_checked(report)
+    notes().print(_next_steps(home), markup=False, highlight=False)
+
+
+def differences(sprints: list[dict[str, Any]], truths: list[dict[str, Any]]) -> list[tuple[str, str, object, object]]:
+    """Where the published velocity differs from the truth, exactly.
+
+    Args:
+        sprints: rows of ``velocity.sprint_velocity``.
+        truths: the sandbox's own record; every column in it that the table has is compared.
+
+    Returns:
+        (sprint_id, column, published, true); a sprint on one side only differs in its ``sprint_id``.
+    """
+    published = {str(sprint["sprint_id"]): sprint for sprint in sprints}
+    true = {str(sprint["sprint_id"]): sprint for sprint in truths}
+    wrong: list[tuple[str, str, object, object]] = [
+        (sprint, "sprint_id", sprint if sprint in published else None, sprint if sprint in true else None)
+        for sprint in sorted(published.keys() ^ true.keys())
+    ]
+    for sprint in sorted(published.keys() & true.keys()):
+        for column, value in true[sprint].items():
+            if column in published[sprint] and _exact(value) != _exact(published[sprint][column]):
+                wrong.append((sprint, column, published[sprint][column], value))
+    return wrong
+
+
+def _exact(value: object) -> object:
+    """Numbers of any kind as decimals, so that 3, 3.0 and 3.000 are one and nothing is rounded."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return value
+    return Decimal(str(value))
+
+
+def _fresh_folder(home: Home) -> Path:
+    """The demo's folder in an emptied home; a home that holds other data is refused.
+
+    The demo starts from nothing each time: what another seed left would be neither here nor there.
+    """
+    folder = home.root / "demo"
+    if not folder.exists() and any(home.raw(tier.source).exists() for tier in TIERS):
+        raise ImpulsumError(
+            Category.CONFIGURATION,
+            f"{home.root} holds data that is not the demo's",
+            next_step="set IMPULSUM_HOME to another folder for the demo.",
+        )
+    for part in (home.raw("any").parent, home.versions, home.work, folder):
+        shutil.rmtree(part, ignore_errors=True)
+    for file in (home.warehouse, home.published):
+        file.unlink(missing_ok=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+@contextmanager
+def _sandbox(seed: int, issues: int, truth: Path) -> Iterator[Mapping[str, str]]:
+    """A sandbox in a process of its own, on a free port; the settings that point every source at it."""
+    command = [
+        sys.executable, "-m", "impulsum_pipelines.sandbox", "--port", "0",
+        "--seed", str(seed), "--issues", str(issues), "--truth", str(truth),
+    ]  # fmt: skip
+    from impulsum_pipelines.sandbox.server import env_of
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None  # noqa: S101  # it is piped
+            said = process.stdout.readline()
+            if "http://" not in said:
+                raise ImpulsumError(
+                    Category.INTERNAL,
+                    "The sandbox did not start",
+                    next_step="run `impulsum sandbox serve` to see why.",
+                )
+            yield env_of(said.split()[-1])
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in (*variables, "JIRA_PROJECTS")}
+    os.environ.pop("JIRA_PROJECTS", None)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _next_steps(home: Home) -> str:
+    impulsum = Path(sys.executable).with_name("impulsum")
+    shown = impulsum.relative_to(Path.cwd()) if impulsum.is_relative_to(Path.cwd()) else impulsum
+    return f"""
+The data is in {home.published}: open it read-only with any DuckDB client.
+
+Next:
+  {shown} sql "from velocity.sprint_scope_changes limit 10"
+  {shown} sql "show all tables"
+  {shown} status
+  make dev     the asset graph, partitions, checks and history, in a browser
+  README.md    to point it at your Jira"""

@@ -1,0 +1,134 @@
+"""``impulsum doctor``: whether everything that a sync needs is there, and what to do where it is not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import typer
+from packaging.requirements import Requirement
+
+from impulsum_pipelines.cli.console import notes, show_json, show_table
+from impulsum_pipelines.cli.work import AsJson
+from impulsum_pipelines.errors import ImpulsumError
+from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.sources.registry import missing_settings, probe
+from impulsum_pipelines.tiers import TIERS
+
+#: Below this much free disk a build may fail half-way, bytes.
+LEAST_FREE = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Args:
+        subject: what.
+        state: ``ok``, ``problem``, or ``off`` for a source that is not configured.
+        says: what was found.
+        next_step: what to do; empty unless it is a problem.
+    """
+
+    subject: str
+    state: str
+    says: str
+    next_step: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(doctor)
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check settings, disk, versions, and each source's account and permissions."""
+    findings = list(examine())
+    if as_json:
+        show_json([vars(finding) for finding in findings])
+    else:
+        show_table(("what", "state", "says"), [(f.subject, f.state, f.says) for f in findings])
+    problems = [finding for finding in findings if finding.state == "problem"]
+    for finding in problems:
+        notes().print(f"{finding.subject}: {finding.next_step}", style="red", markup=False, highlight=False)
+    if problems:
+        raise typer.Exit(1)
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything, one finding at a time; nothing is changed."""
+    yield from _versions()
+    try:
+        settings = load_settings()
+    except ImpulsumError as error:
+        yield Finding("settings", "problem", error.what, error.next_step)
+        return
+    yield Finding("settings", "ok", f"zone {settings.impulsum_timezone}, hours {settings.impulsum_business_hours}")
+    yield from _disk(settings.home)
+    for tier in TIERS:
+        yield from _source(tier.source, settings)
+
+
+def _versions() -> Iterator[Finding]:
+    """Whether what is installed is what this version was tested with."""
+    wrong = []
+    for line in requires("impulsum-pipelines") or []:
+        requirement = Requirement(line)
+        if requirement.marker and not requirement.marker.evaluate():
+            continue
+        try:
+            installed = version(requirement.name)
+        except PackageNotFoundError:
+            installed = "nothing"
+        if installed == "nothing" or not requirement.specifier.contains(installed, prereleases=True):
+            wrong.append(f"{requirement.name} {installed} instead of {requirement.specifier}")
+    if wrong:
+        yield Finding("packages", "problem", "; ".join(wrong), "install requirements.lock again (`make venv`).")
+    else:
+        yield Finding("packages", "ok", f"Python {sys.version.split()[0]}, duckdb {version('duckdb')}")
+    dbt = Path(sys.executable).with_name("dbt")
+    if dbt.exists():
+        yield Finding("dbt", "ok", str(version("dbt-core")))
+    else:
+        yield Finding("dbt", "problem", f"no dbt beside {sys.executable}", "install requirements.lock again.")
+
+
+def _disk(home: Path) -> Iterator[Finding]:
+    folder = home
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        yield Finding(
+            "state folder",
+            "problem",
+            f"{home} cannot be written: {error.strerror}",
+            f"give user id {os.geteuid()} write access to {folder}, or set IMPULSUM_HOME to another folder.",
+        )
+        return
+    yield Finding("state folder", "ok", str(home) if folder == home else f"{home} will be created")
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE:
+        yield Finding("disk", "problem", f"{free / 1e9:.1f} GB free", "free at least 1 GB, or move IMPULSUM_HOME.")
+    else:
+        yield Finding("disk", "ok", f"{free / 1e9:.0f} GB free")
+
+
+def _source(source: str, settings: Settings) -> Iterator[Finding]:
+    """Whether the source answers, and lets the account see what a sync reads."""
+    if missing := missing_settings(source, settings):
+        yield Finding(source, "off", f"{', '.join(missing)} not set")
+        return
+    try:
+        for subject, says in probe(source, settings):
+            yield Finding(f"{source} {subject}", "ok", says)
+    except ImpulsumError as error:
+        yield Finding(source, "problem", f"{error.category.value}: {error.what}", error.next_step)

@@ -1,0 +1,211 @@
+"""Runs a Dagster job in this process, so that what the shell does is in the same history as what schedules do."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from impulsum_pipelines.cli.console import progress_bars
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.progress import reporter
+from impulsum_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check's outcome in a run.
+
+    Args:
+        asset: what it judged, such as ``jira/issues``.
+        name: the check.
+        passed: its verdict.
+        is_error: True when a failure is an error, False when it is a warning.
+        says: its own words.
+    """
+
+    asset: str
+    name: str
+    passed: bool
+    is_error: bool
+    says: str
+
+
+@dataclass
+class RunReport:
+    """What a run that succeeded did.
+
+    Args:
+        run_id: its id in Dagster.
+        materialized: metadata by asset, such as ``jira/issues``.
+        checks: every check that was evaluated.
+    """
+
+    run_id: str
+    materialized: dict[str, dict[str, Any]] = field(default_factory=dict)
+    checks: list[Check] = field(default_factory=list)
+
+    @property
+    def failed(self) -> list[Check]:
+        """The checks that did not pass."""
+        return [check for check in self.checks if not check.passed]
+
+
+def run_job(
+    name: str,
+    settings: Settings,
+    *,
+    partition_key: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    ops: Mapping[str, object] | None = None,
+) -> RunReport:
+    """Execute a job of the code location here and now, with progress on a terminal.
+
+    Raises:
+        ImpulsumError: what failed, with its next step; the run and its log are in Dagster's history.
+    """
+    run_id = str(uuid4())
+    with progress_bars("loading the project"), _own_terminal(), _dagster_home(settings):
+        import dagster as dg
+
+        from impulsum_pipelines.definitions import defs
+
+        with dg.DagsterInstance.get() as instance:
+            instance.add_event_listener(run_id, _tell)
+            result = defs.resolve_job_def(name).execute_in_process(
+                instance=instance,
+                run_id=run_id,
+                partition_key=partition_key,
+                tags=dict(tags or {}),
+                run_config={
+                    "ops": dict(ops or {}),
+                    # The terminal is for the result; everything else is in the run's own log.
+                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                },
+                raise_on_error=False,
+            )
+    if not result.success:
+        raise _error(name, run_id, result.all_events)
+    return _report(run_id, result.all_events)
+
+
+def _tell(record: dg.EventLogEntry) -> None:
+    """Pass on what a watcher at the terminal would want to know of the run's events."""
+    event = record.dagster_event
+    if event is None:
+        return
+    if event.event_type_value == "STEP_START":
+        reporter()(f"{event.step_key}", 0, None)
+    elif event.event_type_value == "STEP_UP_FOR_RETRY":
+        # Some waits are minutes long: whoever looks at the terminal must know what is waited for.
+        wait = event.step_retry_data.seconds_to_wait or 0
+        reporter()(f"{event.step_key} failed; trying again in {wait:.0f} s", 0, None)
+        log.warning("%s failed and is tried again in %.0f s", event.step_key, wait)
+
+
+def _report(run_id: str, events: Sequence[dg.DagsterEvent]) -> RunReport:
+    report = RunReport(run_id)
+    for event in events:
+        if event.event_type_value == "ASSET_MATERIALIZATION" and event.asset_key:
+            metadata = event.step_materialization_data.materialization.metadata
+            report.materialized[event.asset_key.to_user_string()] = {
+                name: value.value for name, value in metadata.items()
+            }
+        elif event.event_type_value == "ASSET_CHECK_EVALUATION":
+            evaluation = event.asset_check_evaluation_data
+            report.checks.append(
+                Check(
+                    asset=evaluation.asset_key.to_user_string(),
+                    name=evaluation.check_name,
+                    passed=evaluation.passed,
+                    is_error=evaluation.severity.value == "ERROR",
+                    says=evaluation.description or "",
+                )
+            )
+    return report
+
+
+def _error(name: str, run_id: str, events: Sequence[dg.DagsterEvent]) -> ImpulsumError:
+    """The failure of a run in the words of the step that failed, or of Dagster where the step had none."""
+    for event in events:
+        if event.event_type_value != "STEP_FAILURE":
+            continue
+        failure = event.step_failure_data
+        told = failure.user_failure_data
+        if told and "what failed" in told.metadata:
+            facts = {label: str(value.value) for label, value in told.metadata.items()}
+            return ImpulsumError(
+                Category(facts["category"]),
+                facts["what failed"],
+                where=facts["where"],
+                safe=facts["what is safe"],
+                next_step=facts["next step"],
+            )
+        reason = failure.error
+        while reason and reason.cause:
+            reason = reason.cause
+        said = told.description if told else (reason.message.strip() if reason else "no reason given")
+        log.debug("%s", failure.error and failure.error.to_string())
+        return _unexplained(name, run_id, f"{event.step_key}: {said}")
+    return _unexplained(name, run_id, "no step failed")
+
+
+def _unexplained(name: str, run_id: str, said: str) -> ImpulsumError:
+    return ImpulsumError(
+        Category.INTERNAL,
+        f"The job {name} failed: {said}",
+        safe="What earlier runs loaded and published is unchanged.",
+        next_step=f"look at run {run_id[:8]} in `make dev`, or run again with `impulsum --debug`.",
+    )
+
+
+@contextmanager
+def _dagster_home(settings: Settings) -> Iterator[Path]:
+    """DAGSTER_HOME as it is set, or else the one of the state folder, with our configuration in it."""
+    from impulsum_pipelines.deploy import install
+
+    before = os.environ.get("DAGSTER_HOME")
+    folder = Path(before) if before else Home.of(settings).dagster
+    install(folder)
+    os.environ["DAGSTER_HOME"] = str(folder.absolute())
+    try:
+        yield folder
+    finally:
+        if before is None:
+            del os.environ["DAGSTER_HOME"]
+
+
+@contextmanager
+def _own_terminal() -> Iterator[None]:
+    """Keep the output of the run off the terminal.
+
+    Dagster copies what steps print, dbt's whole log above all, to its run log and on to wherever file descriptors
+    1 and 2 lead. Their copy leads nowhere meanwhile; progress is drawn on a descriptor of its own.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for descriptor, saved in enumerate(kept, start=1):
+            os.dup2(saved, descriptor)
+            os.close(saved)
+        os.close(nowhere)

@@ -1,0 +1,82 @@
+"""``impulsum sandbox``: the local stand-in of the services, served here."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from impulsum_pipelines.cli.console import notes
+from impulsum_pipelines.errors import Category, ImpulsumError
+
+DEFAULT_PORT = 8765
+
+app = typer.Typer(no_args_is_help=True, help="A local stand-in of the services, over real HTTP.")
+
+Port = Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=0, max=65535)]
+
+
+@app.command()
+def serve(
+    port: Port = DEFAULT_PORT,
+    seed: Annotated[int, typer.Option(help="The history is generated from it: same seed, same history.")] = 1,
+    issues: Annotated[int, typer.Option(help="How many issues to generate.", min=1)] = 500,
+    jira_export: Annotated[
+        Path | None, typer.Option(help="Serve this export, one issue a line as JSON (.gz too), instead.")
+    ] = None,
+    now: Annotated[str | None, typer.Option(help="Where the clock starts, such as 2026-11-01T00:00:00Z.")] = None,
+    latency_ms: Annotated[int, typer.Option(help="Added to every answer, milliseconds.", min=0)] = 0,
+    truth: Annotated[Path | None, typer.Option(help="Write what is true of every sprint to this file.")] = None,
+) -> None:
+    """Serve until interrupted. Prints the settings that point every source at it once it listens."""
+    import requests
+
+    from impulsum_pipelines.sandbox.__main__ import build
+    from impulsum_pipelines.sandbox.server import env_lines
+    from impulsum_pipelines.sandbox.server import serve as serve_world
+
+    if jira_export and not jira_export.exists():
+        raise ImpulsumError(
+            Category.CONFIGURATION, f"There is no file {jira_export}", next_step="correct --jira-export."
+        )
+    world = build(seed=seed, issues=issues, now=_moment(now), jira_export=jira_export, truth=truth)
+
+    def ready(url: str) -> None:
+        notes().print(f"The sandbox listens on {url}. Stop it with Ctrl-C.", highlight=False)
+        for line in env_lines(int(url.rsplit(":", 1)[1])):
+            typer.echo(line)
+        if latency_ms:
+            # Waits in the socket's queue until the server, which runs in this thread, takes it.
+            threading.Thread(
+                target=requests.post, args=(f"{url}/_sandbox/latency",), kwargs={"json": {"milliseconds": latency_ms}}
+            ).start()
+
+    serve_world(world, port, ready)
+
+
+@app.command()
+def env(port: Port = DEFAULT_PORT) -> None:
+    """Print the `export NAME=value` lines that point every source at the sandbox on this port."""
+    from impulsum_pipelines.sandbox.server import env_lines
+
+    for line in env_lines(port):
+        typer.echo(line)
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ImpulsumError(
+            Category.CONFIGURATION,
+            f"--now {text} is not a moment with a zone",
+            next_step="write it as 2026-11-01T00:00:00Z.",
+        )
+    return moment

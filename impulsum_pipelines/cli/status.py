@@ -1,0 +1,100 @@
+"""``impulsum status``: what is held, how fresh it is, and what analysts see."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+
+from impulsum_pipelines.cli.console import age, in_utc, notes, plain, show_json, show_table
+from impulsum_pipelines.cli.work import AsJson
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.publish import published
+from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.sources.registry import missing_settings, tables
+from impulsum_pipelines.tiers import TIERS
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(status)
+
+
+def status(as_json: AsJson = False) -> None:
+    """Show each source's last sync, watermark, census and rows, and the published version."""
+    settings = load_settings()
+    home = Home.of(settings)
+    sources = {tier.source: source_status(tier.source, settings) for tier in TIERS}
+    release = published(settings)
+    if as_json:
+        file = None if release is None else {"path": str(home.published), **vars(release)}
+        show_json({"home": str(home.root), "sources": sources, "published": file})
+        return
+    show_table(
+        ("source", "state", "last sync (UTC)", "age", "read until (UTC)", "last census", "rows"),
+        [_line(name, facts) for name, facts in sources.items()],
+    )
+    if release is None:
+        notes().print(f"Nothing is published yet in {home.root}. Next: `impulsum build`.", highlight=False)
+    else:
+        notes().print(
+            f"{home.published}: version {release.version}, published {age(release.published_at)}, "
+            f"data as of {plain(release.data_as_of) or 'no sync yet'}.",
+            highlight=False,
+        )
+
+
+def source_status(source: str, settings: Settings) -> dict[str, Any]:
+    """What the raw file of one source says of itself; nulls where there was no sync yet."""
+    missing = missing_settings(source, settings)
+    facts: dict[str, Any] = {
+        "configured": not missing,
+        "missing_settings": missing,
+        "last_sync": None,
+        "watermark": None,
+        "age_seconds": None,
+        "last_census_at": None,
+        "rows": {},
+    }
+    with Home.of(settings).read_raw(source) as connection:
+        if connection is None:
+            return facts
+        last = connection.execute(
+            "select sync_id, mode, status, started_at, finished_at, error from raw.syncs "
+            "order by started_at desc limit 1"
+        ).fetchall()
+        ((watermark, finished_at, census_at),) = connection.execute(
+            "select max(watermark_to) filter (mode = 'live'), max(finished_at), max(finished_at) filter (census) "
+            "from raw.syncs where status = 'done'"
+        ).fetchall()
+        facts["rows"] = {
+            table.name: connection.execute(
+                f"select count(*) from raw.{table.name} where deleted_at is null and unreachable_since is null"
+            ).fetchall()[0][0]
+            for table in tables(source)
+        }
+    if last:
+        names = ("sync_id", "mode", "status", "started_at", "finished_at", "error")
+        facts["last_sync"] = dict(zip(names, last[0], strict=True))
+    facts["watermark"] = watermark
+    facts["last_census_at"] = census_at
+    if finished_at is not None:
+        facts["age_seconds"] = round((datetime.now(UTC) - in_utc(finished_at)).total_seconds())
+    return facts
+
+
+def _line(name: str, facts: dict[str, Any]) -> tuple[object, ...]:
+    last = facts["last_sync"]
+    state = "on" if facts["configured"] else f"off: {', '.join(facts['missing_settings'])} not set"
+    if last and last["status"] != "done":
+        state = f"{state}, last sync {last['status']}"
+    return (
+        name,
+        state,
+        last and (last["finished_at"] or last["started_at"]),
+        age(last and (last["finished_at"] or last["started_at"])),
+        facts["watermark"],
+        age(facts["last_census_at"]),
+        sum(facts["rows"].values()),
+    )
