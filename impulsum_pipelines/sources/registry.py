@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 from types import ModuleType
 
@@ -23,3 +24,13 @@ def missing_settings(source: str, settings: Settings) -> list[str]:
     """The environment variables that must still be set for the source to be on; empty when it is."""
     required: tuple[str, ...] = _module(source).REQUIRED_SETTINGS
     return [name for name in required if not getattr(settings, name.lower())]
+
+
+def probe(source: str, settings: Settings) -> Iterator[tuple[str, str]]:
+    """Try what a sync of the source needs: what was tried, and what the source answered.
+
+    Raises:
+        ImpulsumError: of the first thing that does not work.
+    """
+    tried: Iterator[tuple[str, str]] = import_module(f"impulsum_pipelines.sources.{source}.probe").probe(settings)
+    return tried
