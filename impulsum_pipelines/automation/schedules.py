@@ -10,8 +10,10 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from impulsum_pipelines.automation.jobs import PULLING_ALL, pull_config, sync_job_name
+from impulsum_pipelines.errors import ImpulsumError
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.loading.raw import is_configured, why_off
 from impulsum_pipelines.settings import Settings, load_settings
-from impulsum_pipelines.sources.registry import missing_settings
 from impulsum_pipelines.tiers import TIERS, Tier
 
 #: Tags of the partition range of a run, as Dagster reads them.
@@ -19,7 +21,7 @@ _RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_
 
 _WAITING = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING)
 
-#: A run that did not end within this time died with its process; nobody may wait for it for ever.
+#: A run that waited longer was forgotten by its daemon; the schedule must not wait with it for ever.
 _GIVEN_UP_AFTER = timedelta(hours=6)
 
 _MARTS_EVERY_HOURS = 2
@@ -49,10 +51,13 @@ def _live(tier: Tier, settings: Settings) -> dg.ScheduleDefinition:
         description=f"Pulls what changed in {tier.title}, every {tier.every_minutes} minutes of the working day.",
     )
     def live(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        if missing := missing_settings(tier.source, load_settings()):
-            return dg.SkipReason(f"{tier.title} is off: {', '.join(missing)} not set.")
-        if pulling := _pulling(context.instance, tier.source, context.scheduled_execution_time):
-            return dg.SkipReason(f"Run {pulling.run_id} pulls {tier.title} already, or waits to.")
+        current = load_settings()
+        if reason := why_off(tier.source, current):
+            return dg.SkipReason(f"{tier.title} is off: {reason}.")
+        if _pulling(current, tier.source):
+            return dg.SkipReason(f"{tier.title} is being pulled.")
+        if waiting := _waiting(context.instance, tier.source, context.scheduled_execution_time):
+            return dg.SkipReason(f"Run {waiting.run_id} waits to pull {tier.title}.")
         day = context.scheduled_execution_time.astimezone(UTC).date()
         return dg.RunRequest(partition_key=day.isoformat(), tags={"dagster/priority": str(tier.priority)})
 
@@ -70,7 +75,7 @@ def _nightly_close(settings: Settings) -> dg.ScheduleDefinition:
     )
     def nightly_close(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         current = load_settings()
-        on = [tier.source for tier in TIERS if not missing_settings(tier.source, current)]
+        on = [tier.source for tier in TIERS if is_configured(tier.source, current)]
         if not on:
             return dg.SkipReason("Every source is off.")
         today = context.scheduled_execution_time.astimezone(UTC).date()
@@ -97,19 +102,26 @@ def _marts(settings: Settings) -> dg.ScheduleDefinition:
     )
     def marts(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         current = load_settings()
-        if all(missing_settings(tier.source, current) for tier in TIERS):
+        if not any(is_configured(tier.source, current) for tier in TIERS):
             return dg.SkipReason("Every source is off.")
         return dg.RunRequest()
 
     return marts
 
 
-def _pulling(instance: dg.DagsterInstance, source: str, now: datetime) -> dg.DagsterRun | None:
-    """A run that pulls the source now or waits to: runs of one source must not pile up behind a slow one."""
+def _pulling(settings: Settings, source: str) -> bool:
+    """Whether a sync of the source runs, from whichever door: its lock says so, and is freed if it is killed."""
+    try:
+        with Home(settings.home, lock_seconds=0).writing(f"{source}.sync"):
+            return False
+    except ImpulsumError:
+        return True
+
+
+def _waiting(instance: dg.DagsterInstance, source: str, now: datetime) -> dg.DagsterRun | None:
+    """A run that will pull the source; runs of one source must not pile up behind a slow one."""
     for job in (sync_job_name(source), *PULLING_ALL):
-        unfinished = dg.RunsFilter(
-            job_name=job, statuses=[*_WAITING, dg.DagsterRunStatus.STARTED], created_after=now - _GIVEN_UP_AFTER
-        )
-        for run in instance.get_runs(unfinished, limit=1):
+        queued = dg.RunsFilter(job_name=job, statuses=list(_WAITING), created_after=now - _GIVEN_UP_AFTER)
+        for run in instance.get_runs(queued, limit=1):
             return run
     return None

@@ -13,8 +13,9 @@ from impulsum_pipelines.checks.findings import Check, Finding, Raw, agreement, i
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.assets import failure
+from impulsum_pipelines.loading.raw import why_off
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.sources.registry import missing_settings, tables
+from impulsum_pipelines.sources.registry import tables
 from impulsum_pipelines.tiers import Tier
 
 
@@ -106,9 +107,8 @@ def _result(key: dg.AssetCheckKey, finding: Finding) -> dg.AssetCheckResult:
 
 
 def _why_empty(tier: Tier) -> str:
-    missing = missing_settings(tier.source, load_settings())
-    off = f"off: {', '.join(missing)} not set" if missing else "on, and was never pulled"
-    return f"{tier.title} is {off}."
+    reason = why_off(tier.source, load_settings())
+    return f"{tier.title} is off: {reason}." if reason else f"{tier.title} was never pulled."
 
 
 def _unique_ids(raw: Raw, *, table: str) -> Finding:

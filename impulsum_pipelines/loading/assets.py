@@ -22,11 +22,12 @@ import dagster as dg
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home
+from impulsum_pipelines.loading.raw import BOOKS, why_off
 from impulsum_pipelines.loading.run_load import LoadResult, RowCounts, Window, run_load
 from impulsum_pipelines.progress import reporter
 from impulsum_pipelines.settings import Settings, load_settings
-from impulsum_pipelines.sources.registry import missing_settings, tables
-from impulsum_pipelines.sources.table import Table
+from impulsum_pipelines.sources.registry import tables
+from impulsum_pipelines.sources.table import Column, Table
 from impulsum_pipelines.tiers import Tier
 
 OWNER = "team:data-platform"
@@ -74,8 +75,8 @@ def build_source_assets(tier: Tier, settings: Settings) -> dg.AssetsDefinition:
     )
     def pull(context: dg.AssetExecutionContext, config: PullConfig) -> Iterator[dg.MaterializeResult[None]]:
         current = load_settings()
-        if missing := missing_settings(tier.source, current):
-            context.log.warning("%s is off: %s not set. Nothing was pulled.", tier.title, ", ".join(missing))
+        if reason := why_off(tier.source, current):
+            context.log.warning("%s is off: %s. Nothing was pulled.", tier.title, reason)
             return
         chosen = [key.path[-1] for key in context.selected_asset_keys]
         try:
@@ -93,12 +94,36 @@ def build_source_assets(tier: Tier, settings: Settings) -> dg.AssetsDefinition:
             held = _held(tier.source, current, chosen)
         except ImpulsumError as error:
             raise failure(error, context.retry_number) from error
+        for book in BOOKS:
+            context.log_event(dg.AssetMaterialization([tier.source, book], metadata={"sync": results[-1].sync_id}))
         for name in chosen:
             yield dg.MaterializeResult(
                 asset_key=[tier.source, name], metadata=table_metadata(name, results, held[name])
             )
 
     return pull
+
+
+def build_books(tier: Tier) -> list[dg.AssetSpec]:
+    """The tables in which loading keeps its books; they are written by every pull, whichever tables it reads."""
+    meanings = {
+        "syncs": "One row per sync: what it read, what it cost, and how it ended.",
+        "census": "One row per census and scope: ids at the source against rows held.",
+        "quarantine": "One row per document that did not fit its table, with the reason.",
+    }
+    return [
+        dg.AssetSpec(
+            [tier.source, book],
+            description=meanings[book],
+            deps=[[tier.source, tables(tier.source)[0].name]],
+            group_name=tier.source,
+            owners=[OWNER],
+            kinds={"duckdb"},
+            tags={"layer": "raw", "cadence": "every-sync"},
+            metadata=_table_metadata(tier, book, columns),
+        )
+        for book, columns in BOOKS.items()
+    ]
 
 
 def plan(span: dg.TimeWindow | None, now: datetime) -> list[Window | None]:
@@ -178,15 +203,6 @@ def table_metadata(name: str, results: list[LoadResult], held: int) -> dict[str,
 def _spec(
     tier: Tier, table: Table, partitions: dg.PartitionsDefinition[str], freshness: dg.FreshnessPolicy
 ) -> dg.AssetSpec:
-    columns = [
-        dg.TableColumn(
-            column.name,
-            column.type,
-            description=column.description,
-            constraints=dg.TableColumnConstraints(nullable=column.name != "id", unique=column.name == "id"),
-        )
-        for column in table.all_columns
-    ]
     return dg.AssetSpec(
         [tier.source, table.name],
         description=table.description,
@@ -194,13 +210,25 @@ def _spec(
         owners=[OWNER],
         kinds={"dlt", "duckdb", tier.source},
         tags={"layer": "raw", "cadence": "follows-changes" if table.partitioned else "reference"},
-        metadata={
-            "dagster/column_schema": dg.TableSchema(columns),
-            "dagster/table_name": f"{tier.source}.raw.{table.name}",
-        },
+        metadata=_table_metadata(tier, table.name, table.all_columns),
         partitions_def=partitions if table.partitioned else None,
         freshness_policy=freshness,
     )
+
+
+def _table_metadata(tier: Tier, name: str, columns: tuple[Column, ...]) -> dict[str, Any]:
+    schema = dg.TableSchema(
+        [
+            dg.TableColumn(
+                column.name,
+                column.type,
+                description=column.description,
+                constraints=dg.TableColumnConstraints(nullable=column.name != "id", unique=column.name == "id"),
+            )
+            for column in columns
+        ]
+    )
+    return {"dagster/column_schema": schema, "dagster/table_name": f"{tier.source}.raw.{name}"}
 
 
 def _freshness(tier: Tier, settings: Settings) -> dg.FreshnessPolicy:
