@@ -1,0 +1,59 @@
+# Every target bootstraps what it needs: a virtual environment in .venv from the locked packages.
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test dev lint bench soak lock clean
+SHELL := /bin/bash
+
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+STAMP  := $(VENV)/installed
+SEED   ?= 1
+ISSUES ?= 500
+
+# A bare environment has no locale; dbt and rich write UTF-8.
+export PYTHONUTF8 := 1
+export DAGSTER_DISABLE_TELEMETRY := 1
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-7s %s\n", $$1, $$2}'
+
+demo: $(STAMP) ## Generated Jira to published velocity, end to end, no account (SEED=1 ISSUES=500)
+	@$(VENV)/bin/impulsum demo --seed $(SEED) --issues $(ISSUES)
+
+test: $(STAMP) ## Run the tests
+	@$(PYTHON) -m pytest -n 2
+
+dev: $(STAMP) ## Open Dagster's UI on http://127.0.0.1:3000, with schedules running
+	@home="$${DAGSTER_HOME:-$$($(PYTHON) -c 'from impulsum_pipelines.cli.runs import dagster_home; print(dagster_home())')}"; \
+	DAGSTER_HOME="$$home" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec $(VENV)/bin/dagster dev -h 127.0.0.1 -w workspace.yaml
+
+lint: $(STAMP) ## Check style, formatting and types
+	@$(VENV)/bin/ruff check
+	@$(VENV)/bin/ruff format --check
+	@$(VENV)/bin/mypy
+
+bench: $(STAMP) ## Measure a sync beside a plain requests loop
+	@$(PYTHON) -m impulsum_pipelines_tests.bench
+
+soak: $(STAMP) ## Query the published file for a minute while it is replaced in a loop
+	@$(PYTHON) -m impulsum_pipelines_tests.publish.soak 60
+
+lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml
+	@$(VENV)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
+
+clean: ## Remove the environment, all data in .impulsum, and caches
+	@rm -rf $(VENV) .impulsum dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache *.egg-info
+
+venv: $(STAMP) ## Create .venv
+
+$(STAMP): requirements.lock pyproject.toml
+	@for candidate in python3.11 python3 python; do \
+		if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then \
+			interpreter=$$candidate; break; fi; done; \
+	if [ -z "$$interpreter" ]; then \
+		echo "Python 3.11 with venv is needed, as python3.11 or python3 on PATH." >&2; exit 1; fi; \
+	echo "Setting up .venv with $$interpreter (a minute or two, once) ..." >&2; \
+	rm -rf $(VENV) && "$$interpreter" -m venv $(VENV)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
