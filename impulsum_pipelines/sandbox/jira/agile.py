@@ -24,7 +24,7 @@ def _allow(world: World) -> None:
 
 def _shown(world: World, board: Board) -> bool:
     project = world.site.projects.get(board.project_id or "")
-    return board.listed and not (project and project.hidden)
+    return not (project and project.hidden)
 
 
 def _board(world: World, request: Request) -> Board:
@@ -61,7 +61,11 @@ async def board_sprints(world: World, request: Request) -> Response:
     states = request.query_params.get("state", ",".join(_STATES)).split(",")
     if unknown := set(states) - set(_STATES):
         raise Refusal(400, f"Unknown sprint state: {', '.join(sorted(unknown))}.")
-    found = [s for s in world.site.sprints.values() if board.id == s.board_id and s.state in states]
+    found = [
+        s
+        for s in world.site.sprints.values()
+        if s.state in states and (board.id == s.board_id or s.id in board.borrowed)
+    ]
     found.sort(key=lambda s: (_STATES.index(s.state), s.id))
     return answer(world, numbered_page([s.document for s in found], request, most=_PAGE))
 

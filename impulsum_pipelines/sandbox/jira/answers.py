@@ -21,7 +21,7 @@ INLINE_HISTORIES = 40
 _PLATFORM_TIME = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{3})\+0000")
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - it is an answer
     """An answer that is not 200, in Jira's shape."""
 
     def __init__(self, status: int, *messages: str, headers: dict[str, str] | None = None) -> None:

@@ -67,15 +67,6 @@ class Issue:
         return bool(self.fields["issuetype"]["subtask"])
 
     @property
-    def estimates(self) -> dict[str, float | None]:
-        """The numeric custom fields: what a board could estimate with."""
-        return {
-            name: value
-            for name, value in self.fields.items()
-            if name.startswith("customfield_") and isinstance(value, int | float)
-        }
-
-    @property
     def stub(self) -> Document:
         """As a link or a child shows it."""
         shown = {name: self.fields[name] for name in ("summary", "status", "priority", "issuetype")}
@@ -139,6 +130,17 @@ def new_issue(
     if status.category == "done":
         fields |= {"resolution": DONE, "resolutiondate": platform_time(at)}
     return Issue(issue_id, key, project.id, at, at, fields, list(sprint_ids or ()))
+
+
+def comment_page(issue_id: int, shown: list[Document], total: int) -> Document:
+    """The field ``comment`` of an issue."""
+    return {
+        "comments": shown,
+        "self": f"{API}/issue/{issue_id}/comment",
+        "maxResults": len(shown),
+        "total": total,
+        "startAt": 0,
+    }
 
 
 def rich_text(text: str) -> Document:

@@ -106,8 +106,8 @@ def _order(order: Tree[Token] | None) -> str:
         raise JqlError(f"The maximum number of fields to sort by is {_MOST_SORT_FIELDS}.")
     parts = []
     for key in order.children:
-        column = _column(_text(key.children[0].children[0]))  # type: ignore[union-attr]
-        direction = key.children[1]  # type: ignore[union-attr]
+        column = _column(_text(key.children[0].children[0]))
+        direction = key.children[1]
         if column == "sprint":
             raise JqlError("Field 'sprint' cannot be used for sorting.")
         parts.append(f"{column} {str(direction).upper() if direction else 'ASC'}")
@@ -142,13 +142,13 @@ class _Compiler:
         rule = str(tree.data)
         if rule in ("any_of", "all_of"):
             joint = " OR " if rule == "any_of" else " AND "
-            return "(" + joint.join(self.condition(part) for part in tree.children) + ")"  # type: ignore[arg-type]
+            return "(" + joint.join(self.condition(part) for part in tree.children) + ")"
         if rule == "negated":
-            return f"NOT {self.condition(tree.children[0])}"  # type: ignore[arg-type]
-        name = _text(tree.children[0].children[0])  # type: ignore[union-attr]
+            return f"NOT {self.condition(tree.children[0])}"
+        name = _text(tree.children[0].children[0])
         if rule == "compared":
-            return self.compared(name, str(tree.children[1]), tree.children[2].children[0])  # type: ignore[union-attr]
-        among = self.among(name, [value.children[0] for value in tree.children[1:]])  # type: ignore[union-attr]
+            return self.compared(name, str(tree.children[1]), tree.children[2].children[0])
+        among = self.among(name, [value.children[0] for value in tree.children[1:]])
         return among if rule == "among" else f"NOT {among}"
 
     def among(self, name: str, tokens: list[Any]) -> str:

@@ -24,6 +24,7 @@ class _Facts:
     """What holds for one issue now."""
 
     sprints: frozenset[int]
+    #: By field, for every field that a board estimates with.
     estimates: dict[str, float | None]
     #: Every status with the time at which it was entered, oldest first.
     statuses: list[tuple[int, str]]
@@ -59,7 +60,7 @@ class _Book:
     board: int | None
     started: int
     done: frozenset[str]
-    field: str | None
+    estimate_field: str | None
     at_start: frozenset[int] = frozenset()
     members: set[int] = field(default_factory=set)
     spells: list[_Spell] = field(default_factory=list)
@@ -67,7 +68,7 @@ class _Book:
     closed: _Standing | None = None
 
     def estimate(self, facts: _Facts) -> float | None:
-        return facts.estimates.get(self.field) if self.field else None
+        return facts.estimates.get(self.estimate_field) if self.estimate_field else None
 
     def enter(self, issue: int, kind: Literal["committed", "added", "reopened"], facts: _Facts) -> None:
         estimate = self.estimate(facts)
@@ -111,7 +112,11 @@ class Ledger:
         statuses = before.statuses if before else []
         if not statuses or statuses[-1][1] != issue.status_id:
             statuses = [*statuses, (at, issue.status_id)]
-        self._change(issue.id, before, _Facts(frozenset(issue.sprint_ids), issue.estimates, statuses))
+        self._change(issue.id, before, _Facts(frozenset(issue.sprint_ids), self._estimates(issue), statuses))
+
+    def _estimates(self, issue: Issue) -> dict[str, float | None]:
+        fields = (board.estimation_field for board in self.site.boards.values())
+        return {field: issue.fields.get(field) for field in fields if field}
 
     def issue_deleted(self, issue_id: int) -> None:
         """Enter that an issue is gone: it leaves every sprint that it is in."""
@@ -156,7 +161,7 @@ class Ledger:
             sprint.board_id,
             at,
             done=(board.done_statuses if board else frozenset()) or by_category,
-            field=board.estimation_field if board else None,
+            estimate_field=board.estimation_field if board else None,
         )
         book.members = self._future_members.pop(sprint_id, set())
         book.at_start = frozenset(book.members)
@@ -185,18 +190,22 @@ class Ledger:
         unfinished = {i: p or 0.0 for i, p in final.items() if since[i] is None}
         committed = {s.issue: s.points for s in book.spells if s.kind == "committed"}
         removed = [s for s in book.spells if s.ended]
+        reestimated: dict[int, float] = {}
+        for spell in book.spells:
+            if spell.times_reestimated:
+                reestimated[spell.issue] = reestimated.get(spell.issue, 0.0) + spell.reestimated
         on_board = self._statuses_on_board(book.board)
         numbers: Document = {}
 
         def amount(name: str, points: Iterable[float]) -> None:
             listed = list(points)
-            numbers[f"{name}_points"] = sum(listed) if book.field else None
+            numbers[f"{name}_points"] = sum(listed) if book.estimate_field else None
             numbers[f"{name}_issues"] = len(listed)
 
         amount("committed", committed.values())
         amount("added", (s.points for s in book.spells if s.kind != "committed"))
         amount("removed", (s.removed_points for s in removed))
-        amount("reestimated", (s.reestimated for s in book.spells if s.times_reestimated))
+        amount("reestimated", reestimated.values())
         amount("final", (p or 0.0 for p in final.values()))
         amount("completed", completed.values())
         amount("completed_committed", (p for i, p in committed.items() if i in completed))
@@ -236,7 +245,7 @@ class Ledger:
         ]
 
         def points(amounts: Iterable[float]) -> float | None:
-            return sum(amounts) if book.field else None
+            return sum(amounts) if book.estimate_field else None
 
         def ratio(part: float | None, whole: float | None) -> float | None:
             return part / whole if part is not None and whole else None

@@ -18,7 +18,7 @@ from impulsum_pipelines.sandbox.jira import issues as edits
 from impulsum_pipelines.sandbox.jira.issues import Issue
 from impulsum_pipelines.sandbox.jira.site import Sprint, Status, User
 from impulsum_pipelines.sandbox.jira.teams import Team
-from impulsum_pipelines.sandbox.jira.world import World, add_link, comment_document, comment_page, worklog_document
+from impulsum_pipelines.sandbox.jira.world import World, add_link, comment_document, worklog_document
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -315,7 +315,7 @@ class Season:
         self._comments.append((number, issue.id, document))
         held = issue.fields["comment"]
         shown = [*held["comments"], document][: edits.INLINE_COMMENTS]
-        issue.fields["comment"] = comment_page(issue.id, shown, held["total"] + 1)
+        issue.fields["comment"] = edits.comment_page(issue.id, shown, held["total"] + 1)
         self.world.touch(issue, at)
 
     def _log_work(self, at: int, issue: Issue) -> None:

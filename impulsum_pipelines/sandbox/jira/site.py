@@ -33,12 +33,12 @@ _CATEGORIES = {
 
 def platform_time(ms: int) -> str:
     """A time as the platform's interface writes it, such as ``2026-11-01T10:11:12.345+0000``."""
-    return f"{to_datetime(ms):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}+0000"
+    return to_datetime(ms).isoformat(timespec="milliseconds")[:23] + "+0000"
 
 
 def agile_time(ms: int) -> str:
     """A time as the interface of boards writes it, such as ``2026-11-01T10:11:12.345Z``."""
-    return f"{to_datetime(ms):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+    return to_datetime(ms).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 @dataclass
@@ -230,8 +230,8 @@ class Version:
 class Board:
     """A scrum board: its columns (name, status ids) from left to right, and what it estimates with.
 
-    ``estimation_field`` None stands for a board that counts issues. A board without ``project_id`` is one whose
-    sprints are known from issues only: ``board`` does not list it, as with a board that the user may not see.
+    ``estimation_field`` None stands for a board that counts issues. ``borrowed`` are sprints of other boards whose
+    issues this board's filter finds: Jira lists them here too, with the ``originBoardId`` of their own board.
     """
 
     id: int
@@ -240,7 +240,7 @@ class Board:
     columns: list[tuple[str, list[str]]]
     estimation_field: str | None = None
     type: str = "scrum"
-    listed: bool = True
+    borrowed: list[int] = field(default_factory=list)
 
     @property
     def done_statuses(self) -> frozenset[str]:

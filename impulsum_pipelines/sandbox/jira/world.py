@@ -166,7 +166,7 @@ class World:
         """Write the issue's comments and time spent into its fields; as in Jira, comments are cut."""
         shown = self.store.comments(issue.id, 0, edits.INLINE_COMMENTS)
         total = self.store.count("comments", issue.id)
-        issue.fields["comment"] = comment_page(issue.id, [_parsed(c) for c in shown], total)
+        issue.fields["comment"] = edits.comment_page(issue.id, [_parsed(c) for c in shown], total)
         self.touch(issue, self.clock.tick())
         self.save(issue)
 
@@ -279,12 +279,13 @@ class World:
 
     def bulk_touch(self, ids: Iterable[int]) -> int:
         """Change a label of many issues in one bulk edit, all within a second. Returns how many."""
-        count = 0
+        touched = 0
         label = f"bulk-{self.clock.now()}"
         with self.bulk():
-            for count, issue_id in enumerate(ids, 1):
+            for issue_id in ids:
                 self.edit(issue_id, lambda issue, _: edits.set_labels(issue, [*issue.fields["labels"], label]))
-        return count
+                touched += 1
+        return touched
 
 
 def comment_document(issue_id: int, comment_id: int, author: User, text: str, at: int) -> Document:
@@ -298,17 +299,6 @@ def comment_document(issue_id: int, comment_id: int, author: User, text: str, at
         "created": platform_time(at),
         "updated": platform_time(at),
         "jsdPublic": True,
-    }
-
-
-def comment_page(issue_id: int, shown: list[Document], total: int) -> Document:
-    """The field ``comment`` of an issue."""
-    return {
-        "comments": shown,
-        "self": f"{API}/issue/{issue_id}/comment",
-        "maxResults": len(shown),
-        "total": total,
-        "startAt": 0,
     }
 
 
