@@ -23,8 +23,7 @@ test: $(STAMP) ## Run the tests
 	@$(PYTHON) -m pytest -n 2
 
 dev: $(STAMP) ## Open Dagster's UI on http://127.0.0.1:3000, with schedules running
-	@home="$${DAGSTER_HOME:-$$($(PYTHON) -c 'from impulsum_pipelines.cli.runs import dagster_home; print(dagster_home())')}"; \
-	DAGSTER_HOME="$$home" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec $(VENV)/bin/dagster dev -h 127.0.0.1 -w workspace.yaml
+	@DAGSTER_HOME="$$($(VENV)/bin/impulsum dagster-home)" exec $(VENV)/bin/dagster dev -h 127.0.0.1 -w workspace.yaml
 
 lint: $(STAMP) ## Check style, formatting and types
 	@$(VENV)/bin/ruff check

@@ -77,7 +77,7 @@ def run_job(
         ImpulsumError: what failed, with its next step; the run and its log are in Dagster's history.
     """
     run_id = str(uuid4())
-    with progress_bars("loading the project"), _own_terminal(), _dagster_home(settings):
+    with progress_bars("loading the project"), _own_terminal(), _in_dagster_home(settings):
         import dagster as dg
 
         from impulsum_pipelines.definitions import defs
@@ -171,20 +171,27 @@ def _unexplained(name: str, run_id: str, said: str) -> ImpulsumError:
     )
 
 
-@contextmanager
-def _dagster_home(settings: Settings) -> Iterator[Path]:
-    """DAGSTER_HOME as it is set, or else the one of the state folder, with our configuration in it."""
+def dagster_home(settings: Settings) -> Path:
+    """DAGSTER_HOME as it is set, or else the one of the state folder; made ready with our configuration."""
     from impulsum_pipelines.deploy import install
 
-    before = os.environ.get("DAGSTER_HOME")
-    folder = Path(before) if before else Home.of(settings).dagster
+    chosen = os.environ.get("DAGSTER_HOME")
+    folder = (Path(chosen) if chosen else Home.of(settings).dagster).absolute()
     install(folder)
-    os.environ["DAGSTER_HOME"] = str(folder.absolute())
+    return folder
+
+
+@contextmanager
+def _in_dagster_home(settings: Settings) -> Iterator[None]:
+    before = os.environ.get("DAGSTER_HOME")
+    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
     try:
-        yield folder
+        yield
     finally:
         if before is None:
             del os.environ["DAGSTER_HOME"]
+        else:
+            os.environ["DAGSTER_HOME"] = before
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from impulsum_pipelines.cli.console import notes, plain, show_json, show_table
-from impulsum_pipelines.cli.runs import RunReport, run_job
+from impulsum_pipelines.cli.runs import RunReport, dagster_home, run_job
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.settings import Settings, load_settings
@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(sync)
     app.command()(build)
+    app.command("dagster-home")(show_dagster_home)
 
 
 def sync(
@@ -72,6 +73,11 @@ def build(as_json: AsJson = False) -> None:
         show_checks(report)
         notes().print(f"Published {release['path']} as version {release['version']}.", highlight=False)
     exit_unless_checked(report)
+
+
+def show_dagster_home() -> None:
+    """Print the DAGSTER_HOME in use, made ready, so that the UI shows what the shell did."""
+    typer.echo(dagster_home(load_settings()))
 
 
 def require_configured(source: str, settings: Settings) -> None:
