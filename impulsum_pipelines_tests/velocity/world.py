@@ -7,10 +7,10 @@ creation, each later one is a change. The raw rows hold what Jira would tell: cu
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +75,12 @@ class Board:
 
 @dataclass
 class World:
-    """What one site holds at ``now``; ``read`` is the minute at which all of it was read."""
+    """What one site holds at ``now``, the minute at which all of it was read."""
 
     issues: list[Issue]
     sprints: list[Sprint]
     boards: list[Board]
     now: int
-    first_change: int = 1
 
 
 def _text(value: Any) -> str | None:
@@ -103,7 +102,7 @@ def _item(field_id: str, name: str, before: Any, after: Any) -> dict[str, Any]:
             "toString": _text(after) or ""}  # fmt: skip
 
 
-def _histories(issue: Issue, ids: Iterable[int]) -> list[dict[str, Any]]:
+def _histories(issue: Issue, ids: Iterator[int]) -> list[dict[str, Any]]:
     """The changelog: the changes of one minute share a history, as one edit of several fields does."""
     lines = [("status", "status", issue.status), (SPRINT_FIELD, "Sprint", issue.sprints)]
     lines += [(name, "Story Points" if name == STORY_POINTS else "Story point estimate", line)
@@ -111,19 +110,16 @@ def _histories(issue: Issue, ids: Iterable[int]) -> list[dict[str, Any]]:
     edits: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for field_id, name, line in lines:
         turns: dict[int, int] = {}
-        for (_, before), (minute, after) in zip(line, line[1:], strict=False):
+        for (_, before), (minute, after) in pairwise(line):
             turn = turns[minute] = turns.get(minute, 0) + 1
             edits.setdefault((minute, turn), []).append(_item(field_id, name, before, after))
-    return [
-        {"id": str(number), "minute": minute, "items": items}
-        for number, ((minute, _), items) in zip(ids, sorted(edits.items(), key=lambda e: e[0]), strict=False)
-    ]
+    return [{"id": str(next(ids)), "minute": minute, "items": items} for (minute, _), items in sorted(edits.items())]
 
 
 def raw_rows(world: World) -> dict[str, list[dict[str, Any]]]:
     """The rows of every raw table that the models read, as of ``world.now``."""
     read = {"site": "acme.test", "sync_id": "s1", "extracted_at": at(world.now)}
-    change_ids = count(world.first_change)
+    change_ids = count(1)
     rows: dict[str, list[dict[str, Any]]] = {table.name: [] for table in TABLES}
     for issue in world.issues:
         status = issue.status[-1][1]

@@ -1,0 +1,99 @@
+"""What a build adds to what it holds equals what it would build from nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from impulsum_pipelines_tests.velocity import generate
+from impulsum_pipelines_tests.velocity.warehouse import build, query
+from impulsum_pipelines_tests.velocity.world import (
+    DONE,
+    STORY_POINTS,
+    TO_DO,
+    Issue,
+    World,
+    raw_rows,
+    together,
+    write_raw,
+)
+
+MODELS = (
+    "intermediate.int_jira__change_items",
+    "intermediate.int_jira__field_spans",
+    "intermediate.int_jira__sprint_spans",
+    "velocity.sprint_velocity",
+    "velocity.sprint_scope_changes",
+    "velocity.issue_cycle_times",
+    "velocity.throughput_daily",
+    "core.issues",
+    "core.sprints",
+)
+
+
+def _edited(world: World) -> World:
+    """A day later: one issue went on, one was emptied of sprints, one was deleted, one is new."""
+    later = world.now + 10
+    edited: list[Issue] = []
+    for number, issue in enumerate(world.issues):
+        if number % 5 == 0:
+            line = issue.points[STORY_POINTS]
+            points = issue.points | {STORY_POINTS: [*line, (later, 13)]}
+            edited.append(replace(issue, status=[*issue.status, (later, DONE)], points=points))
+        elif number % 5 == 1 and issue.sprints[-1][1]:
+            edited.append(replace(issue, sprints=[*issue.sprints, (later, ())]))
+        elif number % 5 == 2 and issue.deleted is None:
+            edited.append(replace(issue, deleted=later))
+        else:
+            edited.append(issue)
+    newcomer = Issue("999999", status=[(later, TO_DO)], sprints=[(later, (world.sprints[0].id,))])
+    moved = [replace(world.sprints[0], start=1), *world.sprints[1:]]
+    return replace(world, issues=[*edited, newcomer], sprints=moved, now=later + 5)
+
+
+def _changed(before: dict[str, list[dict[str, Any]]], after: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """The rows that a second sync would write: those that are new, or differ in more than when they were read."""
+
+    def content(row: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in row.items() if key != "extracted_at"}
+
+    held = {(table, row["id"]): content(row) for table, rows in before.items() for row in rows}
+    return {
+        table: [row for row in rows if held.get((table, row["id"])) != content(row)] for table, rows in after.items()
+    }
+
+
+def _with_stable_change_ids(rows: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """Number each issue's histories by themselves, so that a later history does not renumber the others."""
+    seen: dict[str, int] = {}
+    for row in rows["changes"]:
+        seen[row["issue_id"]] = seen.get(row["issue_id"], 0) + 1
+        row["id"] = f"{row['issue_id']}{seen[row['issue_id']]:04d}"
+    for row in rows["changes"]:
+        row["payload"] = row["payload"].replace('"id":', '"was":')
+    return rows
+
+
+def _contents(home: Path) -> dict[str, list[dict[str, Any]]]:
+    return {model: query(home, f"select * from {model} order by all") for model in MODELS}
+
+
+def test_increments_equal_a_full_refresh(tmp_path: Path) -> None:
+    world = together([generate.world(seed) for seed in range(40)])
+    before = _with_stable_change_ids(raw_rows(world))
+    after = _with_stable_change_ids(raw_rows(_edited(world)))
+    increment = _changed(before, after)
+    assert 0 < len(increment["issues"]) < len(after["issues"])
+    raw = tmp_path / "raw" / "jira.duckdb"
+    write_raw(raw, before)
+    build(tmp_path)
+    first = _contents(tmp_path)
+    write_raw(raw, increment)
+    build(tmp_path)
+    incremental = _contents(tmp_path)
+    build(tmp_path, "run", "--full-refresh")
+    rebuilt = _contents(tmp_path)
+    for model in MODELS:
+        assert incremental[model] == rebuilt[model], model
+        assert incremental[model] != first[model], model
