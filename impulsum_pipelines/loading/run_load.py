@@ -191,7 +191,6 @@ class _Load:
         with self.home.open_raw(self.source) as connection:
             insert(connection, "syncs", self._row(sync, "loading"))
         pipeline.load()
-        pipeline.deactivate()
         with self.home.open_raw(self.source) as connection:
             connection.begin()
             rows = {

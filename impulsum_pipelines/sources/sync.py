@@ -7,6 +7,7 @@ turns what a scan misses into ``deleted_at``. Nothing here knows Dagster, and no
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -209,7 +210,7 @@ class Sync:
                 yield shape(document)
             except (KeyError, TypeError, AttributeError, ValueError) as error:
                 reason = f"{type(error).__name__}: {error}"
-                kept = orjson.dumps(document, default=repr)[:1_000_000].decode(errors="replace")
+                kept = json.dumps(document, default=repr)[:1_000_000]
                 self.quarantined.append(Quarantined(table.name, reason, kept))
 
     def fresh(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> Iterator[pa.Table]:

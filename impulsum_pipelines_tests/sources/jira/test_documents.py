@@ -1,0 +1,155 @@
+"""What hangs on an issue: histories past every cap, comments, links, worklogs, sprints, and what does not fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines_tests.sources.jira.support import alive, held, one, sync
+
+NOW = "2026-11-01T12:00:00Z"
+INCOMPLETE = """
+    select count(*) from raw.issues
+    left join (select issue_id, count(*) as n from raw.changes group by 1) c on c.issue_id = issues.id
+    where change_total <> coalesce(n, 0)
+"""
+
+
+def some_key() -> str:
+    return one("select key from raw.issues where not is_subtask order by id::bigint limit 1")
+
+
+@pytest.mark.parametrize("count", [41, 1_200])
+@pytest.mark.parametrize("epoch", [False, True])
+def test_more_histories_than_any_page_gives(sandbox, count, epoch):
+    site = sandbox(seed=21, issues=60, now=NOW)
+    sync()
+    key = some_key()
+    site.control("epoch_changelogs", enabled=epoch)
+    site.control("add_histories", issue=key, count=count)
+    site.control("clock", advance_seconds=60)
+    sync()
+    assert one("select count(*) from raw.changes join raw.issues i on i.id = issue_id where key = ?", key) >= count
+    assert one(INCOMPLETE) == 0
+    assert one("select count(*) from raw.changes where created_at is null or created_at < '2020-01-01'") == 0
+
+
+def test_comments_are_added_edited_away_and_complete_past_the_inline_cap(sandbox):
+    site = sandbox(seed=22, issues=60, now=NOW)
+    sync()
+    key = some_key()
+    before = len(alive("comments"))
+    for number in range(45):
+        site.control("add_comment", issue=key, text=f"comment {number}")
+    site.control("clock", advance_seconds=60)
+    sync()
+    assert len(alive("comments")) == before + 45
+    first = one(
+        "select min(c.id::bigint) from raw.comments c join raw.issues i on i.id = c.issue_id where i.key = ?", key
+    )
+    site.control("delete_comment", comment=first)
+    site.control("clock", advance_seconds=60)
+    sync()
+    assert str(first) not in alive("comments")
+    assert len(alive("comments")) == before + 44
+
+
+def test_a_link_is_one_row_from_either_end_and_goes_when_it_is_removed(sandbox):
+    site = sandbox(seed=23, issues=60, now=NOW)
+    sync()
+    source, target = [key for (key,) in held("select key from raw.issues where not is_subtask order by id limit 2")]
+    before = alive("links")
+    site.control("add_link", source=source, target=target)
+    site.control("clock", advance_seconds=60)
+    sync()
+    (link,) = alive("links") - before
+    ends = held(
+        "select s.key, t.key from raw.links l join raw.issues s on s.id = l.source_issue_id "
+        "join raw.issues t on t.id = l.target_issue_id where l.id = ?",
+        link,
+    )
+    assert ends == [(source, target)]
+    site.control("remove_link", issue=target, link=link)
+    site.control("clock", advance_seconds=60)
+    sync()
+    assert alive("links") == before
+
+
+def test_worklogs_are_added_edited_and_deleted_by_their_own_feed(sandbox):
+    site = sandbox(seed=24, issues=60, now=NOW)
+    sync()
+    key = some_key()
+    before = alive("worklogs")
+    worklog = site.control("add_worklog", issue=key, seconds=3600)
+    site.control("clock", advance_seconds=180)
+    sync()
+    (new,) = alive("worklogs") - before
+    site.control("edit_worklog", issue=key, worklog=int(new), seconds=7200)
+    site.control("clock", advance_seconds=180)
+    sync()
+    assert one("select time_spent_seconds from raw.worklogs where id = ?", new) == 7200
+    site.control("delete_worklog", worklog=int(new))
+    site.control("clock", advance_seconds=180)
+    sync()
+    assert alive("worklogs") == before
+    assert worklog
+
+
+def test_a_sprint_that_was_deleted_is_marked(sandbox):
+    site = sandbox(seed=25, issues=120, now=NOW)
+    sync()
+    sprint = one("select id from raw.sprints where state = 'active' limit 1")
+    site.control("delete_sprint", sprint=int(sprint))
+    site.control("clock", advance_seconds=60)
+    sync()
+    assert one("select deleted_at from raw.sprints where id = ?", sprint) is not None
+
+
+def test_a_sprint_that_starts_and_ends_is_seen_at_the_next_sync(sandbox):
+    site = sandbox(seed=26, issues=120, now=NOW)
+    sync()
+    sprint = one("select id from raw.sprints where state = 'active' limit 1")
+    site.control("clock", advance_seconds=3600)
+    site.control("complete_sprint", sprint=int(sprint))
+    site.control("clock", advance_seconds=60)
+    sync()
+    state, completed = held("select state, complete_at from raw.sprints where id = ?", sprint)[0]
+    assert (state, completed is not None) == ("closed", True)
+
+
+@pytest.mark.parametrize("verb", ["rename_field", "remove_field"])
+def test_a_lost_estimation_field_is_a_configuration_error_that_names_it(sandbox, verb):
+    site = sandbox(seed=27, issues=60, now=NOW)
+    sync()
+    before = alive("issues")
+    arguments = {"name": "Size"} if verb == "rename_field" else {}
+    site.control(verb, field=one("select id from raw.fields where name = 'Story Points'"), **arguments)
+    with pytest.raises(ImpulsumError, match="'Story Points'") as failure:
+        sync()
+    assert failure.value.category is Category.CONFIGURATION
+    assert alive("issues") == before
+
+
+def test_every_row_says_site_sync_and_when(sandbox):
+    site = sandbox(seed=28, issues=60, now=NOW)
+    result = sync()
+    for table in ("issues", "changes", "sprints", "fields"):
+        assert held(f"select distinct site, sync_id, extracted_at from raw.{table}") == [
+            (site.url.removeprefix("http://"), result.sync_id, result.watermark_to)
+        ]
+
+
+def test_a_document_that_does_not_fit_is_quarantined_and_the_rest_is_loaded(sandbox, monkeypatch):
+    from impulsum_pipelines.sources.jira import client
+
+    sandbox(seed=29, issues=60, now=NOW)
+    original = client.JiraClient.users
+
+    def users(self):
+        yield from original(self)
+        yield {"displayName": "an account without an id", "active": 10**30}
+
+    monkeypatch.setattr(client.JiraClient, "users", users)
+    sync()
+    assert held("select stream, reason from raw.quarantine") == [("users", "KeyError: 'accountId'")]
+    assert len(alive("users")) > 3

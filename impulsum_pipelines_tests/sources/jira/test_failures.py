@@ -1,0 +1,120 @@
+"""What the network, the limits and the account can do to a pull, and what the user is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.sources import _http
+from impulsum_pipelines_tests.sources.jira.support import alive, everything, held, one, sync
+
+NOW = "2026-11-01T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"kind": "status", "status": 429, "retry_after": 1, "reason": "jira-burst-based"}, id="429"),
+        pytest.param({"kind": "status", "status": 429, "count": 2}, id="429 without Retry-After"),
+        pytest.param({"kind": "status", "status": 500}, id="500"),
+        pytest.param({"kind": "status", "status": 503, "retry_after": 0}, id="503 with Retry-After"),
+        pytest.param({"kind": "reset"}, id="connection reset"),
+        pytest.param({"kind": "truncate"}, id="malformed page"),
+        pytest.param({"kind": "slow_body", "seconds": 0.2}, id="slow body"),
+    ],
+)
+@pytest.mark.parametrize("path", ["search/jql", "issue/bulkfetch"])
+def test_what_passes_by_itself_is_sat_out(sandbox, fault, path):
+    site = sandbox(seed=31, issues=60, now=NOW)
+    site.control("fault", path=path, **fault)
+    result = sync()
+    assert len(alive("issues")) == 60
+    limited = fault.get("status") == 429 or "retry_after" in fault
+    assert result.limit_waits == (fault.get("count", 1) if limited else 0)
+    if fault.get("retry_after"):
+        assert result.limit_wait_seconds == fault["retry_after"]
+
+
+def test_a_long_retry_after_is_not_sat_out_but_told(sandbox):
+    site = sandbox(seed=32, issues=60, now=NOW)
+    site.control(
+        "fault", kind="status", status=429, retry_after=900, reason="jira-quota-tenant-based", path="search/jql"
+    )
+    with pytest.raises(ImpulsumError, match="asked again after 900 s") as failure:
+        sync()
+    assert (failure.value.category, failure.value.retry_after) == (Category.RATE_LIMIT, 900)
+    sync()
+    assert len(alive("issues")) == 60
+
+
+def test_a_source_that_stays_down_is_an_outage_and_costs_nothing_held(sandbox):
+    site = sandbox(seed=33, issues=60, now=NOW)
+    sync()
+    before = everything()
+    site.control("fault", kind="status", status=502, count=_http.ATTEMPTS, path="search/jql")
+    with pytest.raises(ImpulsumError, match="answered 502") as failure:
+        sync()
+    assert failure.value.category is Category.SOURCE_OUTAGE
+    assert everything() == before
+    assert sync().watermark_to is not None
+
+
+def messages(site, monkeypatch) -> dict[str, ImpulsumError]:
+    found = {}
+    monkeypatch.setenv("JIRA_API_TOKEN", "mistyped-token")
+    with pytest.raises(ImpulsumError) as wrong:
+        sync()
+    found["wrong"] = wrong.value
+    monkeypatch.setenv("JIRA_API_TOKEN", site.env["JIRA_API_TOKEN"])
+    sync()
+    site.control("revoke_token")
+    with pytest.raises(ImpulsumError) as revoked:
+        sync()
+    found["revoked"] = revoked.value
+    site.control("revoke_token", revoked=False)
+    site.control("deny", permission="boards")
+    with pytest.raises(ImpulsumError) as denied:
+        sync()
+    found["denied"] = denied.value
+    return found
+
+
+def test_wrong_token_revoked_token_and_missing_permission_are_told_apart(sandbox, monkeypatch):
+    found = messages(sandbox(seed=34, issues=60, now=NOW), monkeypatch)
+    assert {name: error.category for name, error in found.items()} == {
+        "wrong": Category.AUTHENTICATION,
+        "revoked": Category.AUTHENTICATION,
+        "denied": Category.PERMISSION,
+    }
+    assert "refused the credentials" in found["wrong"].what
+    assert "worked until" in found["revoked"].what
+    assert "board" in found["denied"].where
+    assert len({error.next_step for error in found.values()}) == 3
+    assert not any(error.retryable for error in found.values())
+    assert not any("mistyped-token" in str(error) for error in found.values())
+
+
+def test_no_secret_reaches_a_table_or_a_log(sandbox, monkeypatch, caplog):
+    site = sandbox(seed=35, issues=60, now=NOW)
+    caplog.set_level("DEBUG")
+    site.control("fault", kind="status", status=500, path="field")
+    sync()
+    token = site.env["JIRA_API_TOKEN"]
+    assert token not in caplog.text
+    for (table,) in held("select table_name from information_schema.tables where table_schema = 'raw'"):
+        assert one(f"select count(*) from raw.{table} t where cast(t as varchar) like ?", f"%{token}%") == 0
+
+
+def test_a_project_that_was_named_but_never_seen_is_a_permission_error(sandbox, monkeypatch):
+    sandbox(seed=36, issues=60, now=NOW)
+    monkeypatch.setenv("JIRA_PROJECTS", "NOPE")
+    with pytest.raises(ImpulsumError, match="NOPE are not visible") as failure:
+        sync()
+    assert failure.value.category is Category.PERMISSION
+
+
+def test_a_source_without_its_token_is_off_and_says_what_to_set(sandbox, monkeypatch):
+    sandbox(seed=37, issues=60, now=NOW)
+    monkeypatch.delenv("JIRA_API_TOKEN")
+    with pytest.raises(ImpulsumError, match="JIRA_API_TOKEN is not set"):
+        sync()

@@ -1,0 +1,73 @@
+"""kill -9 at every stage of a sync; the next run ends where an undisturbed one does."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from impulsum_pipelines_tests.sources.jira.support import alive, everything, sync
+
+NOW = "2026-11-01T12:00:00Z"
+
+#: A sync that kills itself: at the start of a stage, after some pages, or between two steps of the load.
+VICTIM = """
+import os, signal, sys
+from impulsum_pipelines.loading import run_load as loading
+from impulsum_pipelines.settings import load_settings
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+point = sys.argv[1]
+if point == "first table loaded":
+    from dlt.load.load import Load
+    original, done = Load.complete_package, []
+    from dlt.common.storages.load_package import PackageStorage
+    complete = PackageStorage.complete_job
+    def counted(self, *args, **kwargs):
+        done.append(1)
+        result = complete(self, *args, **kwargs)
+        if len(done) == 3:
+            die()
+        return result
+    PackageStorage.complete_job = counted
+elif point == "rows loaded, books not":
+    loading.mark_gone = die
+elif point == "books written, not committed":
+    loading._books_of = die
+
+def progress(stage, done, total):
+    if stage == point and (stage != "issues" or done >= 100):
+        die()
+
+loading.run_load("jira", load_settings(), progress=progress)
+"""
+POINTS = [
+    "restore",
+    "extract",
+    "issues",
+    "normalize",
+    "load",
+    "first table loaded",
+    "rows loaded, books not",
+    "books written, not committed",
+]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_killed_sync_is_simply_run_again(sandbox, tmp_path, monkeypatch, point):
+    site = sandbox(seed=41, issues=150, now=NOW)
+    site.control("clock", freeze=True)
+    victim = subprocess.run([sys.executable, "-c", VICTIM, point], capture_output=True, text=True, check=False)
+    assert victim.returncode == -signal.SIGKILL, victim.stderr
+    sync()
+    rerun = everything()
+    assert len(alive("issues")) == 150
+    monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path / "undisturbed"))
+    sync()
+    assert everything() == rerun
+    assert not list(Path(tmp_path / "home" / "work").rglob("*.parquet"))
