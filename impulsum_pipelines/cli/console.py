@@ -29,6 +29,8 @@ def notes() -> Console:
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
     """Print rows as a table on stdout, numbers to the right."""
     console = Console()
+    if not console.is_terminal:
+        console.width = _WIDE
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     cells = [list(row) for row in rows]
     for position, name in enumerate(columns):
@@ -37,7 +39,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, titl
         table.add_column(name, justify="right" if numeric else "left", no_wrap=not console.is_terminal)
     for row in cells:
         table.add_row(*(plain(value) for value in row))
-    console.print(table, markup=False, width=None if console.is_terminal else _WIDE)
+    console.print(table, markup=False)
 
 
 def show_json(document: object) -> None:

@@ -25,17 +25,15 @@ from impulsum_pipelines.files import Home
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import TIERS
 
+#: Measures of a sprint by the column that shows them; each exists in points and in issues.
 _SHOWN = {
-    "sprint": "sprint_name",
-    "state": "state",
-    "committed": "committed_points",
-    "added": "added_points",
-    "removed": "removed_points",
-    "re-estimated": "reestimated_points",
-    "final": "final_points",
-    "completed": "completed_points",
-    "carried over": "carryover_points",
-    "say/do": "say_do_ratio",
+    "committed": "committed",
+    "added": "added",
+    "removed": "removed",
+    "re-est.": "reestimated",
+    "final": "final",
+    "completed": "completed",
+    "carried": "carryover",
 }
 
 
@@ -58,11 +56,7 @@ def demo(
         report = run_job("main", settings, partition_key=datetime.now(UTC).date().isoformat())
     columns, rows = query("from velocity.sprint_velocity order by board_name, started_at", settings)
     sprints = [dict(zip(columns, row, strict=True)) for row in rows]
-    show_table(
-        ("board", *_SHOWN),
-        [(sprint["board_name"], *(sprint[column] for column in _SHOWN.values())) for sprint in sprints],
-        title="Velocity by sprint, in the board's estimation unit; a team without estimates counts issues",
-    )
+    show_table(("sprint", "state", "unit", *_SHOWN, "say/do"), [_line(sprint) for sprint in sprints])
     show_checks(report)
     truths = json.loads(truth_file.read_text())["sprints"]
     wrong = differences(sprints, truths)
@@ -76,6 +70,15 @@ def demo(
         raise typer.Exit(1)
     exit_unless_checked(report)
     notes().print(_next_steps(home), markup=False, highlight=False)
+
+
+def _line(sprint: Mapping[str, Any]) -> tuple[object, ...]:
+    """One sprint in its board's unit: points, or issues where the team does not estimate."""
+    points = sprint["committed_points"] is not None
+    unit = "points" if points else "issues"
+    say_do = sprint["say_do_ratio" if points else "say_do_issue_ratio"]
+    measures = (sprint[f"{measure}_{unit}"] for measure in _SHOWN.values())
+    return sprint["sprint_name"], sprint["state"], unit, *measures, "" if say_do is None else f"{say_do:.0%}"
 
 
 def differences(sprints: list[dict[str, Any]], truths: list[dict[str, Any]]) -> list[tuple[str, str, object, object]]:

@@ -77,8 +77,13 @@ def examine() -> Iterator[Finding]:
 
 def _versions() -> Iterator[Finding]:
     """Whether what is installed is what this version was tested with."""
+    try:
+        required = requires("impulsum-pipelines") or []
+    except PackageNotFoundError:
+        yield Finding("packages", "problem", "impulsum_pipelines is not installed", "run `make venv`.")
+        return
     wrong = []
-    for line in requires("impulsum-pipelines") or []:
+    for line in required:
         requirement = Requirement(line)
         if requirement.marker and not requirement.marker.evaluate():
             continue

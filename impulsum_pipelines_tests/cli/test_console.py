@@ -1,0 +1,80 @@
+"""What people and programs see."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+
+from impulsum_pipelines.cli.console import age, plain, progress_bars, show_json, show_table
+from impulsum_pipelines.progress import reporter, reporting_to
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, ""),
+        (True, "yes"),
+        (3, "3"),
+        (100, "100"),
+        (Decimal("100.000"), "100"),
+        (Decimal("10.500"), "10.5"),
+        (0.0, "0"),
+        (1 / 3, "0.333"),
+        (NOON.astimezone(timezone(timedelta(hours=-5))), "2026-11-01 12:00:00"),
+        ("ACME-1", "ACME-1"),
+    ],
+)
+def test_values_are_plain(value: object, shown: str) -> None:
+    assert plain(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 s ago"), (119, "119 s ago"), (120, "2 min ago"), (7200, "2 h ago"), (200_000, "2 d ago")],
+)
+def test_ages_are_in_the_unit_that_says_enough(seconds: int, said: str) -> None:
+    assert age(NOON - timedelta(seconds=seconds), NOON) == said
+
+
+def test_never_is_an_age() -> None:
+    assert age(None) == "never"
+
+
+def test_nothing_is_cut_off_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    wide = "x" * 150
+    show_table(("name", "[points]"), [(wide, Decimal("1.500")), ("[red]", None)])
+    out = capsys.readouterr().out
+    assert wide in out
+    assert "[points]" in out and "[red]" in out and "1.5" in out
+
+
+def test_json_keeps_numbers_and_instants(capsys: pytest.CaptureFixture[str]) -> None:
+    show_json(
+        {"points": Decimal("1.500"), "count": Decimal("3.000"), "at": NOON, "day": NOON.date(), "long": "y" * 300}
+    )
+    assert json.loads(capsys.readouterr().out) == {
+        "points": 1.5,
+        "count": 3,
+        "at": "2026-11-01T12:00:00+00:00",
+        "day": "2026-11-01",
+        "long": "y" * 200,
+    }
+
+
+def test_progress_reaches_the_watcher_and_only_while_it_watches() -> None:
+    seen: list[tuple[str, int, int | None]] = []
+    with reporting_to(lambda *report: seen.append(report)):
+        reporter()("issues", 1, 2)
+    reporter()("issues", 2, 2)
+    assert seen == [("issues", 1, 2)]
+
+
+def test_there_are_no_bars_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bars("working"):
+        reporter()("issues", 1, 2)
+    assert capsys.readouterr() == ("", "")
