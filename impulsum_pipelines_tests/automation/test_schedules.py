@@ -1,0 +1,113 @@
+"""The schedules: when they tick, what they ask for, and when they hold back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from impulsum_pipelines.automation.schedules import build_schedules, live_cron
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.settings import Settings, load_settings
+
+
+@pytest.fixture
+def jira_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("BASE_URL", "https://a.invalid"), ("EMAIL", "a@b.invalid"), ("API_TOKEN", "t")):
+        monkeypatch.setenv(f"JIRA_{name}", value)
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        yield instance
+
+
+def schedule(name: str) -> dg.ScheduleDefinition:
+    [found] = [schedule for schedule in build_schedules(load_settings()) if schedule.name == name]
+    return found
+
+
+def tick(name: str, instance: dg.DagsterInstance, at: str = "2026-11-18T09:15+00:00") -> dg.RunRequest | dg.SkipReason:
+    """What the schedule asks for at an instant."""
+    asked = schedule(name)(
+        dg.build_schedule_context(instance=instance, scheduled_execution_time=datetime.fromisoformat(at))
+    )
+    assert isinstance(asked, dg.RunRequest | dg.SkipReason)
+    return asked
+
+
+def test_all_schedules_are_on_by_default() -> None:
+    schedules = build_schedules(load_settings())
+    assert {s.name for s in schedules} == {"jira_live", "nightly_close", "marts"}
+    assert all(s.default_status is dg.DefaultScheduleStatus.RUNNING for s in schedules)
+
+
+def test_times_are_those_of_the_configured_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMPULSUM_TIMEZONE", "America/New_York")
+    monkeypatch.setenv("IMPULSUM_BUSINESS_HOURS", "9-17")
+    crons = {s.name: (s.cron_schedule, s.execution_timezone) for s in build_schedules(load_settings())}
+    assert crons == {
+        "jira_live": ("*/15 9-16 * * 1-5", "America/New_York"),
+        "nightly_close": ("0 2 * * *", "America/New_York"),
+        "marts": ("30 9-16/2 * * 1-5", "America/New_York"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("minutes", "cron"), [(15, "*/15 8-17 * * 1-5"), (60, "0 8-17/1 * * 1-5"), (240, "0 8-17/4 * * 1-5")]
+)
+def test_cadence_becomes_cron(minutes: int, cron: str) -> None:
+    assert live_cron(minutes, Settings()) == cron
+
+
+@pytest.mark.usefixtures("jira_is_on")
+def test_live_pulls_the_open_day_in_utc(instance: dg.DagsterInstance) -> None:
+    asked = tick("jira_live", instance, at="2026-11-18T22:15-05:00")
+    assert isinstance(asked, dg.RunRequest)
+    assert asked.partition_key == "2026-11-19"
+    assert int(asked.tags["dagster/priority"]) > 0
+
+
+@pytest.mark.parametrize("name", ["jira_live", "nightly_close", "marts"])
+def test_a_source_that_is_off_is_skipped(name: str, instance: dg.DagsterInstance) -> None:
+    skipped = tick(name, instance)
+    assert isinstance(skipped, dg.SkipReason)
+    assert "off" in str(skipped.skip_message)
+
+
+@pytest.mark.usefixtures("jira_is_on")
+def test_live_skips_while_a_sync_runs_from_any_door(instance: dg.DagsterInstance) -> None:
+    with Home.of(load_settings()).writing("jira.sync"):
+        assert isinstance(tick("jira_live", instance), dg.SkipReason)
+    assert isinstance(tick("jira_live", instance), dg.RunRequest)
+
+
+@pytest.mark.usefixtures("jira_is_on")
+def test_live_skips_while_a_pull_waits_in_the_queue(instance: dg.DagsterInstance) -> None:
+    @dg.op
+    def nothing() -> None: ...
+
+    @dg.job(name="jira_sync")
+    def waiting() -> None:
+        nothing()
+
+    run = instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.NOT_STARTED)
+    now = datetime.now(UTC).isoformat()
+    skipped = tick("jira_live", instance, at=now)
+    assert isinstance(skipped, dg.SkipReason)
+    assert run.run_id in str(skipped.skip_message)
+    instance.delete_run(run.run_id)
+    assert isinstance(tick("jira_live", instance, at=now), dg.RunRequest)
+
+
+@pytest.mark.usefixtures("jira_is_on")
+def test_the_night_closes_yesterday_and_counts(instance: dg.DagsterInstance) -> None:
+    asked = tick("nightly_close", instance, at="2026-11-18T02:00+00:00")
+    assert isinstance(asked, dg.RunRequest)
+    assert asked.tags["dagster/asset_partition_range_start"] == "2026-11-17"
+    assert asked.tags["dagster/asset_partition_range_end"] == "2026-11-18"
+    assert asked.run_config == {"ops": {"jira_pull": {"config": {"census": True}}}}

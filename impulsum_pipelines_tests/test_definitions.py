@@ -1,0 +1,148 @@
+"""The code location as Dagster loads it: whole, quiet, and cheap."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import dagster as dg
+
+from impulsum_pipelines import deploy
+from impulsum_pipelines.dbt_manifest import fresh_manifest
+from impulsum_pipelines.definitions import build_definitions
+from impulsum_pipelines.loading.raw import BOOKS
+from impulsum_pipelines.sources.registry import tables
+from impulsum_pipelines.tiers import TIERS
+
+ROOT = Path(__file__).parents[1]
+
+IMPORT_BEHIND_CLOSED_DOORS = """
+import socket, sys
+
+def refuse(*_, **__):
+    raise OSError("no network at import")
+
+socket.socket.connect = refuse
+socket.create_connection = refuse
+socket.getaddrinfo = refuse
+
+import impulsum_pipelines.definitions
+
+heavy = {"dagster_dlt", "pandas", "starlette"} & set(sys.modules)
+assert not heavy, f"imported too early: {heavy}"
+"""
+
+
+@cache
+def definitions() -> dg.Definitions:
+    return build_definitions()
+
+
+@cache
+def graph() -> dg.RepositoryDefinition:
+    return definitions().get_repository_def()
+
+
+def test_import_needs_no_environment_and_no_network(tmp_path: Path) -> None:
+    fresh_manifest()
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_BEHIND_CLOSED_DOORS],
+        cwd=ROOT,
+        env={"HOME": str(tmp_path), "PATH": os.defpath, "IMPULSUM_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "home").exists(), "import must not touch the state folder"
+
+
+def test_the_workspace_is_valid(tmp_path: Path) -> None:
+    dagster = Path(sys.executable).with_name("dagster")
+    done = subprocess.run(
+        [str(dagster), "definitions", "validate", "-w", "workspace.yaml"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "DAGSTER_HOME": str(deploy.install(tmp_path / "dagster").parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_asset_has_an_owner_a_group_and_a_meaning() -> None:
+    assets = graph().asset_graph
+    groups = set()
+    for key in assets.get_all_asset_keys():
+        node = assets.get(key)
+        assert node.owners, f"{key.to_user_string()} has no owner"
+        assert node.description, f"{key.to_user_string()} has no description"
+        groups.add(node.group_name)
+    expected = {"staging", "intermediate", "core", "velocity", "quality", "published"}
+    assert groups == expected | {tier.source for tier in TIERS}
+
+
+def test_dbt_reads_only_raw_assets_that_exist() -> None:
+    """A dbt source that is no asset of ours would be drawn as a stranger, and nobody would load it."""
+    held = {(tier.source, name) for tier in TIERS for name in (*(table.name for table in tables(tier.source)), *BOOKS)}
+    read = {(source["source_name"], source["name"]) for source in fresh_manifest()["sources"].values()}
+    assert read <= held
+
+
+def test_raw_assets_are_those_of_the_dlt_source() -> None:
+    """The specs are ours, to spare each run the import of dlt; the tables must be those that dlt would load."""
+    for tier in TIERS:
+        keys = {key for key in graph().asset_graph.materializable_asset_keys if key.path[0] == tier.source}
+        assert keys == {dg.AssetKey([tier.source, table.name]) for table in tables(tier.source)}
+
+
+def test_publishing_waits_for_every_mart() -> None:
+    assets = graph().asset_graph
+    published = assets.get(dg.AssetKey(["published", "impulsum"]))
+    marts = {key for key in assets.get_all_asset_keys() if key.path[0] in {"core", "velocity", "quality"}}
+    assert marts
+    assert published.parent_keys == marts
+
+
+def test_jobs_are_those_that_people_run() -> None:
+    jobs = {job.name: job for job in graph().get_all_jobs() if not job.name.startswith("__")}
+    assert set(jobs) == {"main", "build", "nightly", *(f"{tier.source}_sync" for tier in TIERS)}
+    everything = graph().asset_graph.materializable_asset_keys
+    assert jobs["main"].asset_layer.selected_asset_keys == everything
+    assert {key.path[0] for key in jobs["jira_sync"].asset_layer.selected_asset_keys} == {"jira"}
+
+
+def test_a_pull_does_not_start_dbt() -> None:
+    job = graph().get_job("jira_sync")
+    assert {node.name for node in job.nodes} == {"jira_pull", "jira_checks"}
+
+
+def test_the_manifest_is_parsed_again_only_after_a_change(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "models").mkdir(parents=True)
+    (project / "dbt_project.yml").write_text("name: small\nprofile: small\n")
+    (project / "profiles.yml").write_text("small: {target: t, outputs: {t: {type: duckdb, path: ':memory:'}}}\n")
+    (project / "models" / "one.sql").write_text("select 1 as id")
+    assert set(fresh_manifest(project)["nodes"]) == {"model.small.one"}
+
+    parsed = (project / "target" / "manifest.json").stat()
+    fresh_manifest(project)
+    assert (project / "target" / "manifest.json").stat().st_ino == parsed.st_ino, "parsed without a change"
+
+    (project / "models" / "two.sql").write_text("select 2 as id")
+    assert set(fresh_manifest(project)["nodes"]) == {"model.small.one", "model.small.two"}
+    (project / "models" / "one.sql").unlink()
+    assert set(fresh_manifest(project)["nodes"]) == {"model.small.two"}
+
+
+def test_the_installed_profile_is_one_that_dagster_reads(tmp_path: Path) -> None:
+    config = deploy.install(tmp_path)
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert instance.run_monitoring_enabled
+        assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
+    config.write_text("telemetry: {enabled: false}\n")
+    deploy.install(tmp_path)
+    assert config.read_text() == "telemetry: {enabled: false}\n", "an existing configuration is kept"
