@@ -38,7 +38,7 @@ soak: $(STAMP) ## Query the published file for a minute while it is replaced in 
 
 lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml
 	@$(VENV)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
+		--no-strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
 
 clean: ## Remove the environment, all data in .impulsum, and caches
 	@rm -rf $(VENV) .impulsum dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache *.egg-info
@@ -53,6 +53,6 @@ $(STAMP): requirements.lock pyproject.toml
 		echo "Python 3.11 with venv is needed, as python3.11 or python3 on PATH." >&2; exit 1; fi; \
 	echo "Setting up .venv with $$interpreter (a minute or two, once) ..." >&2; \
 	rm -rf $(VENV) && "$$interpreter" -m venv $(VENV)
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
