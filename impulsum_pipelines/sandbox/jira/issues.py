@@ -144,9 +144,9 @@ def comment_page(issue_id: int, shown: list[Document], total: int) -> Document:
 
 
 def rich_text(text: str) -> Document:
-    """Text in Atlassian's document format, a paragraph for each line."""
-    paragraphs = [{"type": "paragraph", "content": [{"type": "text", "text": line}]} for line in text.split("\n")]
-    return {"type": "doc", "version": 1, "content": paragraphs}
+    """Text in Atlassian's document format, as one paragraph."""
+    paragraph = {"type": "paragraph", "content": [{"type": "text", "text": text}]}
+    return {"type": "doc", "version": 1, "content": [paragraph]}
 
 
 def _item(name: str, field_id: str, kind: str, old: tuple[Any, Any], new: tuple[Any, Any]) -> Document:

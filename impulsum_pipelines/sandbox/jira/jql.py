@@ -161,7 +161,9 @@ class _Compiler:
         if operator not in ("=", "!="):
             if name.lower() not in ("key", "issuekey", "issue", "id"):
                 raise JqlError(f"The operator '{operator}' is not supported by the '{name}' field.")
-            self.values.append(self._issue(name, _text(token)))
+            # A range needs no issue at its end.
+            text = _text(token)
+            self.values.append(int(text) if text.isdigit() else self._issue(name, text))
             return f"id {operator} ?"
         if column == "sprint":
             self.values.append(self._sprint(_text(token)))

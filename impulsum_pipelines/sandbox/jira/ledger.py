@@ -115,8 +115,11 @@ class Ledger:
         self._change(issue.id, before, _Facts(frozenset(issue.sprint_ids), self._estimates(issue), statuses))
 
     def _estimates(self, issue: Issue) -> dict[str, float | None]:
-        fields = (board.estimation_field for board in self.site.boards.values())
-        return {field: issue.fields.get(field) for field in fields if field}
+        return {
+            board.estimation_field: issue.fields.get(board.estimation_field)
+            for board in self.site.boards.values()
+            if board.estimation_field
+        }
 
     def issue_deleted(self, issue_id: int) -> None:
         """Enter that an issue is gone: it leaves every sprint that it is in."""
