@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from itertools import islice
+from itertools import islice, pairwise
 from random import Random
 
 import orjson
 
-from impulsum_pipelines.sandbox.clock import Clock
+from impulsum_pipelines.sandbox.clock import Clock, to_ms
 from impulsum_pipelines.sandbox.jira.issues import Issue, rich_text
 from impulsum_pipelines.sandbox.jira.season import Season
 from impulsum_pipelines.sandbox.jira.teams import build_site
@@ -48,6 +48,7 @@ def generate(
     world = World(site, clock, seed=seed)
     share, rest = divmod(issues, len(teams))
     closed = sprints if sprints is not None else max(3, min(52, share // 12))
+    end = (to_ms(now) if now else clock.now()) - 60_000
     with world.store.transaction():
         for number, team in enumerate(teams):
             season = Season(
@@ -57,9 +58,12 @@ def generate(
                 rng,
                 issues=share + (rest if number == 0 else 0),
                 sprints=closed,
-                now=clock.now() - 60_000,
+                now=end,
             )
             _save(world, season.play(), rng, document_bytes)
+    for first, second in pairwise(teams):
+        shared = [sprint.id for sprint in site.sprints.values() if sprint.board_id == first.board.id]
+        second.board.borrowed = shared[:2]
     return world
 
 
