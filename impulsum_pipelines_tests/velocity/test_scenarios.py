@@ -293,3 +293,27 @@ def test_the_build_left_its_record(home: Path) -> None:
     (results,) = query(home, "select count(*) as n, count_if(status in ('success', 'pass')) as good from "
                              "audit.node_results")  # fmt: skip
     assert results["n"] == results["good"] > 60
+
+
+def test_daily_throughput_is_dense_and_counts_each_issue_once(home: Path) -> None:
+    (totals,) = query(
+        home,
+        "select sum(created_issues) as created, sum(completed_issues) as completed, sum(completed_points) as points, "
+        "count(*) = count(distinct project_id) * (date_diff('day', min(day), max(day)) + 1) as is_dense "
+        "from velocity.throughput_daily",
+    )
+    (issues,) = query(
+        home,
+        "select count(*) as created, count_if(status_category = 'done') as completed, "
+        "sum(points) filter (where status_category = 'done') as points from core.issues "
+        "where not is_deleted and not is_subtask",
+    )
+    assert totals == issues | {"is_dense": True}
+
+
+def test_working_hours_are_those_of_the_zone(home: Path) -> None:
+    """Monday 9 o'clock in Berlin is 08:00 UTC, minute 480: all before is night, and the story ends in it."""
+    rows = query(home, "select lead_hours > 0 as took, lead_business_hours from velocity.issue_cycle_times "
+                       "where done_at > created_at")  # fmt: skip
+    assert rows
+    assert all(row == {"took": True, "lead_business_hours": 0.0} for row in rows)

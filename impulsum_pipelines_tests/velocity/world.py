@@ -203,7 +203,7 @@ def raw_rows(world: World) -> dict[str, list[dict[str, Any]]]:
     return rows
 
 
-_TYPES = {"text": "varchar", "bool": "boolean", "int": "bigint", "double": "double", "timestamp": "timestamptz",
+SQL_TYPES = {"text": "varchar", "bool": "boolean", "int": "bigint", "double": "double", "timestamp": "timestamptz",
           "date": "date", "json": "json"}  # fmt: skip
 _SYNCS = """sync_id text, source text, mode text, census bool, window_start timestamptz, window_end timestamptz,
     watermark_from timestamptz, watermark_to timestamptz, started_at timestamptz, finished_at timestamptz, status text,
@@ -222,7 +222,7 @@ def write_raw(path: Path, rows: dict[str, list[dict[str, Any]]]) -> None:
         raw.execute(f"create table if not exists raw.syncs ({_SYNCS})")
         raw.execute(f"create table if not exists raw.census ({_CENSUS})")
         for table in TABLES:
-            columns = ", ".join(f'"{column.name}" {_TYPES[column.type]}' for column in table.all_columns)
+            columns = ", ".join(f'"{column.name}" {SQL_TYPES[column.type]}' for column in table.all_columns)
             raw.execute(f"create table if not exists raw.{table.name} ({columns}, primary key (id))")
             if rows.get(table.name):
                 raw.register("incoming", pa.Table.from_pylist(rows[table.name], schema=table.schema))
