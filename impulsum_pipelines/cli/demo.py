@@ -56,7 +56,7 @@ def demo(
         report = run_job("main", settings, partition_key=datetime.now(UTC).date().isoformat())
     columns, rows = query("from velocity.sprint_velocity order by board_name, started_at", settings)
     sprints = [dict(zip(columns, row, strict=True)) for row in rows]
-    show_table(("sprint", "state", "unit", *_SHOWN, "say/do"), [_line(sprint) for sprint in sprints])
+    show_table(("sprint", "state", "unit", *_SHOWN, "say/do %"), [_line(sprint) for sprint in sprints])
     show_checks(report)
     truths = json.loads(truth_file.read_text())["sprints"]
     wrong = differences(sprints, truths)
@@ -78,7 +78,7 @@ def _line(sprint: Mapping[str, Any]) -> tuple[object, ...]:
     unit = "points" if points else "issues"
     say_do = sprint["say_do_ratio" if points else "say_do_issue_ratio"]
     measures = (sprint[f"{measure}_{unit}"] for measure in _SHOWN.values())
-    return sprint["sprint_name"], sprint["state"], unit, *measures, "" if say_do is None else f"{say_do:.0%}"
+    return sprint["sprint_name"], sprint["state"], unit, *measures, None if say_do is None else round(100 * say_do)
 
 
 def differences(sprints: list[dict[str, Any]], truths: list[dict[str, Any]]) -> list[tuple[str, str, object, object]]:
