@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from impulsum_pipelines_tests.sandbox.conftest import Client
@@ -45,7 +46,7 @@ def test_bulk_histories_are_split_over_pages_and_complete(client: Start) -> None
     pages = _bulk(jira, ids, 7)
     assert all(len(page) == 7 for page in pages[:-1])
     split = [{issue for issue, _ in page} for page in pages]
-    assert any(one & other for one, other in zip(split, split[1:], strict=False))
+    assert any(one & other for one, other in pairwise(split))
     counted = Counter(issue for page in pages for issue, _ in page)
     assert counted == {i["id"]: i["changelog"]["total"] for i in issues if i["changelog"]["total"]}
     statuses = [h for page in _bulk(jira, ids, 100, fieldIds=["status"]) for _, h in page]

@@ -59,7 +59,7 @@ def test_issues_are_padded_to_the_size_asked_for() -> None:
 
 
 def test_a_story(sandbox: SandboxFactory) -> None:
-    """Committed, added, removed and added again, re-estimated, done, carried over: told at the door, read in the truth."""
+    """What happens to a sprint at the door is what the truth says of it."""
     jira = sandbox(issues=60)
     control = jira.control
     one, two = (control("create_sprint", board=1, name=name)["id"] for name in ("One", "Two"))

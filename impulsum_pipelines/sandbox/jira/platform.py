@@ -100,7 +100,7 @@ def _visible(world: World, key_or_id: str) -> int | None:
     issue_id = world.store.find(key_or_id)
     if issue_id is None:
         return None
-    return issue_id if not world.site.projects[world.store.issue(issue_id).project_id].hidden else None
+    return None if world.site.projects[world.store.project_id(issue_id)].hidden else issue_id
 
 
 def _issue_id(world: World, request: Request) -> int:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import orjson
+
 from impulsum_pipelines.sandbox.clock import to_datetime
 
 Document = dict[str, Any]
@@ -313,6 +315,7 @@ class Sprint:
     ends: int | None = None
     completed: int | None = None
     goal: str = ""
+    _rendered: tuple[tuple[object, ...], bytes] | None = field(default=None, repr=False, compare=False)
 
     def _dates(self) -> Document:
         dates = {"startDate": self.started, "endDate": self.ends, "completeDate": self.completed}
@@ -341,6 +344,14 @@ class Sprint:
         if self.board_id is not None:
             document["boardId"] = self.board_id
         return document | {"goal": self.goal, **self._dates()}
+
+    @property
+    def field_bytes(self) -> bytes:
+        """:attr:`field_value` in JSON, made again only when the sprint has changed: every issue shows it."""
+        now = (self.name, self.state, self.goal, self.started, self.ends, self.completed)
+        if self._rendered is None or self._rendered[0] != now:
+            self._rendered = (now, orjson.dumps(self.field_value))
+        return self._rendered[1]
 
 
 @dataclass

@@ -163,6 +163,16 @@ class Store:
             sprint_ids = _ids(listed)
         return Issue(issue_id, key, project_id, created, updated, orjson.loads(fields), list(sprint_ids))
 
+    def project_id(self, issue_id: int) -> str:
+        """The project that an issue is in, search's lag or not. KeyError when there is no such issue."""
+        _, waiting = self.pending.get(issue_id, (0, None))
+        if waiting:
+            return waiting.issue[2]
+        row = self.db.execute("SELECT project_id FROM issues WHERE id = ?", [issue_id]).fetchone()
+        if row is None:
+            raise KeyError(issue_id)
+        return str(row[0])
+
     def stored(self, ids: Sequence[int], *, as_searched: bool) -> list[Stored]:
         """Issues in bytes, in the order of ``ids``; what search sees, or what a read by id sees."""
         rows = self.db.execute(
@@ -196,7 +206,7 @@ class Store:
 
     def newest_histories(self, ids: Sequence[int], at_most: int) -> dict[int, tuple[int, list[bytes]]]:
         """For each issue the number of its histories and the newest of them, newest first."""
-        answer: dict[int, tuple[int, list[bytes]]] = {i: (0, []) for i in ids}
+        found: dict[int, tuple[int, list[bytes]]] = {}
         rows = self.db.execute(
             "SELECT issue_id, total, document FROM (SELECT issue_id, document,"
             " count(*) OVER (PARTITION BY issue_id) AS total,"
@@ -205,8 +215,8 @@ class Store:
             [*ids, at_most],
         )
         for issue_id, total, document in rows:
-            answer[issue_id] = (total, [*answer[issue_id][1], document])
-        return answer
+            found.setdefault(issue_id, (total, []))[1].append(document)
+        return {issue_id: found.get(issue_id, (0, [])) for issue_id in ids}
 
     def histories(
         self, ids: Sequence[int], offset: int, limit: int, field_ids: Sequence[str] = ()
