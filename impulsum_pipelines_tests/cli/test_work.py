@@ -1,0 +1,53 @@
+"""The commands that run jobs, as processes of their own against a sandbox: what is said, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def impulsum(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from impulsum_pipelines.cli import main; main()", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+        env=os.environ.copy(),
+    )
+
+
+def test_sync_tells_what_it_did_and_is_in_dagsters_history(sandbox: Callable[..., Any], tmp_path: Path) -> None:
+    sandbox(seed=4, issues=60)
+    synced = impulsum("sync", "jira")
+    assert synced.returncode == 0, synced.stderr
+    rows = {line.split()[0]: line.split()[1:] for line in synced.stdout.splitlines()}
+    assert rows["table"] == ["new", "changed", "unchanged", "deleted", "unreachable"]
+    new = int(rows["issues"][0])
+    assert new >= 60 and rows["issues"][1:] == ["0", "0", "0", "0"]
+    assert "requests" in synced.stderr and " 0 failed." in synced.stderr
+    assert "impulsum build" in synced.stderr
+
+    state = json.loads(impulsum("status", "--json").stdout)["sources"]["jira"]
+    assert state["configured"] and state["last_sync"]["status"] == "done"
+    assert state["rows"]["issues"] == new
+    history = tmp_path / "home" / "dagster" / "history"
+    assert (history / "runs.db").exists()
+
+
+def test_doctor_and_sync_say_what_a_wrong_token_needs(sandbox: Callable[..., Any], monkeypatch: Any) -> None:
+    sandbox(seed=4, issues=60)
+    assert "logged in" in impulsum("doctor").stdout
+    monkeypatch.setenv("JIRA_API_TOKEN", "not-the-token")
+    for arguments in (("doctor",), ("sync", "jira")):
+        refused = impulsum(*arguments)
+        assert refused.returncode == 1
+        assert "authentication" in refused.stdout + refused.stderr
+        assert "check the account and its token" in refused.stderr
+        assert "Traceback" not in refused.stderr
+        assert "not-the-token" not in refused.stdout + refused.stderr
