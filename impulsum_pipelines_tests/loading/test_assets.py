@@ -52,13 +52,14 @@ class Pulls:
     def __init__(self) -> None:
         self.asked: list[tuple[Window | None, bool, set[str] | None]] = []
         self.errors: list[ImpulsumError] = []
+        self.result = RESULT
 
     def __call__(self, source: str, settings: Any, **asked: Any) -> LoadResult:
         chosen = asked["tables"]
         self.asked.append((asked["window"], asked["census"], None if chosen is None else set(chosen)))
         if self.errors:
             raise self.errors.pop(0)
-        return replace(RESULT, window=asked["window"], census=asked["census"])
+        return replace(self.result, window=asked["window"], census=asked["census"])
 
 
 @pytest.fixture
@@ -143,6 +144,14 @@ def test_a_pull_records_what_it_did(pulls: Pulls, instance: dg.DagsterInstance) 
     assert values["stream ended"] == "complete"
     assert values["watermark to"] == pytest.approx(NOW.timestamp())
     assert values["requests"] == 4
+
+
+def test_a_pull_after_an_outage_fills_the_days_that_it_caught_up(pulls: Pulls, instance: dg.DagsterInstance) -> None:
+    pulls.result = replace(RESULT, watermark_from=TODAY - 3 * DAY + timedelta(hours=18))
+    assert materialize(instance, partition_key=f"{TODAY:%Y-%m-%d}").success
+    held = instance.get_materialized_partitions(dg.AssetKey(["jira", "issues"]))
+    assert held == {f"{TODAY - passed * DAY:%Y-%m-%d}" for passed in range(4)}
+    assert not instance.get_materialized_partitions(dg.AssetKey(["jira", "users"]))
 
 
 def test_a_source_that_is_off_materializes_nothing(
