@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice, pairwise
 from random import Random
@@ -49,7 +52,7 @@ def generate(
     share, rest = divmod(issues, len(teams))
     closed = sprints if sprints is not None else max(3, min(52, share // 12))
     end = (to_ms(now) if now else clock.now()) - 60_000
-    with world.store.transaction():
+    with world.store.transaction(), _collector_paused():
         for number, team in enumerate(teams):
             season = Season(
                 world,
@@ -65,6 +68,18 @@ def generate(
         shared = [sprint.id for sprint in site.sprints.values() if sprint.board_id == first.board.id]
         second.board.borrowed = shared[:2]
     return world
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Without Python's search for cycles: among a million living objects it costs a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _save(world: World, issues: list[Issue], rng: Random, document_bytes: int | None) -> None:

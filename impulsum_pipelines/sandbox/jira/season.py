@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import defaultdict
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -24,6 +25,8 @@ MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 SPRINT = 14 * DAY
+#: Comments that are kept in memory before they are written, with the histories and worklogs of that time.
+_BATCH = 1000
 _POINTS = (1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 0.5)
 _VERBS = "Add Fix Remove Speed up Rework Document Test Simplify Migrate Measure"
 _THINGS = "login export search billing report inbox cache audit trail import settings page sync"
@@ -61,6 +64,8 @@ class Season:
         self._queue: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = itertools.count()
         self._last = 0
+        #: Issues that are or were in a sprint that has not closed, by sprint and id.
+        self._seen_in: defaultdict[int, dict[int, Issue]] = defaultdict(dict)
         #: Issues whose present run of work is scheduled, by issue, for the sprint of that number.
         self._working: dict[int, int] = {}
 
@@ -77,13 +82,20 @@ class Season:
                 break
             self._last = max(at, self._last + 1)
             event(self._last, *details)
+            if len(self._comments) > _BATCH:
+                self._write()
         while self.left > 0:
             self._last = min(max(self._last + 1, self.now - DAY), self.now)
             self._create(self._last, None)
+        self._write()
+        return self.issues
+
+    def _write(self) -> None:
         self.world.write_histories()
         self.world.store.add_comments(self._comments)
         self.world.store.add_worklogs(self._worklogs)
-        return self.issues
+        self._comments.clear()
+        self._worklogs.clear()
 
     # -- the course of time
 
@@ -132,14 +144,14 @@ class Season:
     def _start(self, at: int, sprint: Sprint, closes: int) -> None:
         self.world.start_sprint(sprint, at)
         sprint.ends = at + SPRINT - 2 * HOUR
-        for issue in self.issues:
+        for issue in list(self._seen_in[sprint.id].values()):
             if sprint.id in issue.sprint_ids:
                 self._work_on(at, issue, sprint, closes)
 
     def _close(self, at: int, sprint: Sprint, number: int) -> None:
         self.world.complete_sprint(sprint, at)
         following = self.sprints[number + 1]
-        for issue in self.issues:
+        for issue in self._seen_in.pop(sprint.id, {}).values():
             if sprint.id not in issue.sprint_ids or not self._ours(issue):
                 continue
             if issue.fields["status"]["statusCategory"]["key"] == "done":
@@ -207,6 +219,8 @@ class Season:
         )
         self.world.ledger.issue(issue, at)
         self.issues.append(issue)
+        for sprint_id in issue.sprint_ids:
+            self._seen_in[sprint_id][issue.id] = issue
         return issue
 
     def _create_epic(self, at: int) -> None:
@@ -291,6 +305,8 @@ class Season:
         if not self._ours(issue) or issue.is_subtask or (sprint and sprint.state == "closed"):
             return
         self._record(at, issue, edits.move_to_sprint(issue, sprint.id if sprint else None, self.world.site))
+        if sprint:
+            self._seen_in[sprint.id][issue.id] = issue
         if sprint and sprint.state == "active" and sprint.ends:
             self._work_on(at, issue, sprint, max(sprint.ends, at + HOUR))
 
