@@ -20,6 +20,7 @@ from impulsum_pipelines_tests.velocity.world import (
 )
 
 NOW = 60
+SEEDS = range(500)
 
 
 def _timeline(random: Random, created: int, values: list[Any], changes: int) -> Timeline:
@@ -33,7 +34,7 @@ def _timeline(random: Random, created: int, values: list[Any], changes: int) -> 
 def world(seed: int) -> World:
     """The world of a seed: one board (known, half known or unknown), up to four sprints, up to six issues."""
     random = Random(seed)
-    board = str(seed + 1)
+    board = str(1001 + seed)
     kind = random.choice(["points", "points", "points", "estimate", "none", "no columns", "unknown"])
     boards = {
         "points": [Board(board)],
@@ -48,7 +49,7 @@ def world(seed: int) -> World:
         start, end = random.randint(3, 40), random.randint(41, 55)
         complete = random.choice([end - 6, end, end + 4, None]) if state == "closed" else None
         start_at = None if state == "future" else start
-        sprints.append(Sprint(f"{seed + 1}{number:02d}", board, start_at, end, complete, state))
+        sprints.append(Sprint(f"{board}{number:02d}", board, start_at, end, complete, state))
     names = [sprint.id for sprint in sprints]
     issues = []
     for number in range(random.randint(1, 6)):
@@ -57,7 +58,7 @@ def world(seed: int) -> World:
         status = _timeline(random, created, [TO_DO, IN_PROGRESS, DONE, DONE, CANCELLED], 5)
         issues.append(
             Issue(
-                id=f"{seed + 1}{number:03d}",
+                id=f"{board}{number:03d}",
                 project=board,
                 status=status,
                 points={

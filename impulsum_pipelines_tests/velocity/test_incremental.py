@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from impulsum_pipelines_tests.velocity import generate
+from impulsum_pipelines_tests.velocity.conftest import ZONE, Make
 from impulsum_pipelines_tests.velocity.warehouse import build, query
 from impulsum_pipelines_tests.velocity.world import (
     DONE,
@@ -15,7 +15,6 @@ from impulsum_pipelines_tests.velocity.world import (
     Issue,
     World,
     raw_rows,
-    together,
     write_raw,
 )
 
@@ -64,35 +63,20 @@ def _changed(before: dict[str, list[dict[str, Any]]], after: dict[str, list[dict
     }
 
 
-def _with_stable_change_ids(rows: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """Number each issue's histories by themselves, so that a later history does not renumber the others."""
-    seen: dict[str, int] = {}
-    for row in rows["changes"]:
-        seen[row["issue_id"]] = seen.get(row["issue_id"], 0) + 1
-        row["id"] = f"{row['issue_id']}{seen[row['issue_id']]:04d}"
-    for row in rows["changes"]:
-        row["payload"] = row["payload"].replace('"id":', '"was":')
-    return rows
-
-
 def _contents(home: Path) -> dict[str, list[dict[str, Any]]]:
     return {model: query(home, f"select * from {model} order by all") for model in MODELS}
 
 
-def test_increments_equal_a_full_refresh(tmp_path: Path) -> None:
-    world = together([generate.world(seed) for seed in range(40)])
-    before = _with_stable_change_ids(raw_rows(world))
-    after = _with_stable_change_ids(raw_rows(_edited(world)))
+def test_increments_equal_a_full_refresh(tmp_path: Path, everything: World, copy_of_built: Make) -> None:
+    before, after = raw_rows(everything), raw_rows(_edited(everything))
     increment = _changed(before, after)
     assert 0 < len(increment["issues"]) < len(after["issues"])
-    raw = tmp_path / "raw" / "jira.duckdb"
-    write_raw(raw, before)
-    build(tmp_path)
+    copy_of_built(tmp_path)
     first = _contents(tmp_path)
-    write_raw(raw, increment)
-    build(tmp_path)
+    write_raw(tmp_path / "raw" / "jira.duckdb", increment)
+    build(tmp_path, **ZONE)
     incremental = _contents(tmp_path)
-    build(tmp_path, "run", "--full-refresh")
+    build(tmp_path, "run", "--full-refresh", **ZONE)
     rebuilt = _contents(tmp_path)
     for model in MODELS:
         assert incremental[model] == rebuilt[model], model

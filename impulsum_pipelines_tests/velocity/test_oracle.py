@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from impulsum_pipelines_tests.velocity import generate, oracle
-from impulsum_pipelines_tests.velocity.warehouse import build, query
-from impulsum_pipelines_tests.velocity.world import raw_rows, together, write_raw
-
-SEEDS = range(500)
-
-
-def _make(home: Path) -> None:
-    write_raw(home / "raw" / "jira.duckdb", raw_rows(together([generate.world(seed) for seed in SEEDS])))
-    build(home)
-
-
-@pytest.fixture(scope="module")
-def velocity(shared_home: Callable[[str, Any], Path]) -> dict[str, dict[str, Any]]:
-    home = shared_home("oracle", _make)
-    return {row["sprint_id"]: row for row in query(home, "select * from velocity.sprint_velocity")}
 
 
 def test_every_sprint_equals_the_bookkeeping(velocity: dict[str, dict[str, Any]]) -> None:
     wrong = {}
-    for seed in SEEDS:
+    for seed in generate.SEEDS:
         world = generate.world(seed)
         for sprint in (one for one in world.sprints if one.state != "future"):
             expected = oracle.velocity(sprint, world)

@@ -7,10 +7,10 @@ creation, each later one is a change. The raw rows hold what Jira would tell: cu
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import count, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +102,11 @@ def _item(field_id: str, name: str, before: Any, after: Any) -> dict[str, Any]:
             "toString": _text(after) or ""}  # fmt: skip
 
 
-def _histories(issue: Issue, ids: Iterator[int]) -> list[dict[str, Any]]:
-    """The changelog: the changes of one minute share a history, as one edit of several fields does."""
+def _histories(issue: Issue) -> list[dict[str, Any]]:
+    """The changelog: the changes of one minute share a history, as one edit of several fields does.
+
+    Ids grow as numbers, not as text: the tenth history of an issue sorts before its second by letter.
+    """
     lines = [("status", "status", issue.status), (SPRINT_FIELD, "Sprint", issue.sprints)]
     lines += [(name, "Story Points" if name == STORY_POINTS else "Story point estimate", line)
               for name, line in issue.points.items()]  # fmt: skip
@@ -113,17 +116,19 @@ def _histories(issue: Issue, ids: Iterator[int]) -> list[dict[str, Any]]:
         for (_, before), (minute, after) in pairwise(line):
             turn = turns[minute] = turns.get(minute, 0) + 1
             edits.setdefault((minute, turn), []).append(_item(field_id, name, before, after))
-    return [{"id": str(next(ids)), "minute": minute, "items": items} for (minute, _), items in sorted(edits.items())]
+    return [
+        {"id": f"{issue.id}{number}", "minute": minute, "items": items}
+        for number, ((minute, _), items) in enumerate(sorted(edits.items()), 1)
+    ]
 
 
 def raw_rows(world: World) -> dict[str, list[dict[str, Any]]]:
     """The rows of every raw table that the models read, as of ``world.now``."""
     read = {"site": "acme.test", "sync_id": "s1", "extracted_at": at(world.now)}
-    change_ids = count(1)
     rows: dict[str, list[dict[str, Any]]] = {table.name: [] for table in TABLES}
     for issue in world.issues:
         status = issue.status[-1][1]
-        histories = _histories(issue, change_ids)
+        histories = _histories(issue)
         rows["issues"].append(
             read
             | {
