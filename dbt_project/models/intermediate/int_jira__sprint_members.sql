@@ -8,6 +8,11 @@ with memberships as (
         sprint_spans.valid_from as joined_at,
         -- Null for an issue that was in the sprint when it ended.
         case when sprint_spans.valid_to <= windows.ended_at then sprint_spans.valid_to end as left_at,
+        -- The last instant of the stay inside the sprint; what changed at the instant of leaving came too late.
+        case
+            when sprint_spans.valid_to <= windows.ended_at then sprint_spans.valid_to - interval 1 microsecond
+            else windows.ended_at
+        end as last_at,
         sprint_spans.valid_from <= windows.started_at as was_in_at_start,
         sprint_spans.joined_by,
         case when sprint_spans.valid_to <= windows.ended_at then sprint_spans.left_by end as left_by
@@ -15,7 +20,7 @@ with memberships as (
     inner join {{ ref('int_jira__sprint_spans') }} as sprint_spans
         on sprint_spans.sprint_id = windows.sprint_id
         and sprint_spans.valid_from <= windows.ended_at
-        and (sprint_spans.valid_to is null or windows.started_at < sprint_spans.valid_to)
+        and windows.started_at < coalesce(sprint_spans.valid_to, 'infinity')
     inner join {{ ref('stg_jira__issues') }} as issues on issues.issue_id = sprint_spans.issue_id
     -- Sub-tasks follow their parent.
     where not coalesce(issues.is_subtask, false)
@@ -23,7 +28,7 @@ with memberships as (
 
 select
     memberships.*,
-    done_at_start.valid_from is not null as was_done_at_start,
+    memberships.was_in_at_start and done_at_start.valid_from is not null as was_done_at_start,
     done_at_start.valid_to as reopened_at,
     done_at_start.reopened_by,
     done_at_end.valid_from as done_since,
@@ -33,16 +38,15 @@ from memberships
 left join {{ ref('int_jira__sprint_done_spans') }} as done_at_start
     on done_at_start.sprint_id = memberships.sprint_id
     and done_at_start.issue_id = memberships.issue_id
-    and memberships.was_in_at_start
     and {{ holds_at('done_at_start', 'memberships.started_at') }}
 left join {{ ref('int_jira__sprint_done_spans') }} as done_at_end
     on done_at_end.sprint_id = memberships.sprint_id
     and done_at_end.issue_id = memberships.issue_id
-    and {{ holds_at_end('done_at_end', 'memberships') }}
+    and {{ holds_at('done_at_end', 'memberships.last_at') }}
 left join {{ ref('int_jira__estimate_spans') }} as last_estimate
     on last_estimate.issue_id = memberships.issue_id
     and last_estimate.field_id = memberships.estimation_field_id
-    and {{ holds_at_end('last_estimate', 'memberships') }}
+    and {{ holds_at('last_estimate', 'memberships.last_at') }}
 left join {{ ref('int_jira__status_spans') }} as last_status
     on last_status.issue_id = memberships.issue_id
-    and {{ holds_at_end('last_status', 'memberships') }}
+    and {{ holds_at('last_status', 'memberships.last_at') }}

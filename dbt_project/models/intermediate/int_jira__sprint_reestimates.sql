@@ -11,6 +11,5 @@ inner join {{ ref('int_jira__estimate_spans') }} as estimates
     on estimates.issue_id = scope.issue_id
     and estimates.field_id = scope.estimation_field_id
     and estimates.valid_from > scope.entered_at
-    and case when scope.left_at is null then estimates.valid_from <= scope.ended_at
-        else estimates.valid_from < scope.left_at end
+    and estimates.valid_from <= scope.last_at
 where estimates.previous_estimate is distinct from estimates.estimate

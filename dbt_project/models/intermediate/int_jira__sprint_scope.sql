@@ -71,7 +71,7 @@ select
     ended.estimation_field_id,
     ended.entered_at,
     ended.left_at,
-    ended.ended_at,
+    ended.last_at,
     ended.first_estimate,
     ended.last_estimate,
     ended.done_since,
