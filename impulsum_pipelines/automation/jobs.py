@@ -27,8 +27,21 @@ def pull_config(source: str, *, census: bool) -> dict[str, object]:
     return {f"{source}_pull": {"config": {"census": census}}}
 
 
-def build_jobs(marts: Sequence[dg.AssetsDefinition]) -> list[dg.UnresolvedAssetJobDefinition]:
-    """Every job.
+def build_sync_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
+    """One job per source, which pulls it and answers its checks."""
+    return [
+        _job(
+            sync_job_name(tier.source),
+            dg.AssetSelection.groups(tier.source),
+            f"Pull {tier.title} and check what is held. Today's partition pulls live; a closed one re-reads its day.",
+            priority=tier.priority,
+        )
+        for tier in TIERS
+    ]
+
+
+def build_mart_jobs(marts: Sequence[dg.AssetsDefinition]) -> list[dg.UnresolvedAssetJobDefinition]:
+    """The jobs that end in the published file.
 
     Args:
         marts: the dbt assets and the published file.
@@ -38,16 +51,6 @@ def build_jobs(marts: Sequence[dg.AssetsDefinition]) -> list[dg.UnresolvedAssetJ
     keeping_up = dg.AssetSelection.checks(*(watermark_age(tier.source) for tier in TIERS))
     return [
         _job("main", sources | build, "Everything: pull every source, check, build the marts, publish."),
-        *(
-            _job(
-                sync_job_name(tier.source),
-                dg.AssetSelection.groups(tier.source),
-                f"Pull {tier.title} and check what is held. Today's partition pulls live; a closed one re-reads "
-                "its day.",
-                priority=tier.priority,
-            )
-            for tier in TIERS
-        ),
         _job(
             "build",
             build | keeping_up,

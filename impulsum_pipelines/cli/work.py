@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -42,15 +43,17 @@ def sync(
     today = datetime.now(UTC).date()
     if since is None and until is not None:
         raise _wrong("--until needs --since", "add --since with the first day.")
+    job = partial(run_job, f"{source}_sync", settings, ops=_census(source, census), marts=False)
     if since is None:
-        report = run_job(f"{source}_sync", settings, partition_key=today.isoformat(), ops=_census(source, census))
+        report = job(partition_key=today.isoformat())
     else:
         first, last = _days(since, until, settings.impulsum_start_date, today)
-        span = {
-            "dagster/asset_partition_range_start": first.isoformat(),
-            "dagster/asset_partition_range_end": last.isoformat(),
-        }
-        report = run_job(f"{source}_sync", settings, tags=span, ops=_census(source, census))
+        report = job(
+            tags={
+                "dagster/asset_partition_range_start": first.isoformat(),
+                "dagster/asset_partition_range_end": last.isoformat(),
+            }
+        )
     syncs = _syncs(source, settings, report)
     if as_json:
         show_json({"run_id": report.run_id, "syncs": syncs, "checks": [vars(check) for check in report.checks]})
