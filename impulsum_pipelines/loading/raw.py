@@ -131,11 +131,15 @@ class HeldRows:
         """Rows of a query."""
         return self._connection.execute(sql, list(parameters)).fetchall()
 
-    def hashes(self, table: str, ids: Sequence[str]) -> dict[str, str | None]:
-        """``row_hash`` by id; None for a row that is deleted or unreachable."""
+    def is_empty(self, table: str) -> bool:
+        """Whether the table holds no row at all."""
         if table not in self._empty:
             self._empty[table] = not self.query(f"select 1 from raw.{table} limit 1")
-        if self._empty[table] or not ids:
+        return self._empty[table]
+
+    def hashes(self, table: str, ids: Sequence[str]) -> dict[str, str | None]:
+        """``row_hash`` by id; None for a row that is deleted or unreachable."""
+        if not ids or self.is_empty(table):
             return {}
         alive = "deleted_at is null and unreachable_since is null"
         return dict(

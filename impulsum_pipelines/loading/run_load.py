@@ -24,7 +24,7 @@ from uuid import uuid4
 import orjson
 
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.files import Home
+from impulsum_pipelines.files import FIRST_LOAD_MEMORY, MERGE_MEMORY, Home
 from impulsum_pipelines.loading.absence import mark_gone
 from impulsum_pipelines.loading.raw import HeldRows, ensure_tables, insert, is_configured, why_off
 from impulsum_pipelines.settings import Settings
@@ -34,6 +34,16 @@ from impulsum_pipelines.sources.sync import Progress, Stream, Sync, Window
 __all__ = ["LoadResult", "Progress", "RowCounts", "Stream", "Window", "run_load"]
 
 log = logging.getLogger(__name__)
+
+#: dlt's settings where the environment does not say otherwise. Documents are wide, and DuckDB reads a Parquet row
+#: group at once: a group a page, in files of a few MB, keeps a load of any length within the same memory.
+DLT_DEFAULTS = {
+    "RUNTIME__DLTHUB_TELEMETRY": "false",
+    "RUNTIME__LOG_LEVEL": "ERROR",
+    "DATA_WRITER__BUFFER_MAX_ITEMS": "100",
+    "DATA_WRITER__FILE_MAX_BYTES": "4000000",
+    "LOAD__RAISE_ON_MAX_RETRIES": "1",  # the destination is a file: what fails once fails again
+}
 
 
 @dataclass
@@ -190,7 +200,7 @@ class _Load:
         self.report("load", 0, None)
         with self.home.open_raw(self.source) as connection:
             insert(connection, "syncs", self._row(sync, "loading"))
-        pipeline.load()
+        self._load_package(pipeline)
         with self.home.open_raw(self.source) as connection:
             connection.begin()
             rows = {
@@ -217,6 +227,18 @@ class _Load:
         if sync.failures:
             raise sync.failures[0]
         return result
+
+    def _load_package(self, pipeline: Any) -> None:
+        """Load what was extracted, one table after the other: side by side each would hold a buffer."""
+        from dlt.pipeline.exceptions import PipelineStepFailed
+
+        try:
+            pipeline.load(workers=1)
+        except PipelineStepFailed as error:
+            if "Out of Memory" not in str(error):
+                raise
+            log.warning("%s: the load needs more than %s of memory; going on with more", self.source, FIRST_LOAD_MEMORY)
+            pipeline.load(destination=self.home.destination(self.source, memory=MERGE_MEMORY), workers=1)
 
     # ----------------------------------------------------------------- books
 
@@ -273,6 +295,11 @@ class _Load:
 
     # ------------------------------------------------------------- machinery
 
+    def _is_first(self) -> bool:
+        with self.home.read_raw(self.source) as connection:
+            held = HeldRows(connection)
+            return all(held.is_empty(table.name) for table in tables_of(self.source))
+
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
         self.report(name, 0, None)
@@ -283,8 +310,8 @@ class _Load:
     @contextmanager
     def _pipeline(self) -> Iterator[Any]:
         """A dlt pipeline with a working folder of its own. Nothing of an earlier sync is taken up: see above."""
-        os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
-        os.environ.setdefault("RUNTIME__LOG_LEVEL", "ERROR")
+        for name, value in DLT_DEFAULTS.items():
+            os.environ.setdefault(name, value)
         import dlt
 
         scratch = self.home.work / self.source
@@ -292,7 +319,9 @@ class _Load:
         pipeline = dlt.pipeline(
             pipeline_name=self.source,
             pipelines_dir=str(scratch / self.sync_id),
-            destination=self.home.destination(self.source),
+            destination=self.home.destination(
+                self.source, memory=FIRST_LOAD_MEMORY if self._is_first() else MERGE_MEMORY
+            ),
             dataset_name="raw",
         )
         try:

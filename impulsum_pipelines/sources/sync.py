@@ -46,6 +46,9 @@ class Held(Protocol):
     def hashes(self, table: str, ids: Sequence[str]) -> Mapping[str, str | None]:
         """``row_hash`` by id, of those of ``ids`` that are held; None for a row deleted or unreachable."""
 
+    def is_empty(self, table: str) -> bool:
+        """Whether the table holds no row at all."""
+
     def ids(self, table: str, *, alive: bool = True) -> set[str]:
         """Every id held; with ``alive`` only rows that are neither deleted nor unreachable."""
 
@@ -158,6 +161,7 @@ class Sync:
     refreshed: dict[str, bool] = field(default_factory=dict)
     failures: list[ImpulsumError] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
+    _met: dict[str, set[str]] = field(default_factory=dict)
 
     @property
     def since(self) -> datetime:
@@ -213,16 +217,23 @@ class Sync:
                 kept = json.dumps(document, default=repr)[:1_000_000]
                 self.quarantined.append(Quarantined(table.name, reason, kept))
 
-    def fresh(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> Iterator[pa.Table]:
+    def fresh(self, table: Table, rows: Iterable[Mapping[str, Any]], *, shared: bool = False) -> Iterator[pa.Table]:
         """The rows that are new or changed, as one Arrow table, or nothing.
+
+        A sync must give each id once. Within one call that is seen to here.
 
         Args:
             table: what the rows are.
             rows: dicts of ``id``, the table's own columns and ``payload`` (a document, or its JSON as bytes).
+            shared: an id may come in several calls (a link is in both its issues): only the first counts.
         """
         import pyarrow as pa
 
         shaped = self._shape(table, rows)
+        if shared:
+            met = self._met.setdefault(table.name, set())
+            shaped = [row for row in shaped if row["id"] not in met]
+            met.update(row["id"] for row in shaped)
         held = self.held.hashes(table.name, [row["id"] for row in shaped]) if shaped else {}
         kept = [row for row in shaped if held.get(row["id"]) != row["row_hash"]]
         changed = sum(row["id"] in held for row in kept)
@@ -240,8 +251,13 @@ class Sync:
         """Like :meth:`fresh`, for a table that was read whole: what is held and not among the rows is gone."""
         documents = list(rows)
         yield from self.fresh(table, documents)
-        self.scans.append(Scan(table.name, {row["id"] for row in documents}, unreachable=unreachable))
+        self.found_all(Scan(table.name, {row["id"] for row in documents}, unreachable=unreachable))
         self.stream(table.name).ended = "complete"
+
+    def found_all(self, scan: Scan) -> None:
+        """Record a proof of absence; of a table that holds nothing yet, nothing can be absent."""
+        if not self.held.is_empty(scan.table):
+            self.scans.append(scan)
 
     def _shape(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Rows with their common columns, each id once (a vendor's page may repeat one)."""

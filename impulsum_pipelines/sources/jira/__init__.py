@@ -51,7 +51,7 @@ def _of_issues(client: JiraClient, sync: Sync, site: Site, walk: IssueWalk) -> t
         yield from walk.pages()
 
     def of_pages(table: Table, name: str = "") -> Any:
-        return dlt.transformer(data_from=pages, **{**hints(table), "name": name or table.name})
+        return dlt.transformer(data_from=pages, **{**hints(table, sync.held), "name": name or table.name})
 
     @of_pages(t.ISSUES)
     def issues(page: Page) -> Iterator[Any]:
@@ -73,7 +73,7 @@ def _of_issues(client: JiraClient, sync: Sync, site: Site, walk: IssueWalk) -> t
         found = [(issue_id, document) for issue_id, document in _comments(client, page)]
         shaped = list(sync.shaped(t.COMMENTS, lambda pair: rows.comment(*pair), found))
         yield from sync.fresh(t.COMMENTS, shaped)
-        sync.scans.append(_children(t.COMMENTS, ("issue_id",), page, shaped))
+        sync.found_all(_children(t.COMMENTS, ("issue_id",), page, shaped))
 
     @of_pages(t.LINKS)
     def links(page: Page) -> Iterator[Any]:
@@ -81,8 +81,8 @@ def _of_issues(client: JiraClient, sync: Sync, site: Site, walk: IssueWalk) -> t
             t.LINKS, lambda issue: {"rows": list(rows.links(str(issue["id"]), issue["fields"]))}, page.issues
         )
         shaped = [row for found in nested for row in found["rows"]]
-        yield from sync.fresh(t.LINKS, shaped)
-        sync.scans.append(_children(t.LINKS, ("source_issue_id", "target_issue_id"), page, shaped))
+        yield from sync.fresh(t.LINKS, shaped, shared=True)
+        sync.found_all(_children(t.LINKS, ("source_issue_id", "target_issue_id"), page, shaped))
 
     @of_pages(t.SPRINTS, name="sprints_of_issues")
     def sprints_of_issues(page: Page) -> Iterator[Any]:
@@ -93,9 +93,9 @@ def _of_issues(client: JiraClient, sync: Sync, site: Site, walk: IssueWalk) -> t
             for sprint in rows.sprints_of(issue.get("fields") or {}, site.roles.get("sprint"))
         }
         unlisted = [sprint for sprint_id, sprint in named.items() if sprint_id not in site.board_sprints]
-        yield from sync.fresh(t.SPRINTS, sync.shaped(t.SPRINTS, rows.sprint, unlisted))
+        yield from sync.fresh(t.SPRINTS, sync.shaped(t.SPRINTS, rows.sprint, unlisted), shared=True)
 
-    @dlt.resource(**hints(t.WORKLOGS))
+    @dlt.resource(**hints(t.WORKLOGS, sync.held))
     def worklogs() -> Iterator[Any]:
         yield from _worklogs(client, sync, walk)
 
@@ -103,40 +103,40 @@ def _of_issues(client: JiraClient, sync: Sync, site: Site, walk: IssueWalk) -> t
 
 
 def _reference(client: JiraClient, sync: Sync, site: Site) -> tuple[Any, ...]:
-    @dlt.resource(**hints(t.SPRINTS))
+    @dlt.resource(**hints(t.SPRINTS, sync.held))
     def sprints() -> Iterator[Any]:
         unlisted = list(site.unlisted_sprints())
         alive = [*site.board_sprints.values(), *(s for s in unlisted if not s.get("gone"))]
-        yield from sync.fresh(t.SPRINTS, sync.shaped(t.SPRINTS, rows.sprint, alive))
+        yield from sync.fresh(t.SPRINTS, sync.shaped(t.SPRINTS, rows.sprint, alive), shared=True)
         gone = {sprint["id"] for sprint in unlisted if sprint.get("gone")}
-        sync.scans.append(Scan(t.SPRINTS.name, gone, are_gone=True))
+        sync.found_all(Scan(t.SPRINTS.name, gone, are_gone=True))
         sync.stream(t.SPRINTS.name).ended = "complete"
 
-    @dlt.resource(**hints(t.BOARDS))
+    @dlt.resource(**hints(t.BOARDS, sync.held))
     def boards() -> Iterator[Any]:
         yield from sync.whole(t.BOARDS, site.boards)
 
-    @dlt.resource(**hints(t.PROJECTS))
+    @dlt.resource(**hints(t.PROJECTS, sync.held))
     def projects() -> Iterator[Any]:
         yield from sync.whole(t.PROJECTS, sync.shaped(t.PROJECTS, rows.project, site.visible), unreachable=True)
 
-    @dlt.resource(**hints(t.FIELDS))
+    @dlt.resource(**hints(t.FIELDS, sync.held))
     def fields() -> Iterator[Any]:
         _ = site.roles  # refuses a lost field before the table forgets that it had a role
         shaped = sync.shaped(t.FIELDS, lambda document: rows.field(document, role_of(document)), site.fields)
         yield from sync.whole(t.FIELDS, shaped)
 
-    @dlt.resource(**hints(t.USERS))
+    @dlt.resource(**hints(t.USERS, sync.held))
     def users() -> Iterator[Any]:
         if sync.due(t.USERS):
             yield from sync.whole(t.USERS, sync.shaped(t.USERS, rows.user, client.users()))
 
-    @dlt.resource(**hints(t.STATUSES))
+    @dlt.resource(**hints(t.STATUSES, sync.held))
     def statuses() -> Iterator[Any]:
         if sync.due(t.STATUSES):
             yield from sync.whole(t.STATUSES, sync.shaped(t.STATUSES, rows.status, client.statuses()))
 
-    @dlt.resource(**hints(t.VERSIONS))
+    @dlt.resource(**hints(t.VERSIONS, sync.held))
     def versions() -> Iterator[Any]:
         if sync.due(t.VERSIONS):
             found = (v for project in site.visible for v in client.versions(str(project["id"])))
@@ -175,5 +175,5 @@ def _worklogs(client: JiraClient, sync: Sync, walk: IssueWalk) -> Iterator[Any]:
         stream.pages += 1
         sync.report("worklogs", min(start + WORKLOG_BATCH, len(changed)), len(changed))
     deleted = [i for i, at in client.worklogs_changed(sync.since, "deleted") if at < until]
-    sync.scans.append(Scan(t.WORKLOGS.name, set(deleted), are_gone=True))
+    sync.found_all(Scan(t.WORKLOGS.name, set(deleted), are_gone=True))
     stream.ended = "complete"

@@ -81,10 +81,8 @@ class IssueWalk:
             )
         if not self.sync.failures:  # a walk that ended early proves nothing about what it did not list
             hidden = self._hidden_projects(scopes)
-            self.sync.scans += [
-                Scan("issues", everywhere, parents=("project_id",), scope=scopes),
-                Scan("issues", everywhere, parents=("project_id",), scope=hidden, unreachable=True),
-            ]
+            self.sync.found_all(Scan("issues", everywhere, parents=("project_id",), scope=scopes))
+            self.sync.found_all(Scan("issues", everywhere, parents=("project_id",), scope=hidden, unreachable=True))
         return list(everywhere)
 
     def _hidden_projects(self, visible: Sequence[str]) -> list[str]:
