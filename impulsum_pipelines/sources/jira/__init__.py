@@ -114,7 +114,8 @@ def _reference(client: JiraClient, sync: Sync, site: Site) -> tuple[Any, ...]:
 
     @dlt.resource(**hints(t.BOARDS, sync.held))
     def boards() -> Iterator[Any]:
-        yield from sync.whole(t.BOARDS, site.boards)
+        if sync.due(t.BOARDS):
+            yield from sync.whole(t.BOARDS, site.boards)
 
     @dlt.resource(**hints(t.PROJECTS, sync.held))
     def projects() -> Iterator[Any]:
@@ -122,9 +123,10 @@ def _reference(client: JiraClient, sync: Sync, site: Site) -> tuple[Any, ...]:
 
     @dlt.resource(**hints(t.FIELDS, sync.held))
     def fields() -> Iterator[Any]:
-        _ = site.roles  # refuses a lost field before the table forgets that it had a role
-        shaped = sync.shaped(t.FIELDS, lambda document: rows.field(document, role_of(document)), site.fields)
-        yield from sync.whole(t.FIELDS, shaped)
+        if sync.due(t.FIELDS):
+            _ = site.roles  # refuses a lost field before the table forgets that it had a role
+            shaped = sync.shaped(t.FIELDS, lambda document: rows.field(document, role_of(document)), site.fields)
+            yield from sync.whole(t.FIELDS, shaped)
 
     @dlt.resource(**hints(t.USERS, sync.held))
     def users() -> Iterator[Any]:

@@ -11,6 +11,7 @@ from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources._http import NotFoundError
 from impulsum_pipelines.sources.jira import rows
 from impulsum_pipelines.sources.jira.client import Document, JiraClient
+from impulsum_pipelines.sources.jira.tables import BOARDS, FIELDS, SPRINTS
 from impulsum_pipelines.sources.sync import Sync
 
 #: Custom fields by the key of their type, which no administrator can change.
@@ -72,9 +73,13 @@ class Site:
     def roles(self) -> FieldRoles:
         """The custom fields that velocity rests on, found by type and name, never by a fixed id.
 
+        Fields are slow reference data: between two reads of them the roles are those that are held.
+
         Raises:
             ImpulsumError: of category configuration when a field that had a role was removed or renamed.
         """
+        if not self.sync.due(FIELDS):
+            return FieldRoles({role: field_id for field_id, _, role in self._held_roles()})
         ids: dict[str, str] = {}
         for document in self.fields:
             if role := role_of(document):
@@ -82,12 +87,14 @@ class Site:
         self._refuse_lost_fields(ids)
         return FieldRoles(ids)
 
-    def _refuse_lost_fields(self, found: dict[str, str]) -> None:
-        names = {str(document["id"]): document.get("name") for document in self.fields}
-        held = self.sync.held.query(
+    def _held_roles(self) -> list[tuple[str, str, str]]:
+        return self.sync.held.query(
             "select id, name, role from raw.fields where role is not null and deleted_at is null"
         )
-        for field_id, name, role in held:
+
+    def _refuse_lost_fields(self, found: dict[str, str]) -> None:
+        names = {str(document["id"]): document.get("name") for document in self.fields}
+        for field_id, name, role in self._held_roles():
             if role in found:
                 continue
             now = f"is now called {names[field_id]!r}" if field_id in names else "was removed"
@@ -111,33 +118,22 @@ class Site:
 
     @cached_property
     def boards(self) -> list[rows.Row]:
-        """Every board with its configuration, as rows. The configuration of a known board is slow reference data."""
-        from impulsum_pipelines.sources.jira.tables import BOARDS
+        """Every board with its configuration, as rows; slow reference data, like the fields."""
+        if not self.sync.due(BOARDS):
+            return self._held_boards()
+        return [
+            rows.board(document, self.client.board_configuration(str(document["id"])))
+            for document in self.client.boards()
+        ]
 
-        due = self.sync.due(BOARDS)
-        held = {} if due else self._held_configurations()
-        found = []
-        for document in self.client.boards():
-            board_id = str(document["id"])
-            configuration = held.get(board_id)
-            if configuration is None:
-                configuration = self.client.board_configuration(board_id)
-            found.append(rows.board(document, configuration))
-        return found
-
-    def _held_configurations(self) -> dict[str, Document]:
-        import orjson
-
-        held = self.sync.held.query(
-            "select id, json_extract(payload, '$.configuration') from raw.boards where deleted_at is null"
-        )
-        return {board_id: orjson.loads(configuration) for board_id, configuration in held if configuration}
+    def _held_boards(self) -> list[rows.Row]:
+        columns = ("id", "name", "type", "estimation_field_id", "estimation_field_name")
+        held = self.sync.held.query(f"select {', '.join(columns)} from raw.boards where deleted_at is null")
+        return [dict(zip(columns, values, strict=True)) for values in held]
 
     @cached_property
     def _listed_boards(self) -> list[rows.Row]:
         """Boards whose sprints are listed now: all when due, else those with a sprint that may still move."""
-        from impulsum_pipelines.sources.jira.tables import SPRINTS
-
         scrum = [board for board in self.boards if board["type"] != "kanban"]
         if self.sync.due(SPRINTS):
             return scrum

@@ -118,7 +118,8 @@ def test_a_sprint_that_starts_and_ends_is_seen_at_the_next_sync(sandbox):
 
 
 @pytest.mark.parametrize("verb", ["rename_field", "remove_field"])
-def test_a_lost_estimation_field_is_a_configuration_error_that_names_it(sandbox, verb):
+def test_a_lost_estimation_field_is_a_configuration_error_that_names_it(sandbox, verb, monkeypatch):
+    monkeypatch.setenv("IMPULSUM_REFERENCE_MINUTES", "0")
     site = sandbox(seed=27, issues=60, now=NOW)
     sync()
     before = alive("issues")
