@@ -198,10 +198,10 @@ class _Load:
     def _load(self, pipeline: Any, sync: Sync, traffic: Any) -> LoadResult:
         began = time.monotonic()
         self.report("load", 0, None)
+        # Open throughout: DuckDB checkpoints when the last connection closes, and dlt closes one after each file.
         with self.home.open_raw(self.source) as connection:
             insert(connection, "syncs", self._row(sync, "loading"))
-        self._load_package(pipeline)
-        with self.home.open_raw(self.source) as connection:
+            self._load_package(pipeline)
             connection.begin()
             rows = {
                 table: RowCounts(new=seen.new, changed=seen.changed, unchanged=seen.unchanged)
