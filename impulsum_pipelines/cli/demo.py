@@ -86,7 +86,7 @@ def differences(sprints: list[dict[str, Any]], truths: list[dict[str, Any]]) -> 
 
     Args:
         sprints: rows of ``velocity.sprint_velocity``.
-        truths: the sandbox's own record; every column in it that the table has is compared.
+        truths: the sandbox's own record; every column in it is compared, and one that the table lacks differs.
 
     Returns:
         (sprint_id, column, published, true); a sprint on one side only differs in its ``sprint_id``.
@@ -99,8 +99,9 @@ def differences(sprints: list[dict[str, Any]], truths: list[dict[str, Any]]) -> 
     ]
     for sprint in sorted(published.keys() & true.keys()):
         for column, value in true[sprint].items():
-            if column in published[sprint] and _exact(value) != _exact(published[sprint][column]):
-                wrong.append((sprint, column, published[sprint][column], value))
+            shown = published[sprint].get(column, "no such column")
+            if _exact(value) != _exact(shown):
+                wrong.append((sprint, column, shown, value))
     return wrong
 
 
