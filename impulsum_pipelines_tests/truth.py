@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,33 +15,45 @@ import duckdb
 
 from impulsum_pipelines_tests.velocity.warehouse import PROJECT
 
-#: One process of dbt for several homes: starting and parsing cost more than building a small site.
+#: Builds the home that each line of its input names, and answers with a line: starting dbt and parsing the project
+#: cost more than building a small site.
 BUILDS = """
 import os, sys
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
-project, *homes = sys.argv[1:]
-manifest = None
-for home in homes:
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+project, manifest = sys.argv[1], None
+for home in map(str.strip, sys.stdin):
     os.environ["IMPULSUM_HOME"] = home
     places = ["--project-dir", project, "--profiles-dir", project,
               "--target-path", f"{home}/target", "--log-path", f"{home}/logs"]
     manifest = manifest or dbtRunner().invoke(["parse", *places]).result
     done = dbtRunner(manifest=manifest).invoke(["run", "--select", "+sprint_velocity", *places])
-    if not done.success:
-        sys.exit(f"{home}: {done.exception or 'a model failed'}")
+    DuckDBConnectionManager.close_all_connections()  # dbt keeps its files open to the end of the process
+    failed = [f"{r.node.name}: {r.message}" for r in done.result or () if r.status not in ("success", "skipped")]
+    print("built" if done.success else repr((home, done.exception, failed)), file=answers, flush=True)
 """
 
 
-def build_velocity(homes: Sequence[Path]) -> None:
-    """Build ``velocity.sprint_velocity`` in the warehouse of each home, from what its raw files hold."""
-    done = subprocess.run(
-        [sys.executable, "-c", BUILDS, str(PROJECT), *map(str, homes)],
-        capture_output=True,
+@contextmanager
+def velocity_builds() -> Iterator[Callable[[Path], None]]:
+    """Gives a function that builds ``velocity.sprint_velocity`` in a home's warehouse from what its raw file holds."""
+    with subprocess.Popen(
+        [sys.executable, "-c", BUILDS, str(PROJECT)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        check=False,
         env=os.environ | {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
+    ) as process:
+
+        def build(home: Path) -> None:
+            assert process.stdin and process.stdout
+            print(home, file=process.stdin, flush=True)
+            answer = process.stdout.readline().strip()
+            assert answer == "built", answer
+
+        yield build
 
 
 def velocity(file: Path) -> dict[str, dict[str, Any]]:

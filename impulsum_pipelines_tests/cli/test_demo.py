@@ -13,7 +13,7 @@ from impulsum_pipelines.cli.demo import differences as told_differences
 from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines_tests.cli.test_work import impulsum
-from impulsum_pipelines_tests.truth import build_velocity, differences, velocity
+from impulsum_pipelines_tests.truth import differences, velocity, velocity_builds
 
 #: Small sites of every kind: a single issue, one team with story points, two, and a third that counts issues only.
 SITES: dict[int, dict[str, Any]] = {
@@ -56,13 +56,14 @@ def test_demo_shows_velocity_that_equals_the_truth(tmp_path: Path) -> None:
 
 def test_every_seed_is_the_truth(sandbox: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     truths = {}
-    for seed, site in SITES.items():
-        home = tmp_path / str(seed)
-        monkeypatch.setenv("IMPULSUM_HOME", str(home))
-        served = sandbox(seed=seed, **site)
-        run_load("jira", load_settings())
-        truths[home] = served.truth()
-    build_velocity(list(truths))
+    with velocity_builds() as build:
+        for seed, site in SITES.items():
+            home = tmp_path / str(seed)
+            monkeypatch.setenv("IMPULSUM_HOME", str(home))
+            served = sandbox(seed=seed, **site)
+            run_load("jira", load_settings())
+            build(home)
+            truths[home] = served.truth()
     wrong = {home.name: differences(home / "warehouse.duckdb", truth) for home, truth in truths.items()}
     assert not any(wrong.values()), wrong
     assert sum(len(truth["sprints"]) for truth in truths.values()) > 50

@@ -7,7 +7,7 @@ nothing else separates.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -17,7 +17,7 @@ import pytest
 
 from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines_tests.truth import build_velocity, differences, velocity
+from impulsum_pipelines_tests.truth import differences, velocity, velocity_builds
 
 NOW = "2026-11-02T09:00:00Z"
 STATUSES = ("To Do", "In Progress", "In Review", "Done", "Cancelled")
@@ -27,9 +27,10 @@ HOUR = 3600
 class People:
     """Who works at a site: every edit an hour after the one before."""
 
-    def __init__(self, site: Any, home: Path) -> None:
+    def __init__(self, site: Any, home: Path, build: Callable[[Path], None]) -> None:
         self._site = site
         self._home = home
+        self._build = build
         self._rng = Random(4)
         site.control("clock", freeze=True)
 
@@ -64,11 +65,12 @@ class People:
         Returns:
             The rows of velocity.sprint_velocity by sprint.
         """
-        self._sync()
+        if deleted:
+            self._sync()
         for issue in deleted:
             self._site.control("delete_issue", issue=issue)
         self._sync(census=True)
-        build_velocity([self._home])
+        self._build(self._home)
         assert differences(self._home / "warehouse.duckdb", self._site.truth()) == {}
         return velocity(self._home / "warehouse.duckdb")
 
@@ -80,8 +82,9 @@ class People:
 
 
 @pytest.fixture
-def people(sandbox: Callable[..., Any], tmp_path: Path) -> People:
-    return People(sandbox(seed=21, issues=130, now=NOW, projects=2), tmp_path / "home")
+def people(sandbox: Callable[..., Any], tmp_path: Path) -> Iterator[People]:
+    with velocity_builds() as build:
+        yield People(sandbox(seed=21, issues=130, now=NOW, projects=2), tmp_path / "home", build)
 
 
 def test_velocity_stays_the_truth_while_people_work(people: People) -> None:
