@@ -26,7 +26,7 @@ from dagster_dbt import (
 
 from impulsum_pipelines.dbt_manifest import DBT, PROJECT, fresh_manifest
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.files import Home
+from impulsum_pipelines.files import Home, connect
 from impulsum_pipelines.loading.assets import OWNER, failure
 from impulsum_pipelines.loading.raw import ensure_tables
 from impulsum_pipelines.settings import load_settings
@@ -41,14 +41,19 @@ MART_SCHEMAS = ("core", "velocity", "risk", "quality")
 class Translator(DagsterDbtTranslator):  # type: ignore[misc]
     """A model is the asset ``<schema>/<name>`` in the group of its schema; a dbt source is the raw asset.
 
-    Tests of dbt sources stay observations and do not become checks of the raw assets: a pull would then start dbt.
-    Raw tables have checks of their own, see :mod:`impulsum_pipelines.checks`.
+    Tests of dbt sources do not become checks of the raw assets: a pull would then start dbt. Raw tables have checks of
+    their own, see :mod:`impulsum_pipelines.checks`.
     """
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """``<source>/<table>`` of a source, ``<schema>/<name>`` of anything else."""
         first = "source_name" if dbt_resource_props["resource_type"] == "source" else "schema"
         return dg.AssetKey([dbt_resource_props[first], dbt_resource_props["name"]])
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """What the model is for; its SQL is in the repository and not in every list of assets."""
+        description: str = dbt_resource_props["description"]
+        return description
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         """The schema: staging, intermediate, core, velocity, quality."""
@@ -76,13 +81,27 @@ def build_marts() -> dg.AssetsDefinition:
     def marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
         home = Home.of(load_settings())
         target = home.root / "dbt"
+        built: list[dg.Output[Any]] = []
+        failed: ImpulsumError | None = None
         try:
             with _files(home):
-                yield from _build(context, home, target).stream()
-        except DagsterDbtCliRuntimeError:
-            raise failure(_what_failed(target), context.retry_number) from None
+                try:
+                    for event in _build(context, home, target).stream():
+                        if isinstance(event, dg.Output):
+                            built.append(event)
+                        elif not isinstance(event, dg.AssetObservation):
+                            # Observations would tell the raw assets of dbt's tests; they have checks of their own.
+                            yield event
+                except DagsterDbtCliRuntimeError:
+                    failed = _what_failed(target)
+                facts = _table_facts(home) if built else {}
         except ImpulsumError as error:
-            raise failure(error, context.retry_number) from error
+            failed = error
+        for output in built:
+            key = context.asset_key_for_output(output.output_name)
+            yield output.with_metadata({**output.metadata, **facts.get(tuple(key.path), {})})
+        if failed:
+            raise failure(failed, context.retry_number) from failed
 
     return marts
 
@@ -137,13 +156,43 @@ def _files(home: Home) -> Iterator[None]:
 
 
 def _build(context: dg.AssetExecutionContext, home: Home, target: Path) -> DbtCliInvocation:
-    # dbt's artifacts and log of the newest build are kept, for whoever must find out why it failed.
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
+    # dbt's artifacts and log of the newest build are kept, for whoever must find out why it failed. What it parsed
+    # serves the next build: the project's own copy does not, since dbt parses anew for each path of the warehouse.
+    parsed = target / "partial_parse.msgpack"
+    for old in target.iterdir() if target.exists() else ():
+        if old.is_dir():
+            shutil.rmtree(old)
+        elif old != parsed:
+            old.unlink()
+    target.mkdir(parents=True, exist_ok=True)
     dbt = DbtCliResource(project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=str(DBT))
     # dbt runs in the project's folder, where a relative IMPULSUM_HOME would be another place.
     with _environment(IMPULSUM_HOME=str(home.root), DBT_SEND_ANONYMOUS_USAGE_STATS="false"):
-        return dbt.cli(["build"], context=context, target_path=target)
+        # Unit tests judge the code and not the data: they belong to the tests of the project.
+        return dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context, target_path=target)
+
+
+def _table_facts(home: Home) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Rows and columns of each table that dbt built, by schema and name.
+
+    Read here, after dbt: dagster-dbt counts through dbt, which takes seconds, and drops the columns' meanings.
+    """
+    with connect(home.warehouse, read_only=True) as connection:
+        tables = connection.execute("select schema_name, table_name from duckdb_tables() where not internal").fetchall()
+        facts: dict[tuple[str, ...], dict[str, Any]] = {}
+        for schema, table in tables:
+            columns = connection.execute(
+                "select column_name, data_type, comment from duckdb_columns() where schema_name = ? and table_name = ?",
+                [schema, table],
+            ).fetchall()
+            [(rows,)] = connection.execute(f'select count(*) from "{schema}"."{table}"').fetchall()
+            facts[schema, table] = {
+                "dagster/row_count": rows,
+                "dagster/column_schema": dg.TableSchema(
+                    [dg.TableColumn(name, kind.lower(), description=meaning) for name, kind, meaning in columns]
+                ),
+            }
+    return facts
 
 
 @contextmanager
