@@ -36,11 +36,12 @@ __all__ = ["LoadResult", "Progress", "RowCounts", "Stream", "Window", "run_load"
 log = logging.getLogger(__name__)
 
 #: dlt's settings where the environment does not say otherwise. Documents are wide, and DuckDB reads a Parquet row
-#: group at once: a group a page, in files of a few MB, keeps a load of any length within the same memory.
+#: group at once: small groups, in files of a few MB, keep a load of any length within the same memory.
 DLT_DEFAULTS = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__LOG_LEVEL": "ERROR",
-    "DATA_WRITER__BUFFER_MAX_ITEMS": "100",
+    "DATA_WRITER__BUFFER_MAX_ITEMS": "1000",
+    "DATA_WRITER__ROW_GROUP_SIZE": "250",
     "DATA_WRITER__FILE_MAX_BYTES": "4000000",
     "LOAD__RAISE_ON_MAX_RETRIES": "1",  # the destination is a file: what fails once fails again
 }

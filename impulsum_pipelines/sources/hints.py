@@ -7,12 +7,12 @@ from typing import Any
 from impulsum_pipelines.sources.sync import Held
 from impulsum_pipelines.sources.table import Table
 
-_DLT_TYPES = {"text": "text", "json": "json", "bool": "bool", "int": "bigint", "double": "double",
-              "timestamp": "timestamp", "date": "date"}  # fmt: skip
-
 
 def hints(table: Table, held: Held) -> dict[str, Any]:
-    """Keyword arguments of ``dlt.resource`` and ``dlt.transformer`` for a table: merge on ``id``, typed columns.
+    """Keyword arguments of ``dlt.resource`` and ``dlt.transformer`` for a table: merge on ``id``.
+
+    Columns are not repeated here: the Arrow schema of the rows has them, the raw file was made from the same
+    declaration, and dlt would validate every hint again for every piece of data.
 
     A table that holds nothing is appended to: a first load then streams, where a merge would hold every document
     at once. A first load that is killed half-way is merged by the next, because the table holds something by then.
@@ -23,8 +23,4 @@ def hints(table: Table, held: Held) -> dict[str, Any]:
         "name": table.name,
         "primary_key": "id",
         "write_disposition": "append" if held.is_empty(table.name) else merge,
-        "columns": {
-            column.name: {"data_type": _DLT_TYPES[column.type], "nullable": column.name != "id"}
-            for column in table.all_columns
-        },
     }

@@ -224,12 +224,10 @@ class Sync:
 
         Args:
             table: what the rows are.
-            rows: dicts of ``id``, the table's own columns and ``payload`` (a document, or its JSON as bytes).
+            rows: dicts of ``id``, the table's own columns and ``payload``, a document.
             shared: an id may come in several calls (a link is in both its issues): only the first counts.
         """
-        import pyarrow as pa
-
-        shaped = self._shape(table, rows)
+        shaped = self._shape(rows)
         if shared:
             met = self._met.setdefault(table.name, set())
             shaped = [row for row in shaped if row["id"] not in met]
@@ -243,7 +241,7 @@ class Sync:
         seen.unchanged += len(shaped) - len(kept)
         self.stream(table.name).rows += len(shaped)
         if kept:
-            yield pa.Table.from_pylist(kept, schema=table.schema)
+            yield self._arrow(table, kept)
 
     def whole(
         self, table: Table, rows: Iterable[Mapping[str, Any]], *, unreachable: bool = False
@@ -259,18 +257,25 @@ class Sync:
         if not self.held.is_empty(scan.table):
             self.scans.append(scan)
 
-    def _shape(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Rows with their common columns, each id once (a vendor's page may repeat one)."""
-        common = {
-            "site": self.site,
-            "sync_id": self.sync_id,
-            "extracted_at": self.started_at,
-            "deleted_at": None,
-            "unreachable_since": None,
-        }
+    def _shape(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Rows with their payload as JSON and its hash, each id once (a vendor's page may repeat one)."""
         shaped = {}
         for row in rows:
-            payload = row["payload"] if isinstance(row["payload"], bytes) else orjson.dumps(row["payload"])
+            payload = orjson.dumps(row["payload"])
             digest = blake2b(payload, digest_size=12).hexdigest()
-            shaped[row["id"]] = {**row, **common, "payload": payload.decode(), "row_hash": digest}
+            shaped[row["id"]] = {**row, "payload": payload.decode(), "row_hash": digest}
         return list(shaped.values())
+
+    def _arrow(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+        """Rows as columns; what is the same for every row of a sync is not looked up in each."""
+        import pyarrow as pa
+
+        same = {"site": self.site, "sync_id": self.sync_id, "extracted_at": self.started_at}
+        same |= {"deleted_at": None, "unreachable_since": None}
+        columns = [
+            pa.repeat(pa.scalar(same[column.name], column.type), len(rows))
+            if column.name in same
+            else pa.array([row.get(column.name) for row in rows], column.type)
+            for column in table.schema
+        ]
+        return pa.Table.from_arrays(columns, schema=table.schema)

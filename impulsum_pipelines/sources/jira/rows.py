@@ -20,14 +20,12 @@ TIME_ESTIMATE = "timeoriginalestimate"
 
 def moment(value: object) -> datetime | None:
     """An instant from what Jira sends: ISO 8601 with any offset, or epoch (seconds or ms). None if neither."""
-    if isinstance(value, bool) or value is None:
-        return None
     try:
-        if isinstance(value, int | float):
-            return datetime.fromtimestamp(value / 1000 if abs(value) > 1e11 else value, UTC)
         if isinstance(value, str):
             parsed = datetime.fromisoformat(value)
             return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value / 1000 if abs(value) > 1e11 else value, UTC)
     except (ValueError, OverflowError, OSError):
         pass
     return None

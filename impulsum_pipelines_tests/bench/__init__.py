@@ -1,0 +1,1 @@
+"""How fast a sync is, beside the least that any client must do."""
