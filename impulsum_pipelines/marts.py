@@ -28,7 +28,7 @@ from impulsum_pipelines.dbt_manifest import DBT, PROJECT, fresh_manifest
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home, connect
 from impulsum_pipelines.loading.assets import OWNER, failure
-from impulsum_pipelines.loading.raw import ensure_tables
+from impulsum_pipelines.loading.raw import ensure_tables, refuse_half_loaded
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import TIERS
 
@@ -151,6 +151,7 @@ def _files(home: Home) -> Iterator[None]:
         for tier in TIERS:
             ensure_tables(home, tier.source)
             held.enter_context(home.reading(tier.source))
+            refuse_half_loaded(home, tier.source)
         held.enter_context(home.writing("warehouse"))
         yield
 

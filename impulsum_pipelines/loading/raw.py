@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from impulsum_pipelines.files import Home
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.files import Home, connect
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.registry import missing_settings, tables
 from impulsum_pipelines.sources.table import Column
@@ -91,6 +92,24 @@ def ensure_tables(home: Home, source: str) -> None:
 def _names(connection: duckdb.DuckDBPyConnection) -> set[str]:
     rows = connection.execute("select table_name from information_schema.tables where table_schema = 'raw'")
     return {name for (name,) in rows.fetchall()}
+
+
+def refuse_half_loaded(home: Home, source: str) -> None:
+    """Stop whoever would read a file in which a load was cut off half-way; the caller holds the file's lock.
+
+    Raises:
+        ImpulsumError: of category bad data, saying which sync to run again.
+    """
+    with connect(home.raw(source), read_only=True) as connection:
+        cut_off = connection.execute("select max(started_at) from raw.syncs where status = 'loading'").fetchone()
+    if cut_off and cut_off[0]:
+        raise ImpulsumError(
+            Category.BAD_DATA,
+            f"The load of {source} that started at {cut_off[0]:%Y-%m-%d %H:%M} UTC was cut off half-way",
+            where=str(home.raw(source).name),
+            safe="The published file stands as it was.",
+            next_step=f"run `impulsum sync {source}`: it starts over from the same watermark.",
+        )
 
 
 def insert(connection: duckdb.DuckDBPyConnection, book: str, row: Mapping[str, Any]) -> None:

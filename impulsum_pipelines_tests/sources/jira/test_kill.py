@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from impulsum_pipelines.errors import ImpulsumError
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.loading.raw import refuse_half_loaded
+from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines_tests.sources.jira.support import alive, everything, sync
 
 NOW = "2026-11-01T12:00:00Z"
@@ -56,6 +60,7 @@ POINTS = [
     "rows loaded, books not",
     "books written, not committed",
 ]
+HALF_LOADED = ("first table loaded", "rows loaded, books not", "books written, not committed")
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -64,7 +69,11 @@ def test_a_killed_sync_is_simply_run_again(sandbox, tmp_path, monkeypatch, point
     site.control("clock", freeze=True)
     victim = subprocess.run([sys.executable, "-c", VICTIM, point], capture_output=True, text=True, check=False)
     assert victim.returncode == -signal.SIGKILL, victim.stderr
+    if point in HALF_LOADED:
+        with pytest.raises(ImpulsumError, match="cut off half-way"):
+            refuse_half_loaded(Home.of(load_settings()), "jira")
     sync()
+    refuse_half_loaded(Home.of(load_settings()), "jira")
     rerun = everything()
     assert len(alive("issues")) == 150
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path / "undisturbed"))
