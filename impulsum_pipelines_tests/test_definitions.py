@@ -32,11 +32,11 @@ socket.getaddrinfo = refuse
 from impulsum_pipelines.definitions import build_source_definitions, defs
 
 build_source_definitions().resolve_job_def("jira_sync")
-early = {"dagster_dlt", "pandas", "starlette", "dbt", "dagster_dbt"} & set(sys.modules)
+early = {"dlt", "pyarrow", "duckdb", "dagster_dlt", "pandas", "starlette", "dbt", "dagster_dbt"} & set(sys.modules)
 assert not early, f"imported to pull a source: {early}"
 
 defs().get_repository_def()
-early = {"dagster_dlt", "pandas", "starlette"} & set(sys.modules)
+early = {"dlt", "pyarrow", "duckdb", "dagster_dlt", "pandas", "starlette"} & set(sys.modules)
 assert not early, f"imported to load the code location: {early}"
 """
 

@@ -165,7 +165,7 @@ class _Load:
     # ---------------------------------------------------------------- stages
 
     def _extract(self, pipeline: Any, held: HeldRows) -> tuple[Sync, Any]:
-        module = import_module(f"impulsum_pipelines.sources.{self.source}")
+        module = import_module(f"impulsum_pipelines.sources.{self.source}.source")
         declared = frozenset(table.name for table in tables_of(self.source))
         stored = pipeline.state.get("sources", {}).get(self.source, {}).get("watermark")
         sync = Sync(

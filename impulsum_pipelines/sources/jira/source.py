@@ -1,0 +1,180 @@
+"""The dlt source of Jira: a resource per table, and the client and the first read that it needs.
+
+The only module of the source that imports dlt; what merely asks which tables there are does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import dlt
+
+from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources.hints import hints
+from impulsum_pipelines.sources.jira import rows
+from impulsum_pipelines.sources.jira import tables as t
+from impulsum_pipelines.sources.jira.client import INLINE_COMMENTS, WORKLOG_BATCH, Document, JiraClient
+from impulsum_pipelines.sources.jira.site import Site, role_of
+from impulsum_pipelines.sources.jira.walk import IssueWalk, Page
+from impulsum_pipelines.sources.sync import Scan, Sync
+from impulsum_pipelines.sources.table import Table
+
+
+def open_client(settings: Settings) -> JiraClient:
+    """A client for the configured site."""
+    return JiraClient(settings)
+
+
+def begin(client: JiraClient, sync: Sync, settings: Settings) -> Site:
+    """The first read of a sync: proves that the account works, and reads the source's clock before any search."""
+    site = Site(client, sync, settings)
+    sync.site = client.api.site
+    _ = site.visible
+    return site
+
+
+@dlt.source(name="jira", max_table_nesting=0)
+def build_source(client: JiraClient, sync: Sync, site: Site) -> Any:
+    """The dlt source of one sync: a resource per table, those of issues fed by one shared walk."""
+    walk = IssueWalk(client, site, sync)
+    return (*_reference(client, sync, site), *_of_issues(client, sync, site, walk))
+
+
+def _of_issues(client: JiraClient, sync: Sync, site: Site, walk: IssueWalk) -> tuple[Any, ...]:
+    @dlt.resource(name="pages", selected=False)
+    def pages() -> Iterator[Page]:
+        _ = walk.ids  # known before the watermark moves: a walk that ended early leaves it
+        sync.remember_watermark(dlt.current.source_state())
+        yield from walk.pages()
+
+    def of_pages(table: Table, name: str = "") -> Any:
+        return dlt.transformer(data_from=pages, **{**hints(table, sync.held), "name": name or table.name})
+
+    @of_pages(t.ISSUES)
+    def issues(page: Page) -> Iterator[Any]:
+        shape = partial(
+            rows.issue,
+            sprint_field=site.roles.get("sprint"),
+            epic_field=site.roles.get("epic_link"),
+            estimates=site.estimates,
+        )
+        yield from sync.fresh(t.ISSUES, sync.shaped(t.ISSUES, shape, page.issues))
+
+    @of_pages(t.CHANGES)
+    def changes(page: Page) -> Iterator[Any]:
+        shaped = sync.shaped(t.CHANGES, lambda pair: rows.change(*pair), page.histories)
+        yield from sync.fresh(t.CHANGES, shaped)
+
+    @of_pages(t.COMMENTS)
+    def comments(page: Page) -> Iterator[Any]:
+        found = [(issue_id, document) for issue_id, document in _comments(client, page)]
+        shaped = list(sync.shaped(t.COMMENTS, lambda pair: rows.comment(*pair), found))
+        yield from sync.fresh(t.COMMENTS, shaped)
+        sync.found_all(_children(t.COMMENTS, ("issue_id",), page, shaped))
+
+    @of_pages(t.LINKS)
+    def links(page: Page) -> Iterator[Any]:
+        nested = sync.shaped(
+            t.LINKS, lambda issue: {"rows": list(rows.links(str(issue["id"]), issue["fields"]))}, page.issues
+        )
+        shaped = [row for found in nested for row in found["rows"]]
+        yield from sync.fresh(t.LINKS, shaped, shared=True)
+        sync.found_all(_children(t.LINKS, ("source_issue_id", "target_issue_id"), page, shaped))
+
+    @of_pages(t.SPRINTS, name="sprints_of_issues")
+    def sprints_of_issues(page: Page) -> Iterator[Any]:
+        """Sprints that issues name and no board shows: boards get deleted, their sprints stay in the issues."""
+        named = {
+            str(sprint.get("id")): sprint
+            for issue in page.issues
+            for sprint in rows.sprints_of(issue.get("fields") or {}, site.roles.get("sprint"))
+        }
+        unlisted = [sprint for sprint_id, sprint in named.items() if sprint_id not in site.board_sprints]
+        yield from sync.fresh(t.SPRINTS, sync.shaped(t.SPRINTS, rows.sprint, unlisted), shared=True)
+
+    @dlt.resource(**hints(t.WORKLOGS, sync.held))
+    def worklogs() -> Iterator[Any]:
+        yield from _worklogs(client, sync, walk)
+
+    return pages, issues, changes, comments, links, sprints_of_issues, worklogs
+
+
+def _reference(client: JiraClient, sync: Sync, site: Site) -> tuple[Any, ...]:
+    @dlt.resource(**hints(t.SPRINTS, sync.held))
+    def sprints() -> Iterator[Any]:
+        unlisted = list(site.unlisted_sprints())
+        alive = [*site.board_sprints.values(), *(s for s in unlisted if not s.get("gone"))]
+        yield from sync.fresh(t.SPRINTS, sync.shaped(t.SPRINTS, rows.sprint, alive), shared=True)
+        gone = {sprint["id"] for sprint in unlisted if sprint.get("gone")}
+        sync.found_all(Scan(t.SPRINTS.name, gone, are_gone=True))
+        sync.stream(t.SPRINTS.name).ended = "complete"
+
+    @dlt.resource(**hints(t.BOARDS, sync.held))
+    def boards() -> Iterator[Any]:
+        if sync.due(t.BOARDS):
+            yield from sync.whole(t.BOARDS, site.boards)
+
+    @dlt.resource(**hints(t.PROJECTS, sync.held))
+    def projects() -> Iterator[Any]:
+        yield from sync.whole(t.PROJECTS, sync.shaped(t.PROJECTS, rows.project, site.visible), unreachable=True)
+
+    @dlt.resource(**hints(t.FIELDS, sync.held))
+    def fields() -> Iterator[Any]:
+        if sync.due(t.FIELDS):
+            _ = site.roles  # refuses a lost field before the table forgets that it had a role
+            shaped = sync.shaped(t.FIELDS, lambda document: rows.field(document, role_of(document)), site.fields)
+            yield from sync.whole(t.FIELDS, shaped)
+
+    @dlt.resource(**hints(t.USERS, sync.held))
+    def users() -> Iterator[Any]:
+        if sync.due(t.USERS):
+            yield from sync.whole(t.USERS, sync.shaped(t.USERS, rows.user, client.users()))
+
+    @dlt.resource(**hints(t.STATUSES, sync.held))
+    def statuses() -> Iterator[Any]:
+        if sync.due(t.STATUSES):
+            yield from sync.whole(t.STATUSES, sync.shaped(t.STATUSES, rows.status, client.statuses()))
+
+    @dlt.resource(**hints(t.VERSIONS, sync.held))
+    def versions() -> Iterator[Any]:
+        if sync.due(t.VERSIONS):
+            found = (v for project in site.visible for v in client.versions(str(project["id"])))
+            yield from sync.whole(t.VERSIONS, sync.shaped(t.VERSIONS, rows.version, found))
+
+    return projects, fields, statuses, users, versions, boards, sprints
+
+
+def _children(table: Table, parents: tuple[str, ...], page: Page, shaped: list[Any]) -> Scan:
+    """The rows just read are all that these issues have."""
+    scope = {str(issue.get("id")) for issue in page.issues}
+    return Scan(table.name, {row["id"] for row in shaped}, parents=parents, scope=scope, guarded=False)
+
+
+def _comments(client: JiraClient, page: Page) -> Iterator[tuple[str, Document]]:
+    """Every visible comment. The inline list is cut at 20; a shorter list below ``total`` means hidden ones."""
+    for issue in page.issues:
+        inline = (issue.get("fields") or {}).get("comment") or {}
+        found = inline.get("comments") or []
+        if len(found) >= INLINE_COMMENTS and (inline.get("total") or 0) > len(found):
+            found = client.comments_of(str(issue["id"]))
+        yield from ((str(issue.get("id")), comment) for comment in found)
+
+
+def _worklogs(client: JiraClient, sync: Sync, walk: IssueWalk) -> Iterator[Any]:
+    """Worklogs by their own feed: editing one need not touch its issue. Only those of issues that we hold."""
+    until = sync.until.timestamp() * 1000 if sync.until else float("inf")
+    stream = sync.stream(t.WORKLOGS.name)
+    changed = [i for i, at in client.worklogs_changed(sync.since, "updated") if at < until]
+    issue_ids = set(walk.ids)
+    for start in range(0, len(changed), WORKLOG_BATCH):
+        shaped = list(sync.shaped(t.WORKLOGS, rows.worklog, client.worklogs(changed[start : start + WORKLOG_BATCH])))
+        others = {row["issue_id"] for row in shaped} - issue_ids
+        issue_ids |= set(sync.held.hashes("issues", list(others)))
+        yield from sync.fresh(t.WORKLOGS, [row for row in shaped if row["issue_id"] in issue_ids])
+        stream.pages += 1
+        sync.report("worklogs", min(start + WORKLOG_BATCH, len(changed)), len(changed))
+    deleted = [i for i, at in client.worklogs_changed(sync.since, "deleted") if at < until]
+    sync.found_all(Scan(t.WORKLOGS.name, set(deleted), are_gone=True))
+    stream.ended = "complete"
