@@ -53,7 +53,7 @@ def loop(pages: Path) -> int:
 if __name__ == "__main__":
     if sys.argv[1] == "pull":
         import_module("impulsum_pipelines.loading.run_load")
-        import_module("impulsum_pipelines.sources.jira")
+        import_module("impulsum_pipelines.sources.jira.source")
         import_module("pandas")  # pyarrow imports it when it makes its first array
     work = {"pull": pull, "loop": loop}[sys.argv[1]]
     began = time.monotonic()
