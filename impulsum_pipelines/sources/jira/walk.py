@@ -25,8 +25,6 @@ log = logging.getLogger(__name__)
 
 #: Projects named in one search: keeps the JQL short.
 PROJECTS_A_SEARCH = 100
-#: Issues given on at once: dlt checks the schema of every piece that it gets, which costs as much as 50 issues.
-PAGE_ISSUES = 250
 #: A walk may fall this far short of the site's estimate before it counts as ended early: the estimate lags.
 TOLERANCE_ROWS, TOLERANCE_SHARE = 2, 0.01
 
@@ -122,8 +120,9 @@ class IssueWalk:
         """The documents of all ids, fetched side by side and given in order."""
         batches = [self.ids[i : i + ISSUE_BATCH] for i in range(0, len(self.ids), ISSUE_BATCH)]
         long: list[tuple[str, int]] = []
-        page, done = Page(), 0
+        done = 0
         for documents in self._side_by_side(batches):
+            page = Page(documents)
             for document in documents:
                 changelog = document.get("changelog") or {}
                 histories, total = changelog.get("histories"), changelog.get("total")
@@ -133,16 +132,12 @@ class IssueWalk:
                     page.histories += [(issue_id, history) for history in histories]
                 else:
                     long.append((issue_id, total or 0))
-            page.issues += documents
+            yield page
             done += len(documents)
             self.sync.report("issues", done, len(self.ids))
-            if len(page.issues) >= PAGE_ISSUES:
-                yield page
-                page = Page()
             while len(long) >= CHANGELOG_BATCH:
                 yield Page(histories=self._histories(long[:CHANGELOG_BATCH]))
                 del long[:CHANGELOG_BATCH]
-        yield page
         if long:
             yield Page(histories=self._histories(long))
         if done < len(self.ids):
