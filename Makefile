@@ -33,8 +33,8 @@ lint: $(STAMP) ## Check style, formatting and types
 bench: $(STAMP) ## Measure a sync beside a plain requests loop
 	@$(PYTHON) -m impulsum_pipelines_tests.bench
 
-soak: $(STAMP) ## Query the published file for a minute while it is replaced in a loop
-	@$(PYTHON) -m impulsum_pipelines_tests.publish.soak 60
+soak: $(STAMP) ## Query the published file for a minute while pulls, builds and publishes run in a loop
+	@$(PYTHON) -m impulsum_pipelines_tests.soak 60
 
 lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml
 	@$(VENV)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

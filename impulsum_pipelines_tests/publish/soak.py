@@ -1,15 +1,13 @@
 """Readers beside a publisher: five processes query the published file while new versions keep replacing it.
 
-``python -m impulsum_pipelines_tests.publish.soak 60`` is the long variant (``make soak``); the suite runs a short one.
+Short, and without a load or dbt; ``make soak`` has the whole pipeline at work beside readers.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -63,16 +61,3 @@ def soak(root: Path, seconds: float) -> dict[str, object]:
         "mixed": sum(report["mixed"] for report in reports),
         "errors": [error for report in reports for error in report["errors"]],
     }
-
-
-def main() -> int:
-    """Soak for as many seconds as the first argument says; exit code 1 when a reader saw anything wrong."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    with tempfile.TemporaryDirectory() as folder:
-        report = soak(Path(folder), float(sys.argv[1]) if len(sys.argv) > 1 else 60)
-    logging.getLogger(__name__).info(json.dumps(report, indent=2))
-    return 1 if report["errors"] or report["mixed"] else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

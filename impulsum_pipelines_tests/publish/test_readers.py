@@ -1,4 +1,4 @@
-"""Analysts beside the publisher: no error, and one connection sees one version. ``make soak`` runs it for a minute."""
+"""Analysts beside the publisher: no error, and one connection sees one version. ``make soak`` does it with real builds."""
 
 from __future__ import annotations
 
