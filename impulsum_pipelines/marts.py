@@ -24,7 +24,7 @@ from dagster_dbt import (
     dbt_assets,
 )
 
-from impulsum_pipelines.dbt_manifest import DBT, PROJECT, fresh_manifest
+from impulsum_pipelines.dbt_manifest import DBT, PROJECT, describe_tests, fresh_manifest
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home, connect
 from impulsum_pipelines.loading.assets import OWNER, failure
@@ -72,9 +72,12 @@ def build_marts() -> dg.AssetsDefinition:
         dagster.Failure: naming the models and tests that failed; nothing is published then.
     """
 
+    manifest = fresh_manifest()
+    describe_tests(manifest)
+
     @dbt_assets(  # type: ignore[untyped-decorator]
         name="marts",
-        manifest=fresh_manifest(),
+        manifest=manifest,
         dagster_dbt_translator=Translator(),
         pool="warehouse",
     )

@@ -1,4 +1,4 @@
-"""Analysts beside the publisher: no error, and one connection sees one version. ``make soak`` does it with real builds."""
+"""Analysts beside the publisher: no error, one version a connection. ``make soak`` shows it with real builds."""
 
 from __future__ import annotations
 
