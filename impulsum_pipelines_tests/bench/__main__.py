@@ -94,7 +94,9 @@ def _report(small: dict[str, Any], large: dict[str, Any] | None) -> int:
     def median(runs: list[dict[str, float]], figure: str) -> float:
         return statistics.median(run[figure] for run in runs)
 
-    table = Table("measured", "issues", "seconds", "issues/s", "CPU s", "requests", "peak MB", box=None, header_style="bold")
+    table = Table(
+        "measured", "issues", "seconds", "issues/s", "CPU s", "requests", "peak MB", box=None, header_style="bold"
+    )
     for name, measured, kind in (
         ("first pull to committed rows", small, "pulls"),
         ("plain requests and parse, same pages", small, "loops"),
@@ -104,12 +106,19 @@ def _report(small: dict[str, Any], large: dict[str, Any] | None) -> int:
         runs, seconds = measured[kind], median(measured[kind], "seconds")
         rate = "" if kind == "quiet" else f"{measured['issues'] / seconds:,.0f}"
         requests, megabytes = f"{median(runs, 'requests'):,.0f}", f"{max(run['megabytes'] for run in runs):,.0f}"
-        table.add_row(name, f"{measured['issues']:,}", f"{seconds:.2f}", rate, f"{median(runs, 'cpu'):.1f}", requests, megabytes)
+        table.add_row(
+            name, f"{measured['issues']:,}", f"{seconds:.2f}", rate, f"{median(runs, 'cpu'):.1f}", requests, megabytes
+        )
     console.print(table)
     shares = [loop["seconds"] / pull["seconds"] for pull, loop in zip(small["pulls"], small["loops"], strict=True)]
     bounds = [
         (f"rate, share of the plain loop's (at least {LEAST_SHARE})", statistics.median(shares), LEAST_SHARE, 1),
-        (f"peak memory of the pull, MB (under {MOST_MEGABYTES})", median(small["pulls"], "megabytes"), MOST_MEGABYTES, -1),
+        (
+            f"peak memory of the pull, MB (under {MOST_MEGABYTES})",
+            median(small["pulls"], "megabytes"),
+            MOST_MEGABYTES,
+            -1,
+        ),
     ]
     if large:
         for figure in ("cpu", "requests"):
