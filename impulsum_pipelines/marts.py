@@ -84,25 +84,29 @@ def build_marts() -> dg.AssetsDefinition:
     def marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
         home = Home.of(load_settings())
         target = home.root / "dbt"
-        built: list[dg.Output[Any]] = []
+        # Told together at the end, in dbt's order, so that a check is of the table built just before it: nobody can
+        # count rows while dbt has the file.
+        events: list[Any] = []
+        facts: dict[tuple[str, ...], dict[str, Any]] = {}
         failed: ImpulsumError | None = None
         try:
             with _files(home):
                 try:
                     for event in _build(context, home, target).stream():
-                        if isinstance(event, dg.Output):
-                            built.append(event)
-                        elif not isinstance(event, dg.AssetObservation):
-                            # Observations would tell the raw assets of dbt's tests; they have checks of their own.
-                            yield event
+                        events.append(event)
                 except DagsterDbtCliRuntimeError:
                     failed = _what_failed(target)
-                facts = _table_facts(home) if built else {}
+                if events:
+                    facts = _table_facts(home)
         except ImpulsumError as error:
             failed = error
-        for output in built:
-            key = context.asset_key_for_output(output.output_name)
-            yield output.with_metadata({**output.metadata, **facts.get(tuple(key.path), {})})
+        for event in events:
+            if isinstance(event, dg.Output):
+                key = context.asset_key_for_output(event.output_name)
+                yield event.with_metadata({**event.metadata, **facts.get(tuple(key.path), {})})
+            elif not isinstance(event, dg.AssetObservation):
+                # Observations would tell the raw assets of dbt's tests; they have checks of their own.
+                yield event
         if failed:
             raise failure(failed, context.retry_number) from failed
 
