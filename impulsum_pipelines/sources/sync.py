@@ -22,6 +22,9 @@ from impulsum_pipelines.sources.table import Table
 if TYPE_CHECKING:
     import pyarrow as pa
 
+#: Rows of one table that are given to dlt at once.
+PIECE_ROWS = 500
+
 Progress = Callable[[str, int, "int | None"], None]
 
 
@@ -162,6 +165,7 @@ class Sync:
     failures: list[ImpulsumError] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     _met: dict[str, set[str]] = field(default_factory=dict)
+    _waiting: dict[str, list[pa.Table]] = field(default_factory=dict)
 
     @property
     def since(self) -> datetime:
@@ -217,7 +221,9 @@ class Sync:
                 kept = json.dumps(document, default=repr)[:1_000_000]
                 self.quarantined.append(Quarantined(table.name, reason, kept))
 
-    def fresh(self, table: Table, rows: Iterable[Mapping[str, Any]], *, shared: bool = False) -> Iterator[pa.Table]:
+    def fresh(
+        self, table: Table, rows: Iterable[Mapping[str, Any]], *, shared: bool = False, more: bool = False
+    ) -> Iterator[pa.Table]:
         """The rows that are new or changed, as one Arrow table, or nothing.
 
         A sync must give each id once. Within one call that is seen to here.
@@ -225,6 +231,8 @@ class Sync:
         Args:
             table: what the rows are.
             rows: dicts of ``id``, the table's own columns and ``payload``, a document.
+            more: more rows of the table follow; the pieces are given on together, since dlt checks the schema of each
+                piece that it gets, which costs as much as shaping fifty issues.
             shared: an id may come in several calls (a link is in both its issues): only the first counts.
         """
         shaped = self._shape(rows)
@@ -240,8 +248,11 @@ class Sync:
         seen.changed += changed
         seen.unchanged += len(shaped) - len(kept)
         self.stream(table.name).rows += len(shaped)
+        waiting = self._waiting.setdefault(table.name, [])
         if kept:
-            yield self._arrow(table, kept)
+            waiting.append(self._arrow(table, kept))
+        if waiting and (not more or sum(piece.num_rows for piece in waiting) >= PIECE_ROWS):
+            yield from _joined(waiting)
 
     def whole(
         self, table: Table, rows: Iterable[Mapping[str, Any]], *, unreachable: bool = False
@@ -279,3 +290,14 @@ class Sync:
             for column in table.schema
         ]
         return pa.Table.from_arrays(columns, schema=table.schema)
+
+
+def _joined(pieces: list[pa.Table]) -> Iterator[pa.Table]:
+    """The pieces as one table; the list is emptied."""
+    import pyarrow as pa
+
+    joined = pa.concat_tables(pieces)
+    pieces.clear()
+    yield joined
+    del joined
+    pa.default_memory_pool().release_unused()  # by now it is written; Arrow would keep the memory for itself

@@ -60,18 +60,18 @@ def _of_issues(client: JiraClient, sync: Sync, site: Site, walk: IssueWalk) -> t
             epic_field=site.roles.get("epic_link"),
             estimates=site.estimates,
         )
-        yield from sync.fresh(t.ISSUES, sync.shaped(t.ISSUES, shape, page.issues))
+        yield from sync.fresh(t.ISSUES, sync.shaped(t.ISSUES, shape, page.issues), more=not page.is_last)
 
     @of_pages(t.CHANGES)
     def changes(page: Page) -> Iterator[Any]:
         shaped = sync.shaped(t.CHANGES, lambda pair: rows.change(*pair), page.histories)
-        yield from sync.fresh(t.CHANGES, shaped)
+        yield from sync.fresh(t.CHANGES, shaped, more=not page.is_last)
 
     @of_pages(t.COMMENTS)
     def comments(page: Page) -> Iterator[Any]:
         found = [(issue_id, document) for issue_id, document in _comments(client, page)]
         shaped = list(sync.shaped(t.COMMENTS, lambda pair: rows.comment(*pair), found))
-        yield from sync.fresh(t.COMMENTS, shaped)
+        yield from sync.fresh(t.COMMENTS, shaped, more=not page.is_last)
         sync.found_all(_children(t.COMMENTS, ("issue_id",), page, shaped))
 
     @of_pages(t.LINKS)
@@ -80,7 +80,7 @@ def _of_issues(client: JiraClient, sync: Sync, site: Site, walk: IssueWalk) -> t
             t.LINKS, lambda issue: {"rows": list(rows.links(str(issue["id"]), issue["fields"]))}, page.issues
         )
         shaped = [row for found in nested for row in found["rows"]]
-        yield from sync.fresh(t.LINKS, shaped, shared=True)
+        yield from sync.fresh(t.LINKS, shaped, shared=True, more=not page.is_last)
         sync.found_all(_children(t.LINKS, ("source_issue_id", "target_issue_id"), page, shaped))
 
     @of_pages(t.SPRINTS, name="sprints_of_issues")

@@ -31,10 +31,14 @@ TOLERANCE_ROWS, TOLERANCE_SHARE = 2, 0.01
 
 @dataclass
 class Page:
-    """Some issues, and complete changelogs as (issue id, history). The two need not be of the same issues."""
+    """Some issues, and complete changelogs as (issue id, history). The two need not be of the same issues.
+
+    The last page says so, that what was held back is given on.
+    """
 
     issues: list[Document] = field(default_factory=list)
     histories: list[tuple[str, Document]] = field(default_factory=list)
+    is_last: bool = False
 
 
 class IssueWalk:
@@ -138,8 +142,7 @@ class IssueWalk:
             while len(long) >= CHANGELOG_BATCH:
                 yield Page(histories=self._histories(long[:CHANGELOG_BATCH]))
                 del long[:CHANGELOG_BATCH]
-        if long:
-            yield Page(histories=self._histories(long))
+        yield Page(histories=self._histories(long) if long else [], is_last=True)
         if done < len(self.ids):
             log.info("%d issues vanished between the walk and the read", len(self.ids) - done)
         for name in ("issues", "changes", "comments", "links"):
