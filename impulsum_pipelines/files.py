@@ -142,7 +142,7 @@ class Home:
             "preserve_insertion_order": False,  # means nothing in a raw table, and costs memory
             "write_buffer_row_group_count": 1,
             "enable_external_file_cache": False,  # each Parquet file is read once
-            "threads": 1,
+            "threads": 2,
         }
         return destination(credentials)
 

@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -364,11 +364,10 @@ def _books_of(result: LoadResult, sync: Sync) -> dict[str, Any]:
     }
     for name, refreshed in sync.refreshed.items():
         streams.setdefault(name, {"refreshed": refreshed})
-    keep: Callable[[str], Any] = lambda name: getattr(result, name)  # noqa: E731
+    figures = ("requests", "limit_waits", "limit_wait_seconds", "extract_seconds", "normalize_seconds", "load_seconds")
     return {
         "finished_at": result.finished_at,
-        **{name: keep(name) for name in ("requests", "limit_waits", "limit_wait_seconds")},
-        **{name: keep(name) for name in ("extract_seconds", "normalize_seconds", "load_seconds")},
+        **{name: getattr(result, name) for name in figures},
         "rows": orjson.dumps({table: asdict(counts) for table, counts in result.rows.items()}).decode(),
         "streams": orjson.dumps(streams).decode(),
     }

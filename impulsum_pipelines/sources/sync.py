@@ -165,7 +165,7 @@ class Sync:
     failures: list[ImpulsumError] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     _met: dict[str, set[str]] = field(default_factory=dict)
-    _waiting: dict[str, list[pa.Table]] = field(default_factory=dict)
+    _waiting: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def since(self) -> datetime:
@@ -249,10 +249,9 @@ class Sync:
         seen.unchanged += len(shaped) - len(kept)
         self.stream(table.name).rows += len(shaped)
         waiting = self._waiting.setdefault(table.name, [])
-        if kept:
-            waiting.append(self._arrow(table, kept))
-        if waiting and (not more or sum(piece.num_rows for piece in waiting) >= PIECE_ROWS):
-            yield from _joined(waiting)
+        waiting += kept
+        if waiting and (not more or len(waiting) >= PIECE_ROWS):
+            yield from self._pieces(table, waiting)
 
     def whole(
         self, table: Table, rows: Iterable[Mapping[str, Any]], *, unreachable: bool = False
@@ -277,10 +276,11 @@ class Sync:
             shaped[row["id"]] = {**row, "payload": payload.decode(), "row_hash": digest}
         return list(shaped.values())
 
-    def _arrow(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-        """Rows as columns; what is the same for every row of a sync is not looked up in each."""
+    def _pieces(self, table: Table, rows: list[dict[str, Any]]) -> Iterator[pa.Table]:
+        """The rows as one Arrow table; the list is emptied."""
         import pyarrow as pa
 
+        # What is the same for every row of a sync is not looked up in each.
         same = {"site": self.site, "sync_id": self.sync_id, "extracted_at": self.started_at}
         same |= {"deleted_at": None, "unreachable_since": None}
         columns = [
@@ -289,15 +289,7 @@ class Sync:
             else pa.array([row.get(column.name) for row in rows], column.type)
             for column in table.schema
         ]
-        return pa.Table.from_arrays(columns, schema=table.schema)
-
-
-def _joined(pieces: list[pa.Table]) -> Iterator[pa.Table]:
-    """The pieces as one table; the list is emptied."""
-    import pyarrow as pa
-
-    joined = pa.concat_tables(pieces)
-    pieces.clear()
-    yield joined
-    del joined
-    pa.default_memory_pool().release_unused()  # by now it is written; Arrow would keep the memory for itself
+        rows.clear()
+        yield pa.Table.from_arrays(columns, schema=table.schema)
+        del columns
+        pa.default_memory_pool().release_unused()  # by now it is written; Arrow would keep the memory for itself
