@@ -8,6 +8,7 @@ what it had not committed it never had, and what it had is merged again onto its
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -191,7 +192,8 @@ class _Load:
                 wanted = [
                     name for name, resource in data.selected_resources.items() if resource.table_name in self.tables
                 ]
-                pipeline.extract(data.with_resources(*wanted), loader_file_format="parquet")
+                with _no_cycle_search():
+                    pipeline.extract(data.with_resources(*wanted), loader_file_format="parquet")
         finally:
             client.api.close()
         return sync, client.api.traffic
@@ -350,6 +352,18 @@ def _plain_errors(source: str, held: HeldRows, sync: Sync) -> Iterator[None]:
                 "caught up from the watermark.",
             ) from None
         raise cause from None
+
+
+@contextmanager
+def _no_cycle_search() -> Iterator[None]:
+    """Keep Python from searching for cycles: documents have none, and the search took a fifth of an extraction."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _cause(error: BaseException | None) -> ImpulsumError | None:
