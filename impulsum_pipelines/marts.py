@@ -29,13 +29,11 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home, connect
 from impulsum_pipelines.loading.assets import OWNER, failure
 from impulsum_pipelines.loading.raw import ensure_tables, refuse_half_loaded
+from impulsum_pipelines.release import MART_SCHEMAS
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import TIERS
 
 log = logging.getLogger(__name__)
-
-#: Schemas that analysts read; the others are private steps on the way.
-MART_SCHEMAS = ("core", "velocity", "risk", "quality")
 
 
 class Translator(DagsterDbtTranslator):  # type: ignore[misc]

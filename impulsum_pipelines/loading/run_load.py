@@ -170,9 +170,7 @@ class _Load:
         declared = frozenset(table.name for table in tables_of(self.source))
         stored = pipeline.state.get("sources", {}).get(self.source, {}).get("watermark")
         sync = Sync(
-            source=self.source,
             sync_id=self.sync_id,
-            tables=self.tables,
             held=held,
             watermark=datetime.fromisoformat(stored) if stored else None,
             window=self.window,

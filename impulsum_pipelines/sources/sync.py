@@ -129,9 +129,7 @@ class Sync:
     """One sync of one source.
 
     Args:
-        source: the source's name.
         sync_id: unique; written on every row.
-        tables: names of the tables to read.
         held: what is held at its start.
         watermark: start of the last complete live sync by the source's clock; None for the first.
         window: read this closed span and leave the watermark alone; None for a live sync.
@@ -142,9 +140,7 @@ class Sync:
         report: called with a stream, what is done, and the total where it is known.
     """
 
-    source: str
     sync_id: str
-    tables: frozenset[str]
     held: Held
     watermark: datetime | None
     window: Window | None

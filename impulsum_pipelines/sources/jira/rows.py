@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 
+import orjson
+
 from impulsum_pipelines.sources.jira.client import Document
 
 Row = dict[str, Any]
@@ -68,8 +70,6 @@ def sprints_of(fields: Document, sprint_field: str | None) -> list[Document]:
 
 def issue(document: Document, *, sprint_field: str | None, epic_field: str | None, estimates: tuple[str, ...]) -> Row:
     """One issue; its histories are left to the table ``changes``."""
-    import orjson
-
     fields = document["fields"]
     changelog = document.get("changelog") or {}
     status = fields.get("status")
@@ -185,8 +185,6 @@ def sprint(document: Document) -> Row:
 
 def board(document: Document, configuration: Document) -> Row:
     """One board with its configuration."""
-    import orjson
-
     estimation = configuration.get("estimation") or {}
     estimation_field = estimation.get("field") or {}
     columns = [
