@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: Memory that DuckDB may use for a first load, which streams into empty tables, and for a merge, which must hold what
 #: it replaces. Without a limit a first load of 22,000 issues took 1.6 GB.
-FIRST_LOAD_MEMORY, MERGE_MEMORY = "64MB", "1GB"
+FIRST_LOAD_MEMORY, MERGE_MEMORY = "96MB", "1GB"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -264,12 +265,12 @@ class Sync:
             self.scans.append(scan)
 
     def _shape(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Rows with their payload as JSON and its hash, each id once (a vendor's page may repeat one)."""
+        """Rows with their payload as JSON (UTF-8) and its hash, each id once (a vendor's page may repeat one)."""
         shaped = {}
         for row in rows:
             payload = orjson.dumps(row["payload"])
             digest = blake2b(payload, digest_size=12).hexdigest()
-            shaped[row["id"]] = {**row, "payload": payload.decode(), "row_hash": digest}
+            shaped[row["id"]] = {**row, "payload": payload, "row_hash": digest}
         return list(shaped.values())
 
     def _pieces(self, table: Table, rows: list[dict[str, Any]]) -> Iterator[pa.Table]:
@@ -280,12 +281,10 @@ class Sync:
         same = {"site": self.site, "sync_id": self.sync_id, "extracted_at": self.started_at}
         same |= {"deleted_at": None, "unreachable_since": None}
         columns = [
-            pa.repeat(pa.scalar(same[column.name], column.type), len(rows))
-            if column.name in same
-            else pa.array([row.get(column.name) for row in rows], column.type)
-            for column in table.schema
+            pa.repeat(pa.scalar(same[name], column_type), len(rows))
+            if name in same
+            else pa.array(list(map(itemgetter(name), rows)), column_type)
+            for name, column_type in zip(table.schema.names, table.schema.types, strict=True)
         ]
         rows.clear()
         yield pa.Table.from_arrays(columns, schema=table.schema)
-        del columns
-        pa.default_memory_pool().release_unused()  # by now it is written; Arrow would keep the memory for itself

@@ -55,6 +55,7 @@ if __name__ == "__main__":
         import_module("impulsum_pipelines.loading.run_load")
         import_module("impulsum_pipelines.sources.jira.source")
         import_module("pandas")  # pyarrow imports it when it makes its first array
+        import_module("dlt.common.libs.sql_alchemy_compat")  # dlt imports it when it first sees a destination
     work = {"pull": pull, "loop": loop}[sys.argv[1]]
     began = time.monotonic()
     count = work(Path(sys.argv[2]))
