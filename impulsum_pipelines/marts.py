@@ -1,7 +1,7 @@
 """The dbt project as Dagster assets: staging, intermediate and marts, built into the warehouse.
 
-One op runs ``dbt build``. It alone writes ``warehouse.duckdb``, and it holds every raw file for reading while dbt has
-them attached, so that a load waits for it and the other way round.
+One op runs ``dbt build``. It alone writes ``warehouse.duckdb``, and dbt reads copies of the raw files: each is locked
+only while it is copied, so that no load waits for a build.
 """
 
 # No postponed annotations here: Dagster compares the annotation of `context` with its own classes.
@@ -11,7 +11,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +88,9 @@ def build_marts() -> dg.AssetsDefinition:
         facts: dict[tuple[str, ...], dict[str, Any]] = {}
         failed: ImpulsumError | None = None
         try:
-            with _files(home):
+            with _files(home) as raw:
                 try:
-                    for event in _build(context, home, target).stream():
+                    for event in _build(context, home, raw, target).stream():
                         events.append(event)
                 except DagsterDbtCliRuntimeError:
                     failed = _what_failed(target)
@@ -150,18 +150,23 @@ def build_published(marts: dg.AssetsDefinition) -> dg.AssetsDefinition:
 
 
 @contextmanager
-def _files(home: Home) -> Iterator[None]:
-    """Every raw file, made if need be and held for reading; the warehouse held for writing."""
-    with ExitStack() as held:
-        for tier in TIERS:
-            ensure_tables(home, tier.source)
-            held.enter_context(home.reading(tier.source))
-            refuse_half_loaded(home, tier.source)
-        held.enter_context(home.writing("warehouse"))
-        yield
+def _files(home: Home) -> Iterator[Path]:
+    """The warehouse held for writing, and a folder with a copy of every raw file, which are made if need be."""
+    with home.writing("warehouse"):
+        raw = home.work / "build"
+        shutil.rmtree(raw, ignore_errors=True)
+        try:
+            for tier in TIERS:
+                ensure_tables(home, tier.source)
+                with home.reading(tier.source):
+                    refuse_half_loaded(home, tier.source)
+                    home.copy_raw(tier.source, raw)
+            yield raw
+        finally:
+            shutil.rmtree(raw, ignore_errors=True)
 
 
-def _build(context: dg.AssetExecutionContext, home: Home, target: Path) -> DbtCliInvocation:
+def _build(context: dg.AssetExecutionContext, home: Home, raw: Path, target: Path) -> DbtCliInvocation:
     # dbt's artifacts and log of the newest build are kept, for whoever must find out why it failed. What it parsed
     # serves the next build: the project's own copy does not, since dbt parses anew for each path of the warehouse.
     parsed = target / "partial_parse.msgpack"
@@ -173,7 +178,7 @@ def _build(context: dg.AssetExecutionContext, home: Home, target: Path) -> DbtCl
     target.mkdir(parents=True, exist_ok=True)
     dbt = DbtCliResource(project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=str(DBT))
     # dbt runs in the project's folder, where a relative IMPULSUM_HOME would be another place.
-    with _environment(IMPULSUM_HOME=str(home.root), DBT_SEND_ANONYMOUS_USAGE_STATS="false"):
+    with _environment(IMPULSUM_HOME=str(home.root), IMPULSUM_RAW=str(raw), DBT_SEND_ANONYMOUS_USAGE_STATS="false"):
         # Unit tests judge the code and not the data: they belong to the tests of the project.
         return dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context, target_path=target)
 

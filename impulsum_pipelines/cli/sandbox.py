@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from impulsum_pipelines.cli.console import notes
 from impulsum_pipelines.errors import Category, ImpulsumError
+
+if TYPE_CHECKING:
+    from impulsum_pipelines.sandbox.jira.world import World
 
 DEFAULT_PORT = 8765
 
@@ -42,7 +45,10 @@ def serve(
         raise ImpulsumError(
             Category.CONFIGURATION, f"There is no file {jira_export}", next_step="correct --jira-export."
         )
-    world = build(seed=seed, issues=issues, now=_moment(now), jira_export=jira_export, truth=truth)
+    moment = _moment(now)
+
+    def world() -> World:
+        return build(seed=seed, issues=issues, now=moment, jira_export=jira_export, truth=truth)
 
     def ready(url: str) -> None:
         notes().print(f"The sandbox listens on {url}. Stop it with Ctrl-C.", highlight=False)

@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--truth", type=Path)
     options = vars(parser.parse_args(arguments))
     port = options.pop("port")
-    serve(build(**options), port, _say)
+    serve(lambda: build(**options), port, _say)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
+from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sandbox.control import Control
 from impulsum_pipelines.sandbox.faults import Faults
 from impulsum_pipelines.sandbox.jira import agile, platform
@@ -159,9 +160,22 @@ def _server(world: World) -> uvicorn.Server:
 
 
 def _listening(port: int) -> socket.socket:
+    """A socket that listens on this port; 0 takes a free one.
+
+    Raises:
+        ImpulsumError: of category configuration when the port is taken.
+    """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((HOST, port))
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise ImpulsumError(
+            Category.CONFIGURATION,
+            f"Port {port} of {HOST} cannot be had: {error.strerror}",
+            next_step="choose another with --port, or 0 for a free one.",
+        ) from error
     listener.listen(512)
     return listener
 
@@ -182,9 +196,13 @@ def running(world: World, port: int = 0) -> Iterator[Running]:
         listener.close()
 
 
-def serve(world: World, port: int, ready: Callable[[str], None]) -> None:
-    """Serve a world until the process is told to end; ``ready`` is called with the URL when it listens."""
+def serve(build: Callable[[], World], port: int, ready: Callable[[str], None]) -> None:
+    """Serve what ``build`` makes until the process is told to end; ``ready`` is called with the URL when it listens.
+
+    The port is taken first: nobody waits for a world that cannot be served.
+    """
     listener = _listening(port)
+    world = build()
     ready(f"http://{HOST}:{listener.getsockname()[1]}")
     try:
         _server(world).run(sockets=[listener])

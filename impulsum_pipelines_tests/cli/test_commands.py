@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,14 @@ def test_sandbox_env_points_at_the_port(impulsum: Shell) -> None:
 @pytest.mark.parametrize("arguments", [("--now", "2026-11-01"), ("--jira-export", "nowhere.jsonl.gz")])
 def test_sandbox_refuses_what_it_cannot_serve(impulsum: Shell, arguments: tuple[str, ...]) -> None:
     assert impulsum("sandbox", "serve", *arguments)[0] == 2
+
+
+def test_sandbox_says_that_its_port_is_taken(impulsum: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        code, out, err = impulsum("sandbox", "serve", "--port", port)
+    assert (code, out) == (2, "")
+    assert f"Port {port}" in err and "--port" in err and "Traceback" not in err
 
 
 def test_demo_refuses_a_home_with_other_data(impulsum: Shell, home: Path) -> None:

@@ -32,5 +32,21 @@ def test_it_says_when_it_listens_and_writes_the_truth(tmp_path: Path) -> None:
             process.terminate()
 
 
+def test_the_command_line_serves_as_slowly_as_asked() -> None:
+    command = [sys.executable, "-c", "from impulsum_pipelines.cli import main; main()", "sandbox", "serve"]
+    command += ["--port", "0", "--issues", "1", "--latency-ms", "400"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout
+            env = dict(process.stdout.readline().removeprefix("export ").strip().split("=", 1) for _ in range(3))
+            login = (env["JIRA_EMAIL"], env["JIRA_API_TOKEN"])
+            while (answer := requests.get(f"{env['JIRA_BASE_URL']}/rest/api/3/myself", auth=login, timeout=30)).ok:
+                if answer.elapsed.total_seconds() >= 0.4:
+                    break
+            assert answer.ok
+        finally:
+            process.terminate()
+
+
 def test_env_lines_point_every_source_at_the_port() -> None:
     assert "export JIRA_BASE_URL=http://127.0.0.1:8765" in env_lines(8765)
