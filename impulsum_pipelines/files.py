@@ -68,6 +68,11 @@ class Home:
         return self.root / "work"
 
     @property
+    def limits(self) -> Path:
+        """Where requests to each provider are counted, see :class:`impulsum_pipelines.sources._limits.Budget`."""
+        return self.root / "limits"
+
+    @property
     def dagster(self) -> Path:
         """``DAGSTER_HOME`` of the command line and of ``make dev``, unless one is set."""
         return self.root / "dagster"

@@ -170,7 +170,8 @@ class _Load:
     def _extract(self, pipeline: Any, held: HeldRows) -> tuple[Sync, Any]:
         module = import_module(f"impulsum_pipelines.sources.{self.source}.source")
         declared = frozenset(table.name for table in tables_of(self.source))
-        stored = pipeline.state.get("sources", {}).get(self.source, {}).get("watermark")
+        state = pipeline.state.get("sources", {}).get(self.source, {})
+        stored = state.get("watermark")
         sync = Sync(
             sync_id=self.sync_id,
             held=held,
@@ -181,6 +182,7 @@ class _Load:
             reference_age=timedelta(minutes=self.settings.impulsum_reference_minutes),
             first_day=datetime.combine(self.settings.impulsum_start_date, time_of_day.min, UTC),
             report=self.report,
+            memory=dict(state.get("memory", {})),
             reads_all=self.tables >= declared,
         )
         client = module.open_client(self.settings)
@@ -262,14 +264,16 @@ class _Load:
 
     def _census_row(self, connection: Any, sync: Sync, count: Any, marks: list[Any]) -> dict[str, Any]:
         held = connection.execute(
-            f"select count(*) from raw.{count.entity} where project_id = ? "
+            f"select count(*) from raw.{count.entity} where {count.column} = ? "
             "and deleted_at is null and unreachable_since is null",
             [count.scope_id],
         ).fetchone()[0]
+        counted = asdict(count)
+        del counted["column"]
         return {
             "sync_id": self.sync_id,
             "taken_at": sync.started_at,
-            **asdict(count),
+            **counted,
             "held": held,
             "deleted": sum(mark.deleted for mark in marks),
             "unreachable": sum(mark.unreachable for mark in marks),

@@ -1,15 +1,14 @@
 """The one HTTP client of all sources: retries, Retry-After, budgets, and errors that say what to do.
 
 A request ends in parsed JSON or in an :class:`ImpulsumError`. What can pass by itself (network, 429, 5xx, a page
-cut short) is tried again here; a wait longer than :data:`LONGEST_WAIT` is not sat out but raised, so that whoever
-called can let go of what it holds.
+cut short) is tried again here; a wait that is too long to sit out is raised, see :mod:`_limits`.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,17 +17,15 @@ from urllib.parse import urlsplit
 
 import orjson
 import requests
-from pyrate_limiter import Duration, Limiter, Rate
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.sources._limits import LONGEST_WAIT, Budget
 
 log = logging.getLogger(__name__)
 
-#: Seconds of Retry-After above which we raise instead of sleeping.
-LONGEST_WAIT = 120.0
 #: First wait after a failure without Retry-After, seconds; doubles with each attempt, up to LONGEST_WAIT / 4.
 BACKOFF = 1.0
 ATTEMPTS = 6
@@ -72,6 +69,32 @@ class NotFoundError(ImpulsumError):
         )
 
 
+@dataclass(frozen=True)
+class Answer:
+    """One answer: its body as parsed JSON (None where it has none, such as 304), headers and status."""
+
+    body: Any
+    headers: Mapping[str, str]
+    status: int
+    links: Mapping[str, str]
+
+
+#: Reads an answer as its vendor means it: the error that it is, or None where the status alone decides.
+Judge = Callable[[requests.Response, Any], ImpulsumError | None]
+
+
+class BearerAuth(AuthBase):
+    """``Authorization: Bearer <token>``."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Sign a request."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
 class Api:
     """JSON over HTTP to one base URL.
 
@@ -79,9 +102,10 @@ class Api:
         name: the source's title, used in messages.
         base_url: scheme and host, without a final slash.
         auth: a requests authentication object; never printed.
+        budget: what the provider allows.
         headers: sent with every request.
-        per_second: proactive budget for each method and endpoint.
         connections: how many threads may call at once.
+        judge: sees every answer and its body (None unless JSON) before the status is looked at.
     """
 
     def __init__(
@@ -90,17 +114,17 @@ class Api:
         base_url: str,
         *,
         auth: AuthBase,
+        budget: Budget,
         headers: Mapping[str, str] | None = None,
-        per_second: int = 90,
         connections: int = 4,
+        judge: Judge | None = None,
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
         self.site = urlsplit(self.base_url).netloc
         self.traffic = Traffic()
-        self._per_second = per_second
-        self._limiters: dict[str, Limiter] = {}
-        self._limiters_lock = threading.Lock()
+        self._budget = budget
+        self._judge = judge
         self._session = requests.Session()
         self._session.trust_env = False  # a .netrc must not override the account, nor a proxy see a token
         self._session.auth = auth
@@ -109,33 +133,81 @@ class Api:
             self._session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=connections))
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections and the books."""
         self._session.close()
+        self._budget.close()
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None, *, endpoint: str | None = None) -> Any:
-        """GET a path; ``endpoint`` names its template where the path holds an id."""
-        return self._call("GET", path, endpoint or path, params=params)
+    def get(self, path: str, params: Mapping[str, Any] | None = None, **options: Any) -> Any:
+        """The JSON at a path; the options are those of :meth:`ask`."""
+        return self.ask("GET", path, params=params, **options).body
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """POST a JSON body to a path that only reads."""
-        return self._call("POST", path, path, data=orjson.dumps(body))
+    def post(self, path: str, body: Mapping[str, Any], **options: Any) -> Any:
+        """The JSON that a path which only reads answers to a JSON body; the options are those of :meth:`ask`."""
+        return self.ask("POST", path, data=orjson.dumps(body), **options).body
 
-    def _call(self, method: str, path: str, endpoint: str, **arguments: Any) -> Any:
-        where = f"{self.name} {method} {endpoint}"
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        endpoint: str | None = None,
+        kind: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **arguments: Any,
+    ) -> Answer:
+        """Send one request, again where that can help.
+
+        Args:
+            method: GET or POST.
+            path: below the base URL; or a whole URL below it, as a vendor's link to the next page is.
+            endpoint: the path's template where it holds an id; messages name it.
+            kind: what the budget counts it as; the method and endpoint when None.
+            headers: sent with this request.
+            arguments: ``params`` or ``data``, as of requests.
+
+        Raises:
+            ImpulsumError: whatever did not pass by itself. Of category bad data when a whole URL leads elsewhere:
+                the token is not sent there.
+        """
+        if not path.startswith("/"):
+            path = self._own(path)
+        endpoint = endpoint or path.partition("?")[0]
         retrying = Retrying(
             retry=retry_if_exception(_passes),
             stop=stop_after_attempt(ATTEMPTS),
             wait=self._wait,
             reraise=True,
         )
-        return retrying(self._once, method, path, where, arguments)
+        answer: Answer = retrying(
+            self._once, method, path, f"{self.name} {method} {endpoint}", kind or f"{method} {endpoint}", headers,
+            arguments,
+        )  # fmt: skip
+        return answer
 
-    def _once(self, method: str, path: str, where: str, arguments: dict[str, Any]) -> Any:
-        self._limiter(where).try_acquire(where)
-        headers = {"Content-Type": "application/json"} if "data" in arguments else {}
+    def _own(self, url: str) -> str:
+        if not url.startswith(f"{self.base_url}/"):
+            raise ImpulsumError(
+                Category.BAD_DATA,
+                f"{self.site} sent a link to another host ({urlsplit(url).netloc or 'none'})",
+                where=self.name,
+                next_step="check the base URL; a proxy may have rewritten the answer.",
+            )
+        return url.removeprefix(self.base_url)
+
+    def _once(
+        self,
+        method: str,
+        path: str,
+        where: str,
+        kind: str,
+        headers: Mapping[str, str] | None,
+        arguments: dict[str, Any],
+    ) -> Answer:
+        self._budget.take(kind)
+        sent = {"Content-Type": "application/json"} if "data" in arguments else {}
         try:
             response = self._session.request(
-                method, self.base_url + path, headers=headers, timeout=TIMEOUT, **arguments
+                method, self.base_url + path, headers={**sent, **(headers or {})}, timeout=TIMEOUT, **arguments
             )
             content = response.content
         except requests.RequestException as error:
@@ -146,17 +218,21 @@ class Api:
                 next_step="check the network and the base URL; the next scheduled pull tries again by itself.",
             ) from None
         self.traffic.answered(response.headers.get("Date"))
+        body, is_json = _parsed(content)
+        if judged := self._judge(response, body) if self._judge else None:
+            judged.where = judged.where or where
+            raise judged
         if response.status_code >= 400:
             raise self._failure(response, where)
-        try:
-            return orjson.loads(content)
-        except orjson.JSONDecodeError:
+        if not is_json and content:
             raise ImpulsumError(
                 Category.BAD_DATA,
                 f"{self.site} answered with {len(content)} bytes that are not JSON",
                 where=where,
                 next_step="usually a page cut short: run again. If it stays, look at that page in the browser.",
-            ) from None
+            )
+        links = {name: str(link["url"]) for name, link in response.links.items()}
+        return Answer(body, response.headers, response.status_code, links)
 
     def _failure(self, response: requests.Response, where: str) -> ImpulsumError:
         status = response.status_code
@@ -172,7 +248,7 @@ class Api:
             return NotFoundError(where)
         if status == 429 or (status == 503 and "Retry-After" in response.headers):
             reason = response.headers.get("RateLimit-Reason", "no reason given")
-            wait = _retry_after(response.headers.get("Retry-After"))
+            wait = retry_after(response.headers.get("Retry-After"))
             until = "" if wait is None else f", to be asked again after {wait:g} s"
             return ImpulsumError(
                 Category.RATE_LIMIT,
@@ -211,13 +287,8 @@ class Api:
             log.warning("%s: %s; trying again in %g s", error.where, error.what, seconds)
             if error.category is Category.RATE_LIMIT:
                 self.traffic.waited(seconds)
+                self._budget.pause(seconds)
         return seconds
-
-    def _limiter(self, where: str) -> Limiter:
-        with self._limiters_lock:
-            if where not in self._limiters:
-                self._limiters[where] = Limiter(Rate(self._per_second, Duration.SECOND))
-            return self._limiters[where]
 
 
 def _passes(error: BaseException) -> bool:
@@ -225,7 +296,15 @@ def _passes(error: BaseException) -> bool:
     return isinstance(error, ImpulsumError) and error.retryable and (error.retry_after or 0) <= LONGEST_WAIT
 
 
-def _retry_after(value: str | None) -> float | None:
+def _parsed(content: bytes) -> tuple[Any, bool]:
+    """The body and whether it is JSON."""
+    try:
+        return orjson.loads(content), True
+    except orjson.JSONDecodeError:
+        return None, False
+
+
+def retry_after(value: str | None) -> float | None:
     """Seconds from a Retry-After header: a number, or an HTTP date."""
     if value is None:
         return None

@@ -95,7 +95,9 @@ class CensusCount:
     scope_name: str
     at_source: int
     missing: int
-    approximate: int | None
+    approximate: int | None = None
+    #: The column of the table that holds ``scope_id``.
+    column: str = "project_id"
 
 
 @dataclass
@@ -139,6 +141,8 @@ class Sync:
         reference_age: slow reference tables younger than this are not read again by a live sync.
         first_day: nothing that last changed before this is read.
         report: called with a stream, what is done, and the total where it is known.
+        memory: what earlier syncs of this source chose to remember, by name: a cursor a channel, an ETag a page.
+            Changes are stored with the rows, or not at all. A window's are thrown away.
     """
 
     sync_id: str
@@ -150,6 +154,7 @@ class Sync:
     reference_age: timedelta
     first_day: datetime
     report: Progress
+    memory: dict[str, Any] = field(default_factory=dict)
     started_at: datetime | None = None
     site: str = ""
     reads_all: bool = True
@@ -161,6 +166,7 @@ class Sync:
     refreshed: dict[str, bool] = field(default_factory=dict)
     failures: list[ImpulsumError] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
+    _state: tuple[dict[str, Any], Any] | None = None
     _met: dict[str, set[str]] = field(default_factory=dict)
     _waiting: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
@@ -188,11 +194,22 @@ class Sync:
     def remember_watermark(self, state: dict[str, Any]) -> None:
         """Move the watermark to this sync's start, in dlt's state: it is stored with the rows, or not at all.
 
-        Left alone by a window, by a sync of some tables only, and by one that ended early.
+        Left alone by a window, by a sync of some tables only, and by one that ended early (see :meth:`fail`).
         """
+        if self.window is None:
+            state["memory"] = self.memory
         if self.window is None and not self.failures and self.reads_all and self.started_at:
+            self._state = (state, state.get("watermark"))
             state["watermark"] = self.started_at.isoformat()
             self.watermark_to = self.started_at
+
+    def fail(self, error: ImpulsumError) -> None:
+        """A stream ended early. What it found is loaded, the watermark stays, and then the sync raises the error."""
+        self.failures.append(error)
+        if self._state:
+            state, before = self._state
+            state["watermark"] = before
+            self._state = self.watermark_to = None
 
     def due(self, table: Table) -> bool:
         """Whether slow reference data must be read afresh now; the same answer for the whole sync."""
@@ -281,7 +298,7 @@ class Sync:
         same = {"site": self.site, "sync_id": self.sync_id, "extracted_at": self.started_at}
         same |= {"deleted_at": None, "unreachable_since": None}
         columns = [
-            pa.repeat(pa.scalar(same[name], column_type), len(rows))
+            pa.repeat(pa.scalar(same[name], column_type), len(rows))  # type: ignore[call-overload]  # any type
             if name in same
             else pa.array(list(map(itemgetter(name), rows)), column_type)
             for name, column_type in zip(table.schema.names, table.schema.types, strict=True)

@@ -10,15 +10,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
+from pyrate_limiter import Duration, Rate
 from requests.auth import HTTPBasicAuth
 
 from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.files import Home
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources._http import Api
+from impulsum_pipelines.sources._limits import Budget
 
 Document = dict[str, Any]
 
+#: Requests a second to one endpoint: a little below the documented 100.
+PER_SECOND = 90
 ID_PAGE = 5_000  # search/jql, when nothing but ids is asked for
 ISSUE_BATCH = 100  # issue/bulkfetch
 CHANGELOG_BATCH = 1_000  # changelog/bulkfetch: issues a request
@@ -51,6 +57,11 @@ class JiraClient:
             "Jira",
             settings.jira_base_url,
             auth=HTTPBasicAuth(settings.jira_email, settings.jira_api_token.get_secret_value()),
+            budget=Budget(
+                Home.of(settings).limits,
+                urlsplit(settings.jira_base_url).netloc,
+                lambda kind: [Rate(PER_SECOND, Duration.SECOND)],
+            ),
             connections=settings.jira_concurrency,
         )
 

@@ -7,59 +7,17 @@ in its column and whole in the payload.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
 from typing import Any
 
 import orjson
 
 from impulsum_pipelines.sources.jira.client import Document
+from impulsum_pipelines.sources.values import day, moment, number, part, text, whole
 
 Row = dict[str, Any]
 
 #: What lies within the documents under other names in the vendor's changelog and board configuration.
 TIME_ESTIMATE = "timeoriginalestimate"
-
-
-def moment(value: object) -> datetime | None:
-    """An instant from what Jira sends: ISO 8601 with any offset, or epoch (seconds or ms). None if neither."""
-    try:
-        if isinstance(value, str):
-            parsed = datetime.fromisoformat(value)
-            return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value / 1000 if abs(value) > 1e11 else value, UTC)
-    except (ValueError, OverflowError, OSError):
-        pass
-    return None
-
-
-def day(value: object) -> date | None:
-    """A plain date, or None."""
-    try:
-        return date.fromisoformat(value[:10]) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def text(value: object) -> str | None:
-    """An id or word as text, or None."""
-    return None if value is None else str(value)
-
-
-def number(value: object) -> float | None:
-    """A number, or None."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def whole(value: object) -> int | None:
-    """A whole number that fits 64 bits, or None."""
-    is_whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-    return value if is_whole and isinstance(value, int) else None
-
-
-def part(value: object, name: str) -> str | None:
-    """``value[name]`` as text, where value is an object."""
-    return text(value.get(name)) if isinstance(value, dict) else None
 
 
 def sprints_of(fields: Document, sprint_field: str | None) -> list[Document]:

@@ -106,7 +106,7 @@ class IssueWalk:
                 return list(found), expected
             log.warning("search %d found %d of about %d issues: %s", attempt, len(found), expected, jql)
         stream.ended = f"early: {len(found)} of about {expected} issues"
-        self.sync.failures.append(
+        self.sync.fail(
             ImpulsumError(
                 Category.SOURCE_OUTAGE,
                 f"The search ended early, twice: {len(found)} of about {expected} issues",

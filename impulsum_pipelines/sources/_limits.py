@@ -1,0 +1,114 @@
+"""One budget a provider, kept on disk and shared by every process of this machine that asks it.
+
+Proactive: a request waits until the provider's published limit allows it. And obedient: when the provider says to
+wait, nobody asks before. A wait that is longer than :data:`LONGEST_WAIT` is not sat out but raised, with the time
+until which to wait, so that whoever called can let go of what it holds.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock
+from pyrate_limiter import Rate, RateItem, SQLiteBucket
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+
+log = logging.getLogger(__name__)
+
+#: Seconds of waiting above which we raise instead of sleeping.
+LONGEST_WAIT = 120.0
+
+
+class Budget:
+    """How often one provider may be asked.
+
+    Args:
+        folder: where it is counted; ``IMPULSUM_HOME/limits``.
+        provider: the provider's host, so that a sandbox and the real one are counted apart.
+        rates: the limits of one kind of request, by its name; the provider decides what shares a limit.
+    """
+
+    def __init__(self, folder: Path, provider: str, rates: Callable[[str], Sequence[Rate]]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        name = re.sub(r"[^a-z0-9.-]", "_", provider.lower())
+        self.provider = provider
+        self._counts = folder / f"{name}.sqlite"
+        self._pause = folder / f"{name}.until"
+        self._rates = rates
+        self._buckets: dict[str, SQLiteBucket] = {}
+        self._threads = threading.Lock()
+        self._processes = FileLock(folder / f"{name}.lock", thread_local=False)
+
+    def take(self, kind: str) -> float:
+        """Wait until one more request of this kind may be sent; returns the seconds waited.
+
+        Raises:
+            ImpulsumError: of category rate limit, when that is later than we sit out.
+        """
+        waited = 0.0
+        while wait := self._try(kind):
+            if wait > LONGEST_WAIT:
+                raise self.exhausted(wait, f"{self.provider} {kind}")
+            time.sleep(wait)
+            waited += wait
+        return waited
+
+    def pause(self, seconds: float) -> None:
+        """The provider said to wait: no process asks it before."""
+        with self._threads, self._processes:
+            until = max(time.time() + seconds, self._paused_until())
+            partial = self._pause.with_suffix(".partial")
+            partial.write_text(str(until))
+            partial.replace(self._pause)
+
+    def exhausted(self, wait: float, where: str) -> ImpulsumError:
+        """The error that says until when to wait."""
+        until = datetime.fromtimestamp(time.time() + wait, UTC)
+        return ImpulsumError(
+            Category.RATE_LIMIT,
+            f"The budget of {self.provider} is used up until {until:%Y-%m-%d %H:%M:%S} UTC",
+            where=where,
+            next_step="nothing: the next pull after that goes on from the same watermark.",
+            retry_after=wait,
+        )
+
+    def close(self) -> None:
+        """Close the counts."""
+        with self._threads:
+            for bucket in self._buckets.values():
+                bucket.close()  # type: ignore[no-untyped-call]
+            self._buckets.clear()
+
+    def _try(self, kind: str) -> float:
+        """0 when the request may be sent now, and is counted; else the seconds to wait."""
+        with self._threads, self._processes:
+            if (paused := self._paused_until() - time.time()) > 0:
+                return paused
+            bucket = self._bucket(kind)
+            now = time.time_ns() // 1_000_000
+            bucket.leak(now)
+            item = RateItem(kind, now)
+            if bucket.put(item):
+                return 0.0
+            return max(float(bucket.waiting(item)), 1.0) / 1000  # type: ignore[arg-type]  # no bucket of ours is async
+
+    def _bucket(self, kind: str) -> SQLiteBucket:
+        if kind not in self._buckets:
+            table = "kind_" + re.sub(r"[^a-z0-9]", "_", kind.lower())
+            self._buckets[kind] = SQLiteBucket.init_from_file(
+                list(self._rates(kind)), table=table, db_path=str(self._counts)
+            )
+        return self._buckets[kind]
+
+    def _paused_until(self) -> float:
+        try:
+            return float(self._pause.read_text())
+        except (FileNotFoundError, ValueError):
+            return 0.0
