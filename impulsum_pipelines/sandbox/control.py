@@ -1,7 +1,7 @@
 """The control door: what a test, a demo or a curious person can do to the sandbox, as JSON over HTTP.
 
-``POST /_sandbox/<verb>`` with the verb's arguments as an object; the verbs are the methods of :class:`Control`
-that have a docstring, and ``GET /_sandbox/`` lists them.
+``POST /_sandbox/<verb>`` with the verb's arguments as an object; the verbs are the public methods of
+:class:`Control`, and ``GET /_sandbox/`` lists them. Those of a service beside Jira are at ``/_sandbox/<service>/``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,16 @@ from impulsum_pipelines.sandbox.jira.world import World
 Answer = dict[str, Any]
 
 
+def verbs_of(control: object) -> dict[str, str]:
+    """Every verb of a control door with its signature and the first line of its description."""
+    methods = inspect.getmembers(control, inspect.ismethod)
+    return {
+        name: f"{inspect.signature(method)}: {(method.__doc__ or '').splitlines()[0]}"
+        for name, method in methods
+        if not name.startswith("_")
+    }
+
+
 class Control:
     """The verbs of the control door. Issues are named by id or key, projects by key or id, sprints by id."""
 
@@ -30,15 +40,6 @@ class Control:
         self._faults = faults
         #: Requests answered since the last reset, by method and path.
         self._requests: Counter[str] = Counter()
-
-    def verbs(self) -> dict[str, str]:
-        """Every verb with its signature and the first line of its description."""
-        methods = inspect.getmembers(self, inspect.ismethod)
-        return {
-            name: f"{inspect.signature(method)}: {(method.__doc__ or '').splitlines()[0]}"
-            for name, method in methods
-            if not name.startswith("_")
-        }
 
     def _count(self, method: str, path: str) -> None:
         self._requests[f"{method} {path}"] += 1

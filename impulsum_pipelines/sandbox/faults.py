@@ -33,6 +33,8 @@ class Fault:
         retry_after: seconds for the header Retry-After; None leaves it out.
         reason: the header RateLimit-Reason; None leaves it out.
         seconds: how long a slow body takes.
+        headers: more headers, for ``status``.
+        body: the body instead of Jira's, for ``status``.
     """
 
     kind: Kind
@@ -43,6 +45,8 @@ class Fault:
     retry_after: int | None = None
     reason: str | None = None
     seconds: float = 1.0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str | None = None
     #: What a paging fault remembers from one page to the next.
     memory: dict[str, Any] = field(default_factory=dict)
 
@@ -53,15 +57,14 @@ class Fault:
     @property
     def response(self) -> Response:
         """The answer of a ``status`` fault."""
-        headers = {}
+        headers = dict(self.headers)
         if self.retry_after is not None:
             headers["Retry-After"] = str(self.retry_after)
         if self.reason:
             headers["RateLimit-Reason"] = self.reason
         text = "Rate limit exceeded." if self.status == 429 else "Something went wrong on our side."
-        return Response(
-            f'{{"errorMessages":["{text}"],"errors":{{}}}}', self.status, headers, media_type="application/json"
-        )
+        body = self.body if self.body is not None else f'{{"errorMessages":["{text}"],"errors":{{}}}}'
+        return Response(body, self.status, headers, media_type="application/json")
 
 
 class Faults:

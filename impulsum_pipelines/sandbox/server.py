@@ -25,11 +25,13 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.sandbox.control import Control
+from impulsum_pipelines.sandbox import services
+from impulsum_pipelines.sandbox.control import Control, verbs_of
 from impulsum_pipelines.sandbox.faults import Faults
 from impulsum_pipelines.sandbox.jira import agile, platform
 from impulsum_pipelines.sandbox.jira.answers import Refusal
 from impulsum_pipelines.sandbox.jira.world import EMAIL, TOKEN, World
+from impulsum_pipelines.sandbox.team import Team
 
 log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
@@ -37,7 +39,7 @@ HOST = "127.0.0.1"
 
 def env_of(url: str, email: str = EMAIL, token: str = TOKEN) -> dict[str, str]:
     """The settings that point every source at the sandbox at ``url``."""
-    return {"JIRA_BASE_URL": url, "JIRA_EMAIL": email, "JIRA_API_TOKEN": token}
+    return {"JIRA_BASE_URL": url, "JIRA_EMAIL": email, "JIRA_API_TOKEN": token, **services.env(url)}
 
 
 def env_lines(port: int) -> list[str]:
@@ -52,7 +54,8 @@ class Sandbox:
         self.world = world
         self.faults = Faults()
         self.control = Control(world, self.faults)
-        self._services = Starlette(routes=[*platform.routes(self._bound), *agile.routes(self._bound)])
+        self.services = services.Services(Team(world))
+        self._jira = Starlette(routes=[*platform.routes(self._bound), *agile.routes(self._bound)])
         self._door = Starlette(routes=[Route("/_sandbox/{verb:path}", self._verb, methods=["GET", "POST"])])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,14 +71,15 @@ class Sandbox:
             await send(message)
 
         dated.__self__ = send.__self__  # type: ignore[attr-defined]  # a reset needs the connection
-        refused = self._login(scope)
-        if refused:
+        if service := self.services.of(scope["path"]):
+            await self.faults.play(service.app, scope, receive, dated)
+        elif refused := self._login(scope):
             await refused(scope, receive, dated)
         else:
-            await self.faults.play(self._services, scope, receive, dated)
+            await self.faults.play(self._jira, scope, receive, dated)
 
     def _login(self, scope: Scope) -> Response | None:
-        """The refusal of a request that comes without the right token. A revoked one gets the same as a wrong one."""
+        """Jira's refusal of a request without the right token. A revoked one gets the same as a wrong one."""
         given = dict(scope["headers"]).get(b"authorization", b"")
         expected = base64.b64encode(f"{self.world.email}:{self.world.token}".encode())
         if given == b"Basic " + expected and not self.world.token_revoked:
@@ -96,14 +100,19 @@ class Sandbox:
         return endpoint
 
     async def _verb(self, request: Request) -> Response:
-        name = request.path_params["verb"]
+        *place, name = request.path_params["verb"].split("/")
+        try:
+            control = self.services[place[0]].control if place else self.control
+        except KeyError:
+            return _json({"error": f"there is no service {place[0]}"}, 404)
+        verbs = verbs_of(control)
         if not name:
-            return _json(self.control.verbs())
-        if name not in self.control.verbs():
+            return _json(verbs)
+        if name not in verbs:
             return _json({"error": f"there is no verb {name}; GET /_sandbox/ lists them"}, 404)
         arguments = orjson.loads(await request.body() or b"{}")
         try:
-            return _json(getattr(self.control, name)(**arguments))
+            return _json(getattr(control, name)(**arguments))
         except (LookupError, TypeError, ValueError) as error:
             return _json({"error": f"{type(error).__name__}: {error}"}, 400)
 

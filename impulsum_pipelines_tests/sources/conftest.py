@@ -1,4 +1,4 @@
-"""Fixtures of the Jira tests: a sync through the public door, and a look at what is held."""
+"""Fixtures of every source's tests."""
 
 from __future__ import annotations
 

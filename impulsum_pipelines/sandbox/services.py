@@ -1,0 +1,62 @@
+"""The services beside Jira. Each lives in a folder of its own, whose module ``service`` has two functions:
+
+- ``env(url)``: the settings that point the source at the sandbox at ``url``;
+- ``build(team)``: the service itself, with the team's history in it.
+
+A service is built when it is first asked for: who only pulls Jira does not wait for the others.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Protocol
+
+from starlette.types import ASGIApp
+
+from impulsum_pipelines.sandbox.team import Team
+
+#: The folders. Paths of a service begin with its name, so ``/github/...`` is GitHub's.
+NAMES: tuple[str, ...] = ()
+
+
+class Service(Protocol):
+    """One service of the sandbox.
+
+    Attributes:
+        app: answers requests, paths with the service's name in front; checks who asks.
+        control: its verbs at the control door, ``POST /_sandbox/<name>/<verb>``: the public methods. One of them is
+            ``truth()``: every record that the source must hold now, by raw table and id.
+    """
+
+    app: ASGIApp
+    control: Any
+
+
+def env(url: str) -> dict[str, str]:
+    """The settings that point every source beside Jira at the sandbox at ``url``."""
+    return {name: value for service in NAMES for name, value in _module(service).env(url).items()}
+
+
+class Services:
+    """The services of one world, each built once, when it is first asked for."""
+
+    def __init__(self, team: Team) -> None:
+        self.team = team
+        self._built: dict[str, Service] = {}
+
+    def __getitem__(self, name: str) -> Service:
+        """The service of this name; KeyError where there is none."""
+        if name not in NAMES:
+            raise KeyError(name)
+        if name not in self._built:
+            self._built[name] = _module(name).build(self.team)
+        return self._built[name]
+
+    def of(self, path: str) -> Service | None:
+        """The service that a path belongs to; None where it is Jira's."""
+        name = path.split("/", 2)[1]
+        return self[name] if name in NAMES else None
+
+
+def _module(service: str) -> Any:
+    return import_module(f"impulsum_pipelines.sandbox.{service}.service")
