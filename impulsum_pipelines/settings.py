@@ -64,7 +64,42 @@ class Settings(BaseSettings):
         description="Requests in flight at once; the documented budget is 100 a second.",
     )
 
-    @field_validator("jira_projects", mode="before")
+    github_api_url: str = Field(
+        default="https://api.github.com",
+        description="GitHub's API; of a GitHub Enterprise Server: https://host/api/v3.",
+    )
+    github_token: SecretStr | None = Field(default=None, description="Token; without it GitHub is off.")
+    github_repositories: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated repositories (owner/name) or owners; without any GitHub is off.",
+    )
+    slack_api_url: str = Field(default="https://slack.com/api", description="Slack's Web API.")
+    slack_bot_token: SecretStr | None = Field(
+        default=None, description="Bot token of an internal app; without it Slack is off."
+    )
+    slack_thread_days: int = Field(
+        default=30, ge=1, description="For how long after a message its thread is looked at for new replies, days."
+    )
+    fireflies_api_url: str = Field(
+        default="https://api.fireflies.ai/graphql", description="Fireflies' GraphQL endpoint."
+    )
+    fireflies_api_key: SecretStr | None = Field(default=None, description="API key; without it Fireflies is off.")
+    fireflies_requests_a_day: int = Field(
+        default=500, ge=1, description="Requests a day that the plan allows: Free 50, Pro 500."
+    )
+    notion_api_url: str = Field(default="https://api.notion.com/v1", description="Notion's API.")
+    notion_token: SecretStr | None = Field(
+        default=None, description="Token of an internal integration; without it Notion is off."
+    )
+    tempo_api_url: str = Field(
+        default="https://api.tempo.io/4",
+        description="Tempo's API; of other regions api.eu.tempo.io or api.us.tempo.io.",
+    )
+    tempo_api_token: SecretStr | None = Field(
+        default=None, description="Token of a user who may view all worklogs; without it Tempo is off."
+    )
+
+    @field_validator("jira_projects", "github_repositories", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
