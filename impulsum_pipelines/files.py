@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Memory that DuckDB may use for a first load, which streams into empty tables, and for a merge, which must hold what
 #: it replaces. Without a limit a first load of 22,000 issues took 1.6 GB.
-FIRST_LOAD_MEMORY, MERGE_MEMORY = "80MB", "1GB"
+FIRST_LOAD_MEMORY, MERGE_MEMORY = "64MB", "1GB"
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class Home:
             "preserve_insertion_order": False,  # means nothing in a raw table, and costs memory
             "write_buffer_row_group_count": 1,
             "enable_external_file_cache": False,  # each Parquet file is read once
-            "threads": 2,
+            "threads": 1,  # each more holds a row group of its own: 40 MB more at the peak, little faster
         }
         return destination(credentials)
 

@@ -43,7 +43,7 @@ DLT_DEFAULTS = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__LOG_LEVEL": "ERROR",
     "DATA_WRITER__BUFFER_MAX_ITEMS": "250",
-    "DATA_WRITER__ROW_GROUP_SIZE": "150",
+    "DATA_WRITER__ROW_GROUP_SIZE": "250",
     "DATA_WRITER__FILE_MAX_BYTES": "4000000",
     "ARROW_DEFAULT_MEMORY_POOL": "system",  # Arrow's own keeps what it was given for one piece
     "LOAD__RAISE_ON_MAX_RETRIES": "1",  # the destination is a file: what fails once fails again

@@ -93,18 +93,19 @@ class Budget:
                 return paused
             bucket = self._bucket(kind)
             now = time.time_ns() // 1_000_000
-            bucket.leak(now)
             item = RateItem(kind, now)
             if bucket.put(item):
                 return 0.0
+            bucket.leak(now)
             return max(float(bucket.waiting(item)), 1.0) / 1000  # type: ignore[arg-type]  # no bucket of ours is async
 
     def _bucket(self, kind: str) -> SQLiteBucket:
         if kind not in self._buckets:
             table = "kind_" + re.sub(r"[^a-z0-9]", "_", kind.lower())
-            self._buckets[kind] = SQLiteBucket.init_from_file(
-                list(self._rates(kind)), table=table, db_path=str(self._counts)
-            )
+            bucket = SQLiteBucket.init_from_file(list(self._rates(kind)), table=table, db_path=str(self._counts))
+            bucket.conn.execute("pragma synchronous = off")  # a count need not outlive a power cut
+            bucket.leak(time.time_ns() // 1_000_000)
+            self._buckets[kind] = bucket
         return self._buckets[kind]
 
     def _paused_until(self) -> float:

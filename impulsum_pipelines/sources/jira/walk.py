@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.jira.client import CHANGELOG_BATCH, ISSUE_BATCH, Document, JiraClient
@@ -23,6 +23,8 @@ from impulsum_pipelines.sources.sync import CensusCount, Scan, Sync
 
 log = logging.getLogger(__name__)
 
+#: Answers that are given on together: dlt resolves its configuration anew for each page and table.
+ANSWERS_A_PAGE = 2
 #: Projects named in one search: keeps the JQL short.
 PROJECTS_A_SEARCH = 100
 #: A walk may fall this far short of the site's estimate before it counts as ended early: the estimate lags.
@@ -125,7 +127,8 @@ class IssueWalk:
         batches = [self.ids[i : i + ISSUE_BATCH] for i in range(0, len(self.ids), ISSUE_BATCH)]
         long: list[tuple[str, int]] = []
         done = 0
-        for documents in self._side_by_side(batches):
+        answers = self._side_by_side(batches)
+        while documents := list(chain.from_iterable(islice(answers, ANSWERS_A_PAGE))):
             page = Page(documents)
             for document in documents:
                 changelog = document.get("changelog") or {}
