@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from impulsum_pipelines.sources._http import NotFoundError
 from impulsum_pipelines.sources.notion.client import Document, NotionClient
 from impulsum_pipelines.sources.notion.rows import parent_of
-from impulsum_pipelines.sources.notion.tables import BLOCKS, COMMENTS, DATA_SOURCES, PAGES
+from impulsum_pipelines.sources.notion.tables import BLOCKS, COMMENTS, DATA_SOURCES
 from impulsum_pipelines.sources.sync import Scan, Sync
 
 ALIVE = "deleted_at is null and unreachable_since is null"
@@ -108,7 +108,7 @@ class Places:
     def pages_of(self, source_id: str) -> set[str]:
         """Ids of the pages of a data source that are held."""
         rows = self._sync.held.query(
-            f"select id from raw.{PAGES.name} where data_source_id = ? and {ALIVE}", [source_id]
+            f"select id from raw.pages where data_source_id = ? and {ALIVE}", [source_id]
         )
         return {page_id for (page_id,) in rows}
 

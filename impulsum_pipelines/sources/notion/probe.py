@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources.notion.client import NotionClient
+from impulsum_pipelines.sources.notion.client import Document, NotionClient
 
 
 def probe(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -32,5 +32,5 @@ def probe(settings: Settings) -> Iterator[tuple[str, str]]:
         client.api.close()
 
 
-def _count(first: list[object]) -> str:
+def _count(first: list[Document]) -> str:
     return "100 or more" if len(first) >= 100 else str(len(first))
