@@ -81,7 +81,7 @@ class Control:
                 "depth": depth,
                 "position": position,
                 "type": block.type,
-                "text": title or None,
+                "text": (title if block.type not in ("divider", "synced_block") else None) or None,
                 "updated_at": minute(thing.edited),
             }
             if isinstance(thing, Block) and not thing.synced_from:

@@ -107,9 +107,7 @@ class Places:
 
     def pages_of(self, source_id: str) -> set[str]:
         """Ids of the pages of a data source that are held."""
-        rows = self._sync.held.query(
-            f"select id from raw.pages where data_source_id = ? and {ALIVE}", [source_id]
-        )
+        rows = self._sync.held.query(f"select id from raw.pages where data_source_id = ? and {ALIVE}", [source_id])
         return {page_id for (page_id,) in rows}
 
     def _note(self, documents: list[Document]) -> None:

