@@ -11,7 +11,6 @@ from impulsum_pipelines.sandbox.notion import history
 from impulsum_pipelines.sources._limits import Budget
 from impulsum_pipelines_tests.sources.notion.support import NOW
 
-
 #: Pages of each kind in a small workspace: enough for every trap, few enough for tests that pull it again and again.
 _SMALL = {"SPECS": 2, "DECISIONS": 2, "RETROS": 1, "RUNBOOKS": 2}
 
