@@ -43,4 +43,13 @@ TIERS = (
         pool="jira",
         priority=5,
     ),
+    Tier(
+        source="notion",
+        title="Notion",
+        every_minutes=60,
+        fresh_within=timedelta(hours=3),
+        lost_after=timedelta(hours=72),
+        pool="notion",
+        priority=2,
+    ),
 )

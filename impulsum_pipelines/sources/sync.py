@@ -244,7 +244,8 @@ class Sync:
 
         Args:
             table: what the rows are.
-            rows: dicts of ``id``, the table's own columns and ``payload``, a document.
+            rows: dicts of ``id``, the table's own columns and ``payload``, a document; also ``hashed`` where a row
+                is to be recognized by something else than its payload.
             more: more rows of the table follow; the pieces are given on together, since dlt checks the schema of each
                 piece that it gets, which costs as much as shaping fifty issues.
             shared: an id may come in several calls (a link is in both its issues): only the first counts.
@@ -286,7 +287,8 @@ class Sync:
         shaped = {}
         for row in rows:
             payload = orjson.dumps(row["payload"])
-            digest = blake2b(payload, digest_size=12).hexdigest()
+            hashed = orjson.dumps(row["hashed"]) if "hashed" in row else payload
+            digest = blake2b(hashed, digest_size=12).hexdigest()
             shaped[row["id"]] = {**row, "payload": payload, "row_hash": digest}
         return list(shaped.values())
 

@@ -1,0 +1,70 @@
+"""Filters and sorts of a data source query, as far as times go; and refusals as Notion words them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from impulsum_pipelines.sandbox.clock import to_ms
+from impulsum_pipelines.sandbox.notion.world import Page
+from impulsum_pipelines.sources.values import moment
+
+_FIELDS = {"created_time": "created", "last_edited_time": "edited"}
+_COMPARE: dict[str, Callable[[int, int], bool]] = {
+    "on_or_after": lambda value, bound: value >= bound,
+    "after": lambda value, bound: value > bound,
+    "on_or_before": lambda value, bound: value <= bound,
+    "before": lambda value, bound: value < bound,
+}
+
+
+class Refusal(Exception):  # noqa: N818  # an answer, not a fault
+    """An error answer: https://developers.notion.com/reference/status-codes."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        additional_data: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers or {}
+        self.body: dict[str, Any] = {"object": "error", "status": status, "code": code, "message": message}
+        if additional_data:
+            self.body["additional_data"] = additional_data
+
+
+def _minutes(page: Page, name: str) -> int:
+    value: int = getattr(page, _FIELDS[name])
+    return value - value % 60_000
+
+
+def _passes(page: Page, condition: dict[str, Any]) -> bool:
+    if "and" in condition:
+        return all(_passes(page, part) for part in condition["and"])
+    if "or" in condition:
+        return any(_passes(page, part) for part in condition["or"])
+    name = condition.get("timestamp")
+    if name not in _FIELDS:
+        raise Refusal(400, "validation_error", "body failed validation: body.filter.timestamp should be defined.")
+    for comparison, bound in condition[name].items():
+        parsed = moment(bound)
+        if comparison not in _COMPARE or parsed is None:
+            raise Refusal(400, "validation_error", f"body failed validation: body.filter.{name}.{comparison}.")
+        if not _COMPARE[comparison](_minutes(page, name), to_ms(parsed)):
+            return False
+    return True
+
+
+def matching(pages: Sequence[Page], condition: dict[str, Any] | None, sorts: Sequence[dict[str, Any]]) -> list[Page]:
+    """The pages that pass the filter, sorted; ties by id. Times are compared as they are shown: to the minute."""
+    found = sorted((page for page in pages if not condition or _passes(page, condition)), key=lambda page: page.id)
+    for sort in reversed(sorts):
+        name = sort.get("timestamp", "")
+        if name not in _FIELDS:
+            raise Refusal(400, "validation_error", "body failed validation: body.sorts[0].timestamp should be defined.")
+        found.sort(key=lambda page, name=name: _minutes(page, name), reverse=sort.get("direction") == "descending")  # type: ignore[misc]
+    return found

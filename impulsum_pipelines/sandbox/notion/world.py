@@ -1,0 +1,294 @@
+"""The workspace: what exists, who sees it, and every edit of it. Times are epoch milliseconds.
+
+Answers show minutes only (see :mod:`documents`); the workspace itself knows the millisecond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Literal
+from uuid import UUID
+
+from impulsum_pipelines.sandbox.clock import Clock
+
+ParentType = Literal["workspace", "page_id", "database_id", "data_source_id", "block_id"]
+#: Results of one query or search, at most; the vendor's own number.
+RESULT_CAP = 10_000
+
+
+@dataclass
+class User:
+    """A member of the workspace, or the integration itself."""
+
+    id: str
+    name: str
+    email: str | None
+
+
+@dataclass
+class Thing:
+    """What pages, blocks, databases and data sources share."""
+
+    id: str
+    parent_type: ParentType
+    parent_id: str
+    created: int
+    edited: int
+    created_by: str
+    edited_by: str
+    trashed: bool = False
+
+
+@dataclass
+class Page(Thing):
+    """A page; ``children`` are the ids of its blocks of the first level, a child page's own id among them."""
+
+    title: str = ""
+    #: By name: the property's type and its value, lists untruncated.
+    properties: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    children: list[str] = field(default_factory=list)
+    public: bool = False
+    has_cover: bool = False
+
+
+@dataclass
+class Block(Thing):
+    """A block; one of type ``child_page`` or ``child_database`` has the id of what it stands for."""
+
+    page_id: str = ""
+    type: str = "paragraph"
+    text: str = ""
+    children: list[str] = field(default_factory=list)
+    synced_from: str | None = None
+
+
+@dataclass
+class Database(Thing):
+    """A container of data sources."""
+
+    title: str = ""
+    data_sources: list[str] = field(default_factory=list)
+
+
+@dataclass
+class DataSource(Thing):
+    """One table of a database: a schema (property name to id and type), and the pages that name it as parent."""
+
+    title: str = ""
+    schema: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass
+class Comment:
+    """A comment on a page (``block_id`` None) or on one of its blocks."""
+
+    id: str
+    page_id: str
+    block_id: str | None
+    discussion_id: str
+    text: str
+    created: int
+    edited: int
+    created_by: str
+    resolved: bool = False
+
+
+class World:
+    """One workspace.
+
+    Args:
+        clock: the sandbox's clock.
+        rng: where ids come from.
+        name: the workspace's name.
+    """
+
+    def __init__(self, clock: Clock, rng: Random, name: str) -> None:
+        self.clock = clock
+        self.name = name
+        self._rng = rng
+        self.users: dict[str, User] = {}
+        self.pages: dict[str, Page] = {}
+        self.blocks: dict[str, Block] = {}
+        self.databases: dict[str, Database] = {}
+        self.data_sources: dict[str, DataSource] = {}
+        self.comments: dict[str, Comment] = {}
+        self.bot = User(self.new_id(), "delivery-data", None)
+        self.users[self.bot.id] = self.bot
+        #: What is not shared with the integration, whatever lies under it included.
+        self.hidden: set[str] = set()
+        #: What search does not know, and for how long it does not know what is new (ms).
+        self.unindexed: set[str] = set()
+        self.search_lag = 0
+        self.cap = RESULT_CAP
+        self.denied: set[str] = set()
+        #: How many file addresses were signed: no two are the same.
+        self.signed = 0
+        self.token_revoked = False
+
+    def new_id(self) -> str:
+        """A fresh id."""
+        return str(UUID(int=self._rng.getrandbits(128), version=4))
+
+    # ------------------------------------------------------------ who sees it
+
+    def find(self, thing_id: str) -> Thing:
+        """What has this id; LookupError where there is nothing. A page goes before the block that stands for it."""
+        found: Thing | None = self.pages.get(thing_id) or self.databases.get(thing_id)
+        found = found or self.data_sources.get(thing_id) or self.blocks.get(thing_id)
+        if found is None:
+            raise LookupError(f"there is nothing with the id {thing_id}")
+        return found
+
+    def _line(self, thing: Thing) -> Iterator[Thing]:
+        yield thing
+        while thing.parent_type != "workspace":
+            thing = self.find(thing.parent_id)
+            yield thing
+
+    def is_visible(self, thing: Thing) -> bool:
+        """Whether the thing is shared with the integration."""
+        return all(above.id not in self.hidden for above in self._line(thing))
+
+    def is_trashed(self, thing: Thing) -> bool:
+        """Whether the thing or something above it lies in the trash."""
+        return any(above.trashed for above in self._line(thing))
+
+    def is_alive(self, thing: Thing) -> bool:
+        """Whether the integration can list it."""
+        return self.is_visible(thing) and not self.is_trashed(thing)
+
+    def pages_of(self, data_source_id: str) -> list[Page]:
+        """The pages of a data source that the integration can list."""
+        mine = (p for p in self.pages.values() if (p.parent_type, p.parent_id) == ("data_source_id", data_source_id))
+        return [page for page in mine if self.is_alive(page)]
+
+    def listed(self, children: Iterable[str]) -> list[Block]:
+        """The blocks of a list of children that the integration sees."""
+        found = [self.blocks[child] for child in children]
+        return [b for b in found if not b.trashed and self.is_alive(self.find(b.id))]
+
+    # ------------------------------------------------------------------ edits
+
+    def add_user(self, name: str, email: str) -> User:
+        """A member joins."""
+        user = User(self.new_id(), name, email)
+        self.users[user.id] = user
+        return user
+
+    def _common(
+        self, parent_type: ParentType, parent_id: str, by: str, at: int, thing_id: str | None = None
+    ) -> dict[str, Any]:
+        return {
+            "id": thing_id or self.new_id(),
+            "parent_type": parent_type,
+            "parent_id": parent_id,
+            "created": at,
+            "edited": at,
+            "created_by": by,
+            "edited_by": by,
+        }
+
+    def create_page(
+        self,
+        title: str,
+        parent: Thing | None,
+        *,
+        by: str,
+        at: int,
+        properties: dict[str, tuple[str, Any]] | None = None,
+        public: bool = False,
+        has_cover: bool = False,
+    ) -> Page:
+        """A page in a data source, under a page (where a block stands for it), or at the top of the workspace."""
+        kind: ParentType = "workspace"
+        if parent is not None:
+            kind = "data_source_id" if isinstance(parent, DataSource) else "page_id"
+            kind = "block_id" if isinstance(parent, Block) else kind
+        page = Page(
+            **self._common(kind, parent.id if parent else "", by, at),
+            title=title,
+            properties=properties or {},
+            public=public,
+            has_cover=has_cover,
+        )
+        self.pages[page.id] = page
+        if isinstance(parent, Page | Block):
+            self._stand_in(page.id, "child_page", title, parent, by, at)
+        return page
+
+    def create_database(self, title: str, parent: Page, *, by: str, at: int) -> Database:
+        """A database without a data source, on a page."""
+        database = Database(**self._common("page_id", parent.id, by, at), title=title)
+        self.databases[database.id] = database
+        self._stand_in(database.id, "child_database", title, parent, by, at)
+        return database
+
+    def create_data_source(
+        self, title: str, database: Database, schema: dict[str, str], *, by: str, at: int
+    ) -> DataSource:
+        """One more table in a database; ``schema`` is property name to type."""
+        columns = {
+            name: ("title" if kind == "title" else f"p%3A{n}", kind) for n, (name, kind) in enumerate(schema.items())
+        }
+        source = DataSource(**self._common("database_id", database.id, by, at), title=title, schema=columns)
+        self.data_sources[source.id] = source
+        database.data_sources.append(source.id)
+        return source
+
+    def _stand_in(self, thing_id: str, kind: str, title: str, parent: Thing, by: str, at: int) -> None:
+        page_id = parent.page_id if isinstance(parent, Block) else parent.id
+        above: ParentType = "block_id" if isinstance(parent, Block) else "page_id"
+        block = Block(**self._common(above, parent.id, by, at, thing_id), page_id=page_id, type=kind, text=title)
+        self.blocks[thing_id] = block
+        self._children(parent).append(thing_id)
+        self.find(parent.id).edited = max(at, parent.edited)
+
+    def _children(self, parent: Thing) -> list[str]:
+        if not isinstance(parent, Page | Block):
+            raise LookupError(f"{parent.id} holds no blocks")
+        return parent.children
+
+    def append_block(
+        self,
+        parent: Thing,
+        text: str,
+        *,
+        by: str,
+        at: int,
+        kind: str = "paragraph",
+        first: bool = False,
+        synced_from: str | None = None,
+    ) -> Block:
+        """A block at the end (or the beginning) of a page or another block."""
+        page_id = parent.page_id if isinstance(parent, Block) else parent.id
+        above: ParentType = "block_id" if isinstance(parent, Block) else "page_id"
+        block = Block(
+            **self._common(above, parent.id, by, at), page_id=page_id, type=kind, text=text, synced_from=synced_from
+        )
+        self.blocks[block.id] = block
+        children = self._children(parent)
+        children.insert(0 if first else len(children), block.id)
+        return block
+
+    def touch(self, thing: Thing, by: str, at: int) -> None:
+        """Note an edit on a thing itself."""
+        thing.edited, thing.edited_by = at, by
+
+    def add_comment(self, page: Page, text: str, *, by: str, at: int, block_id: str | None = None) -> Comment:
+        """A comment, in a discussion of its own. It does not count as an edit of the page."""
+        comment = Comment(self.new_id(), page.id, block_id, self.new_id(), text, at, at, by)
+        self.comments[comment.id] = comment
+        return comment
+
+    def move_page(self, page: Page, target: Thing) -> None:
+        """Another parent; id and edit time stay."""
+        if page.id in self.blocks:
+            old = self.blocks.pop(page.id)
+            self._children(self.find(old.parent_id)).remove(page.id)
+        page.parent_type = "data_source_id" if isinstance(target, DataSource) else "page_id"
+        page.parent_id = target.id
+        if isinstance(target, Page):
+            at = page.edited
+            self._stand_in(page.id, "child_page", page.title, target, page.edited_by, at)

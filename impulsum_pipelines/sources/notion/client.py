@@ -1,0 +1,232 @@
+"""Notion's endpoints as we use them: one method each, paging by cursor included.
+
+Vendor pages: https://developers.notion.com/reference/intro. Only what reads is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from pyrate_limiter import Duration, Rate
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources._http import Api, BearerAuth, retry_after
+from impulsum_pipelines.sources._limits import Budget
+
+Document = dict[str, Any]
+
+#: The newest version: ``in_trash`` instead of ``archived``. Answers of another may lack what we read.
+#: https://developers.notion.com/reference/changes-by-version.md
+VERSION = "2026-03-11"
+PAGE_SIZE = 100
+#: Requests in any 60 seconds: a little below the documented average of three a second. The vendor counts per 60 seconds
+#: and allows bursts within them, so a small first pull does not wait, and a large one keeps the average.
+#: https://developers.notion.com/reference/request-limits
+PER_MINUTE = 170
+#: Every request counts against the one budget of the integration.
+KIND = "request"
+#: References that a page object shows of one property.
+INLINE_ITEMS = 25
+#: Consecutive empty pages with a cursor before we call it a fault; a page may be short.
+MOST_EMPTY_PAGES = 20
+_CUT = ("title", "rich_text", "people", "relation")
+
+
+class NotionClient:
+    """Reads what is shared with one integration."""
+
+    def __init__(self, settings: Settings) -> None:
+        if not settings.notion_token:
+            raise ImpulsumError(Category.CONFIGURATION, "Notion is off", next_step="set NOTION_TOKEN.")
+        self.api = Api(
+            "Notion",
+            settings.notion_api_url,
+            auth=BearerAuth(settings.notion_token.get_secret_value()),
+            budget=Budget(
+                Home.of(settings).limits,
+                urlsplit(settings.notion_api_url).netloc,
+                lambda kind: [Rate(PER_MINUTE, Duration.MINUTE)],
+            ),
+            headers={"Notion-Version": VERSION},
+            connections=1,
+            judge=judge,
+        )
+
+    # ------------------------------------------------------------------ lists
+
+    def search(self, kind: str | None = None) -> Iterator[list[Document]]:
+        """What search knows of, last edited first: a hint. It is neither whole nor up to date.
+
+        https://developers.notion.com/reference/search-optimizations-and-limitations
+        """
+        body: Document = {"sort": {"timestamp": "last_edited_time", "direction": "descending"}}
+        if kind:
+            body["filter"] = {"property": "object", "value": kind}
+        for answer in self._pages("POST", "/search", body):
+            yield answer["results"]
+
+    def entries(self, data_source_id: str, since: datetime, until: datetime | None) -> Iterator[list[Document]]:
+        """The pages of a data source last edited in [since, until), oldest creation first.
+
+        One query gives 10,000 results at most and says so on any of its pages; the walk then goes on with a query
+        from the last creation time on. Creation times never change, so an edit during the walk moves nothing.
+        https://developers.notion.com/guides/data-apis/query-large-data-sources
+
+        Raises:
+            ImpulsumError: of category bad data when more pages were created in one minute than a query can give.
+        """
+        edited = [_times("last_edited_time", "on_or_after", since)]
+        edited += [_times("last_edited_time", "before", until)] if until else []
+        created_from: str | None = None
+        while True:
+            created = [_times("created_time", "on_or_after", created_from)] if created_from else []
+            body = {
+                "filter": {"and": [*edited, *created]},
+                "sorts": [{"timestamp": "created_time", "direction": "ascending"}],
+            }
+            capped, newest = False, None
+            path = f"/data_sources/{data_source_id}/query"
+            for answer in self._pages("POST", path, body, endpoint="/data_sources/{id}/query"):
+                capped |= (answer.get("request_status") or {}).get("type") == "incomplete"
+                newest = answer["results"][-1]["created_time"] if answer["results"] else newest
+                yield answer["results"]
+            if not capped:
+                return
+            if newest is None or newest == created_from:
+                raise ImpulsumError(
+                    Category.BAD_DATA,
+                    f"More pages of one data source were created at {newest} than one query gives",
+                    where=f"notion pages of data source {data_source_id}",
+                    safe="What was found is loaded; the watermark was not moved.",
+                    next_step="nothing can be asked that is narrower; split the data source, or leave it out by not "
+                    "sharing it.",
+                )
+            created_from = newest
+
+    def children(self, block_id: str) -> list[Document]:
+        """The blocks right under a page or block, in order."""
+        return self._list(f"/blocks/{block_id}/children", "/blocks/{id}/children")
+
+    def comments(self, page_id: str) -> list[Document]:
+        """The open comments on a page as a whole."""
+        return self._list("/comments", "/comments", {"block_id": page_id})
+
+    def users(self) -> list[Document]:
+        """The members and integrations of the workspace."""
+        return self._list("/users", "/users")
+
+    def whole(self, page: Document) -> Document:
+        """The page with every property whole: what Notion cuts at 25 references is read at its own endpoint.
+
+        https://developers.notion.com/reference/retrieve-a-page#limits
+        """
+        for value in page["properties"].values():
+            kind = value.get("type")
+            if kind in _CUT and (value.get("has_more") or len(value.get(kind) or []) >= INLINE_ITEMS):
+                path = f"/pages/{page['id']}/properties/{value['id']}"
+                found = self._list(path, "/pages/{id}/properties/{id}")
+                value[kind] = [item[kind] for item in found]
+                if "has_more" in value:
+                    value["has_more"] = False
+        return page
+
+    # ------------------------------------------------------------ single ones
+
+    def page(self, page_id: str) -> Document:
+        """One page, in the trash or not."""
+        return self._one(f"/pages/{page_id}", "/pages/{id}")
+
+    def data_source(self, data_source_id: str) -> Document:
+        """One data source, in the trash or not."""
+        return self._one(f"/data_sources/{data_source_id}", "/data_sources/{id}")
+
+    def database(self, database_id: str) -> Document:
+        """One database: which data sources it holds."""
+        return self._one(f"/databases/{database_id}", "/databases/{id}")
+
+    def comment(self, comment_id: str) -> Document:
+        """One comment, resolved or not."""
+        return self._one(f"/comments/{comment_id}", "/comments/{id}")
+
+    def me(self) -> Document:
+        """The integration itself, with the workspace's name."""
+        return self._one("/users/me", "/users/me")
+
+    # ----------------------------------------------------------------- paging
+
+    def _one(self, path: str, endpoint: str) -> Document:
+        found: Document = self.api.get(path, endpoint=endpoint, kind=KIND)
+        return found
+
+    def _list(self, path: str, endpoint: str, params: Document | None = None) -> list[Document]:
+        answers = self._pages("GET", path, params or {}, endpoint=endpoint)
+        return [document for answer in answers for document in answer["results"]]
+
+    def _pages(self, method: str, path: str, asked: Document, endpoint: str | None = None) -> Iterator[Document]:
+        """Every page of a list. Stops only where the source says that there is no more."""
+        cursors: set[str] = set()
+        more: Document = {"page_size": PAGE_SIZE}
+        empty = 0
+        while True:
+            if method == "GET":
+                answer = self.api.get(path, {**asked, **more}, endpoint=endpoint, kind=KIND)
+            else:
+                answer = self.api.post(path, {**asked, **more}, endpoint=endpoint, kind=KIND)
+            yield answer
+            if not answer.get("has_more"):
+                return
+            cursor = answer.get("next_cursor")
+            empty = 0 if answer["results"] else empty + 1
+            if not cursor or cursor in cursors or empty > MOST_EMPTY_PAGES:
+                raise ImpulsumError(
+                    Category.SOURCE_OUTAGE,
+                    "A list " + ("repeated a cursor" if cursor in cursors else "does not move on"),
+                    where=f"notion {endpoint or path}, page {len(cursors) + 1}",
+                    next_step="nothing: the next pull starts again from the same watermark.",
+                )
+            cursors.add(cursor)
+            more["start_cursor"] = cursor
+
+
+def _times(name: str, comparison: str, bound: datetime | str) -> Document:
+    shown = bound if isinstance(bound, str) else bound.isoformat(timespec="milliseconds")
+    return {"timestamp": name, name: {comparison: shown}}
+
+
+def judge(response: requests.Response, body: Any) -> ImpulsumError | None:
+    """What Notion's error codes mean where the status alone does not tell.
+
+    https://developers.notion.com/reference/status-codes
+    """
+    if response.status_code not in (403, 409, 429, 529):
+        return None
+    told = body if isinstance(body, dict) else {}
+    if response.status_code in (429, 529):
+        data = told.get("additional_data") or {}
+        reason = data.get("rate_limit_reason") or told.get("code") or "no reason given"
+        wait = retry_after(response.headers.get("Retry-After"))
+        until = "" if wait is None else f", to be asked again after {wait:g} s"
+        return ImpulsumError(
+            Category.RATE_LIMIT,
+            f"Notion limits requests ({reason}){until}",
+            next_step="nothing: the next pull goes on from the same watermark.",
+            retry_after=wait,
+        )
+    if response.status_code == 409:
+        return ImpulsumError(
+            Category.SOURCE_OUTAGE,
+            "Notion could not answer because of an edit at the same time",
+            next_step="nothing: the next pull catches up.",
+        )
+    return ImpulsumError(
+        Category.PERMISSION,
+        f"The integration may not do this: {str(told.get('message', 'no reason given'))[:300]}",
+        next_step="give it the capabilities to read content, comments and user information in Notion's settings of "
+        "the integration, then run again.",
+    )

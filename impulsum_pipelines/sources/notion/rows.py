@@ -1,0 +1,174 @@
+"""Documents of Notion as rows: typed columns, and the whole document beside them.
+
+``hashed`` is what a row is recognized by: the document without what differs between two reads of the same thing
+(signatures of file addresses, the request's own id), and with its place where the document does not tell it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from impulsum_pipelines.sources.values import moment, part, text
+
+Document = dict[str, Any]
+Row = Mapping[str, Any]
+
+
+def lasting(value: Any) -> Any:
+    """A document without what expires: of an uploaded file the address before its signature, no request id.
+
+    Notion signs the address of a file anew for each answer (https://developers.notion.com/reference/file-object).
+    """
+    if isinstance(value, dict):
+        if "expiry_time" in value and isinstance(value.get("url"), str):
+            kept = {name: lasting(inner) for name, inner in value.items() if name not in ("expiry_time", "url")}
+            return {**kept, "url": value["url"].partition("?")[0]}
+        return {name: lasting(inner) for name, inner in value.items() if name != "request_id"}
+    return [lasting(inner) for inner in value] if isinstance(value, list) else value
+
+
+def plain(rich_text: object) -> str | None:
+    """Rich text as plain text, or None where there is none."""
+    if not isinstance(rich_text, list):
+        return None
+    return "".join(str(run.get("plain_text") or "") for run in rich_text if isinstance(run, dict)) or None
+
+
+def parent_of(document: Document) -> tuple[str | None, str | None]:
+    """Type and id of what holds a thing; the id is None at the top of the workspace."""
+    parent = document.get("parent") or {}
+    kind = text(parent.get("type"))
+    return kind, text(parent.get(kind)) if kind and kind != "workspace" else None
+
+
+def _edits(document: Document) -> Document:
+    return {
+        "created_at": moment(document.get("created_time")),
+        "updated_at": moment(document.get("last_edited_time")),
+        "created_by_id": part(document.get("created_by"), "id"),
+    }
+
+
+def page(document: Document) -> Row:
+    """One page."""
+    properties = document["properties"]
+    titles = [value for value in properties.values() if value.get("type") == "title"]
+    kind, parent_id = parent_of(document)
+    simple = {name: simplified(value) for name, value in properties.items()}
+    return {
+        "id": str(document["id"]),
+        "title": plain(titles[0].get("title")) if titles else None,
+        "parent_type": kind,
+        "parent_id": parent_id,
+        "data_source_id": parent_id if kind == "data_source_id" else None,
+        "database_id": part(document.get("parent"), "database_id"),
+        "url": text(document.get("url")),
+        "public_url": text(document.get("public_url")),
+        "is_public": document.get("public_url") is not None,
+        "in_trash": bool(document.get("in_trash")),
+        **_edits(document),
+        "last_edited_by_id": part(document.get("last_edited_by"), "id"),
+        "properties": orjson.dumps(simple).decode(),
+        "payload": document,
+        "hashed": lasting(document),
+    }
+
+
+def simplified(value: Document) -> Any:  # noqa: PLR0911  # one line a kind
+    """A property's value as an analyst wants it; a type that is not known here stays as it is."""
+    kind = value.get("type")
+    inner = value.get(kind) if kind else None
+    if kind in ("title", "rich_text"):
+        return plain(inner)
+    if kind in ("select", "status"):
+        return part(inner, "name")
+    if kind in ("multi_select", "files"):
+        return [part(one, "name") for one in inner or []]
+    if kind in ("people", "relation"):
+        return [part(one, "id") for one in inner or []]
+    if kind in ("created_by", "last_edited_by"):
+        return part(inner, "id")
+    if kind == "formula" and isinstance(inner, dict):
+        return inner.get(inner.get("type"))
+    if kind == "unique_id" and isinstance(inner, dict):
+        return "-".join(str(inner[name]) for name in ("prefix", "number") if inner.get(name) is not None)
+    if kind == "rollup" and isinstance(inner, dict):
+        found = inner.get(inner.get("type"))
+        return [simplified(one) for one in found] if isinstance(found, list) else found
+    return inner
+
+
+def block(document: Document, page_id: str, depth: int, position: int) -> Row:
+    """One block, at its place in a page. ``parent_id`` is what it was listed under."""
+    kind = str(document["type"])
+    content = document.get(kind)
+    content = content if isinstance(content, dict) else {}
+    found = plain(content.get("rich_text")) or plain(content.get("caption")) or text(content.get("title"))
+    return {
+        "id": str(document["id"]),
+        "page_id": page_id,
+        "parent_id": parent_of(document)[1],
+        "depth": depth,
+        "position": position,
+        "type": kind,
+        "text": found or text(content.get("expression")) or text(content.get("url")),
+        "has_children": bool(document.get("has_children")),
+        "is_checked": bool(content["checked"]) if "checked" in content else None,
+        **_edits(document),
+        "last_edited_by_id": part(document.get("last_edited_by"), "id"),
+        "payload": document,
+        "hashed": [page_id, depth, position, lasting(document)],
+    }
+
+
+def comment(document: Document, page_id: str) -> Row:
+    """One comment that was listed for a page."""
+    kind, parent_id = parent_of(document)
+    return {
+        "id": str(document["id"]),
+        "page_id": page_id,
+        "parent_type": kind,
+        "parent_id": parent_id,
+        "discussion_id": text(document.get("discussion_id")),
+        "text": plain(document.get("rich_text")),
+        **_edits(document),
+        "payload": document,
+        "hashed": [page_id, lasting(document)],
+    }
+
+
+def data_source(document: Document) -> Row:
+    """One data source."""
+    _, database_id = parent_of(document)
+    kind, parent_id = parent_of({"parent": document.get("database_parent")})
+    schema = {name: part(value, "type") for name, value in (document.get("properties") or {}).items()}
+    edits = _edits(document)
+    del edits["created_by_id"]
+    return {
+        "id": str(document["id"]),
+        "title": plain(document.get("title")),
+        "database_id": database_id,
+        "parent_type": kind,
+        "parent_id": parent_id,
+        "url": text(document.get("url")),
+        "in_trash": bool(document.get("in_trash")),
+        **edits,
+        "schema": orjson.dumps(schema).decode(),
+        "payload": document,
+        "hashed": lasting(document),
+    }
+
+
+def user(document: Document) -> Row:
+    """One member or integration."""
+    return {
+        "id": str(document["id"]),
+        "name": text(document.get("name")),
+        "type": text(document.get("type")),
+        "email": part(document.get("person"), "email"),
+        "payload": document,
+        "hashed": lasting(document),
+    }

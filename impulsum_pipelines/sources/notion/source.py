@@ -1,0 +1,107 @@
+"""The dlt source of Notion: a resource per table, and the client and the first read that it needs.
+
+The only module of the source that imports dlt; what merely asks which tables there are does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import dlt
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources.hints import hints
+from impulsum_pipelines.sources.notion import rows
+from impulsum_pipelines.sources.notion import tables as t
+from impulsum_pipelines.sources.notion.client import Document, NotionClient
+from impulsum_pipelines.sources.notion.walk import Step, Walk
+from impulsum_pipelines.sources.sync import Sync
+from impulsum_pipelines.sources.table import Table
+from impulsum_pipelines.sources.values import moment
+
+
+def open_client(settings: Settings) -> NotionClient:
+    """A client with the configured integration's token."""
+    return NotionClient(settings)
+
+
+def begin(client: NotionClient, sync: Sync, settings: Settings) -> list[Document]:
+    """The first read of a sync: proves that the token works, and asks search what changed, as a hint.
+
+    Returns:
+        Pages and data sources, last edited first: all in a first sync or a census, else those since the watermark.
+
+    Raises:
+        ImpulsumError: of category permission when nothing was ever shared with the integration.
+    """
+    sync.site = client.api.site
+    found: list[Document] = []
+    for documents in client.search():
+        found += documents
+        oldest = moment(documents[-1].get("last_edited_time")) if documents else None
+        if not (sync.is_first or sync.census) and oldest and oldest < sync.since:
+            break
+    if not found and sync.held.is_empty(t.PAGES.name) and sync.held.is_empty(t.DATA_SOURCES.name):
+        raise ImpulsumError(
+            Category.PERMISSION,
+            "Nothing is shared with the integration",
+            where=f"notion search at {sync.site}",
+            next_step="open a page or database in Notion, choose Connections in its menu, add the integration, and run "
+            "again. What was shared within the last minutes may not be found yet.",
+        )
+    return found
+
+
+@dlt.source(name="notion", max_table_nesting=0)
+def build_source(client: NotionClient, sync: Sync, site: list[Document]) -> Any:
+    """The dlt source of one sync: a resource per table, all but users fed by one shared walk."""
+    walk = Walk(client, sync, site)
+
+    @dlt.resource(name="steps", selected=False)
+    def steps() -> Iterator[Step]:
+        sync.remember_watermark(dlt.current.source_state())
+        yield from walk.steps()
+
+    def of_steps(table: Table) -> Any:
+        return dlt.transformer(data_from=steps, **hints(table, sync.held))
+
+    @of_steps(t.PAGES)
+    def pages(step: Step) -> Iterator[Any]:
+        yield from sync.fresh(t.PAGES, sync.shaped(t.PAGES, rows.page, step.pages), shared=True, more=not step.is_last)
+
+    @of_steps(t.BLOCKS)
+    def blocks(step: Step) -> Iterator[Any]:
+        shaped = sync.shaped(t.BLOCKS, lambda placed: rows.block(*placed), step.blocks)
+        yield from sync.fresh(t.BLOCKS, shaped, shared=True, more=not step.is_last)
+
+    @of_steps(t.COMMENTS)
+    def comments(step: Step) -> Iterator[Any]:
+        shaped = sync.shaped(t.COMMENTS, lambda pair: rows.comment(pair[1], pair[0]), step.comments)
+        yield from sync.fresh(t.COMMENTS, shaped, shared=True, more=not step.is_last)
+
+    @of_steps(t.DATA_SOURCES)
+    def data_sources(step: Step) -> Iterator[Any]:
+        shaped = sync.shaped(t.DATA_SOURCES, rows.data_source, step.data_sources)
+        yield from sync.fresh(t.DATA_SOURCES, shaped, shared=True, more=not step.is_last)
+
+    @dlt.resource(**hints(t.USERS, sync.held))
+    def users() -> Iterator[Any]:
+        if sync.due(t.USERS):
+            yield from _users(client, sync)
+
+    return steps, pages, blocks, comments, data_sources, users
+
+
+def _users(client: NotionClient, sync: Sync) -> Iterator[Any]:
+    """The members; where the integration may not see them, the rest is loaded all the same."""
+    try:
+        found = client.users()
+    except ImpulsumError as error:
+        if error.category is not Category.PERMISSION:
+            raise
+        sync.stream(t.USERS.name).ended = f"early: {error.what}"
+        sync.fail(error)
+        return
+    yield from sync.whole(t.USERS, sync.shaped(t.USERS, rows.user, found))

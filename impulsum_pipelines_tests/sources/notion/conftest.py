@@ -1,0 +1,35 @@
+"""Fixtures of Notion's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from impulsum_pipelines.sandbox.notion import history
+from impulsum_pipelines.sources._limits import Budget
+from impulsum_pipelines_tests.sources.notion.support import NOW
+
+#: Pages of each kind in a small workspace: enough for every trap, few enough for tests that pull it again and again.
+_SMALL = {"SPECS": 2, "DECISIONS": 2, "RETROS": 1, "RUNBOOKS": 2}
+
+
+@pytest.fixture
+def workspace(sandbox: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Starts a sandbox with a frozen clock and a small workspace, without a limit of requests.
+
+    ``as_is`` leaves size and limit as they are.
+    """
+
+    def start(seed: int = 1, *, issues: int = 60, now: str = NOW, as_is: bool = False) -> Any:
+        site = sandbox(seed=seed, issues=issues, now=now)
+        site.control("clock", freeze=True)
+        if not as_is:
+            for name, count in _SMALL.items():
+                monkeypatch.setattr(history, name, count)
+            monkeypatch.setattr(Budget, "take", lambda self, kind: 0.0)
+            site.control("notion/limit", per_minute=1_000_000)
+        return site
+
+    return start

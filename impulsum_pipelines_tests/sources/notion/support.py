@@ -1,0 +1,41 @@
+"""A sync of Notion through the public door, and what is held afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from impulsum_pipelines_tests.sources.pulls import Pulls
+
+NOW = "2026-11-01T12:00:00Z"
+
+notion = Pulls("notion")
+sync, held, one, alive, everything = notion.sync, notion.held, notion.one, notion.alive, notion.everything
+
+
+def differences(site: Any) -> dict[str, dict[str, Any]]:
+    """What is held wrong, by the workspace's own account; empty when right."""
+    return notion.differences(site.control("notion/truth"))
+
+
+def later(site: Any, minutes: float = 60) -> None:
+    """Let time pass at the source."""
+    site.control("clock", advance_seconds=minutes * 60)
+
+
+def asked(site: Any) -> int:
+    """Requests to Notion since the last time."""
+    return sum(n for path, n in site.requests(reset=True).items() if " /notion/" in path)
+
+
+def source_named(title: str) -> str:
+    """The id of a data source that is held."""
+    return str(one("select id from raw.data_sources where title = ?", title))
+
+
+def page_of(title: str, number: int = 0) -> str:
+    """The id of a page of a data source that is held."""
+    rows = held(
+        "select id from raw.pages where data_source_id = ? and deleted_at is null order by created_at, id",
+        source_named(title),
+    )
+    return str(rows[number][0])
