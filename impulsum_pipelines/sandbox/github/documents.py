@@ -162,6 +162,12 @@ class Documents:
         }
         return self._shown[repository.id]
 
+    def minimal_repository(self, repository: Repository) -> Document:
+        """A repository as runs show it: names and links, nothing that changes."""
+        plain = ("id", "node_id", "name", "full_name", "private", "owner", "html_url", "description", "fork", "url")
+        links = {f"{name}_url" for name in _REPOSITORY_URLS}
+        return {name: value for name, value in self.repository(repository).items() if name in plain or name in links}
+
     def full_repository(self, repository: Repository) -> Document:
         """A repository that was asked for by itself."""
         return {**self.repository(repository), "network_count": 0, "subscribers_count": 3}
@@ -531,6 +537,6 @@ class Documents:
                 "author": person,
                 "committer": person,
             },
-            "repository": self.repository(repository),
-            "head_repository": self.repository(repository),
+            "repository": self.minimal_repository(repository),
+            "head_repository": self.minimal_repository(repository),
         }
