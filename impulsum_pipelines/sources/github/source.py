@@ -60,10 +60,12 @@ def _of(table: Table, pieces: Any, sync: Sync) -> Any:
     """The resource of one table: its rows out of the pieces of the walk."""
     shape = rows.OF_TABLE[table.name]
 
+    # Not a generator: dlt runs those side by side, and the last piece could overtake the one before it.
     @dlt.transformer(data_from=pieces, **hints(table, sync.held))
-    def resource(piece: Piece) -> Iterator[Any]:
-        if piece.is_last or piece.table == table.name:
-            shaped = sync.shaped(table, lambda item: shape(*item), piece.items)
-            yield from sync.fresh(table, shaped, shared=True, more=not piece.is_last)
+    def resource(piece: Piece) -> Any:
+        if not piece.is_last and piece.table != table.name:
+            return None
+        shaped = sync.shaped(table, lambda item: shape(*item), piece.items)
+        return list(sync.fresh(table, shaped, shared=True, more=not piece.is_last)) or None
 
     return resource
