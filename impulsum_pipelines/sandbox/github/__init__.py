@@ -1,0 +1,1 @@
+"""A stand-in of GitHub's REST API: repositories, pull requests, reviews, comments, commits, deployments, runs."""

@@ -1,0 +1,63 @@
+"""GitHub's limits, held against real time: a test that asks too fast is refused as it would be by GitHub.
+
+https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api: 5,000 requests an hour for a user, of
+which an answer 304 costs none; and 900 points a minute for one endpoint, of which a GET costs one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Limits:
+    """What one token may ask, and what it has.
+
+    Args:
+        primary: requests an hour.
+        minute: requests a minute to one endpoint.
+        status: a refusal is 403 or 429, as GitHub pleases.
+        says_when: whether a secondary refusal carries Retry-After.
+    """
+
+    primary: int = 5_000
+    minute: int = 900
+    status: int = 403
+    says_when: bool = True
+    used: int = 0
+    refused: int = 0
+    resets: float = field(default_factory=lambda: time.monotonic() + 3600)
+    _recent: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
+
+    def take(self, endpoint: str) -> str | None:
+        """Count one request: None, or the limit that refuses it (``primary`` or ``secondary``)."""
+        now = time.monotonic()
+        if now >= self.resets:
+            self.used, self.resets = 0, now + 3600
+        recent = self._recent[endpoint]
+        while recent and recent[0] <= now - 60:
+            recent.popleft()
+        refused = "primary" if self.used >= self.primary else "secondary" if len(recent) >= self.minute else None
+        if refused:
+            self.refused += 1
+            return refused
+        self.used += 1
+        recent.append(now)
+        return None
+
+    def give_back(self) -> None:
+        """A 304 costs nothing of the primary limit."""
+        self.used -= 1
+
+    def headers(self, clock_ms: int) -> dict[str, str]:
+        """What GitHub says about the primary limit in each answer; the reset is by the sandbox's clock."""
+        left = max(self.resets - time.monotonic(), 0)
+        return {
+            "X-RateLimit-Limit": str(self.primary),
+            "X-RateLimit-Remaining": str(max(self.primary - self.used, 0)),
+            "X-RateLimit-Used": str(self.used),
+            "X-RateLimit-Reset": str(int(clock_ms / 1000 + left) + 1),
+            "X-RateLimit-Resource": "core",
+        }

@@ -1,0 +1,35 @@
+"""GitHub as a service of the sandbox."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp
+
+from impulsum_pipelines.sandbox.github.control import Control
+from impulsum_pipelines.sandbox.github.history import build_world
+from impulsum_pipelines.sandbox.github.routes import TOKEN, Account, build_app
+from impulsum_pipelines.sandbox.github.world import OWNER, REPOSITORIES
+from impulsum_pipelines.sandbox.team import Team
+
+
+class GitHub:
+    """The API, and the door through which its world changes."""
+
+    def __init__(self, team: Team) -> None:
+        account = Account()
+        world = build_world(team)
+        self.app: ASGIApp = build_app(world, account)
+        self.control = Control(world, account)
+
+
+def env(url: str) -> dict[str, str]:
+    """The settings that point the source at the sandbox at ``url``."""
+    return {
+        "GITHUB_API_URL": f"{url}/github",
+        "GITHUB_TOKEN": TOKEN,
+        "GITHUB_REPOSITORIES": ",".join(f"{OWNER}/{name}" for name in REPOSITORIES),
+    }
+
+
+def build(team: Team) -> GitHub:
+    """The service with the team's history in it."""
+    return GitHub(team)

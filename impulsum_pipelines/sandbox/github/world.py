@@ -1,0 +1,323 @@
+"""What can happen at the sandbox's GitHub, each at a time: by the history's generator, and at the control door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha1
+from itertools import count
+from typing import TypeVar
+
+from impulsum_pipelines.sandbox.clock import Clock
+from impulsum_pipelines.sandbox.github.state import (
+    Account,
+    Comment,
+    Commit,
+    Deployment,
+    DeploymentStatus,
+    Issue,
+    Pull,
+    Release,
+    Repository,
+    Review,
+    Run,
+)
+
+OWNER = "harbour"
+REPOSITORIES = ("platform", "mobile", "operations")
+ENVIRONMENTS = ("staging", "production")
+WORKFLOWS = {"CI": 501, "Deploy": 502}
+
+T = TypeVar("T", Review, Comment, Release, Deployment, DeploymentStatus, Run)
+
+
+class World:
+    """Everything at the sandbox's GitHub.
+
+    Args:
+        clock: the team's clock.
+        people: the accounts.
+        seed: makes commit ids.
+    """
+
+    def __init__(self, clock: Clock, people: list[Account], seed: int) -> None:
+        self.clock = clock
+        self.people = people
+        self.seed = seed
+        self.repositories: dict[int, Repository] = {}
+        self.issues: dict[int, Issue] = {}
+        self.pulls: dict[int, Pull] = {}
+        self.reviews: dict[int, Review] = {}
+        self.review_comments: dict[int, Comment] = {}
+        self.issue_comments: dict[int, Comment] = {}
+        self.releases: dict[int, Release] = {}
+        self.deployments: dict[int, Deployment] = {}
+        self.statuses: dict[int, DeploymentStatus] = {}
+        self.runs: dict[int, Run] = {}
+        #: (repository, number) of issues that are gone: where to, or None for deleted.
+        self.gone: dict[tuple[int, int], Issue | None] = {}
+        self._ids = {name: count(start) for name, start in _FIRST_IDS.items()}
+        self._commits = count(1)
+
+    # ------------------------------------------------------------- looking
+
+    def find(self, owner: str, name: str) -> Repository | None:
+        """A repository by its name now."""
+        wanted = f"{owner}/{name}".lower()
+        return next((r for r in self.repositories.values() if r.full_name.lower() == wanted), None)
+
+    def renamed(self, owner: str, name: str) -> Repository | None:
+        """A repository by a name that it had."""
+        wanted = f"{owner}/{name}".lower()
+        return next((r for r in self.repositories.values() if wanted in r.former_names), None)
+
+    def of(self, things: Iterable[T], repository: Repository) -> list[T]:
+        """Those of a repository."""
+        return [thing for thing in things if thing.repository == repository.id]
+
+    def numbered(self, repository: Repository, number: int) -> Issue:
+        """An issue or pull request by its number."""
+        for issue in self.issues.values():
+            if issue.repository == repository.id and issue.number == number:
+                return issue
+        raise LookupError(f"there is no number {number} in {repository.full_name}")
+
+    def pull(self, repository: Repository, number: int) -> Pull:
+        """A pull request by its number."""
+        found = self.numbered(repository, number).pull
+        if found is None:
+            raise LookupError(f"{number} of {repository.full_name} is no pull request")
+        return found
+
+    # -------------------------------------------------------- repositories
+
+    def create_repository(self, name: str, at: int, owner: str = OWNER) -> Repository:
+        """An empty repository."""
+        made = Repository(next(self._ids["repository"]), owner, name, created=at, updated=at, pushed=at)
+        self.repositories[made.id] = made
+        return made
+
+    def rename(self, repository: Repository, owner: str, name: str, at: int) -> None:
+        """Rename or transfer it: the old name answers 301 until somebody else takes it."""
+        repository.former_names.append(repository.full_name.lower())
+        repository.owner, repository.name, repository.updated = owner, name, at
+
+    # ------------------------------------------------------------- commits
+
+    def commit(self, repository: Repository, author: Account, message: str, at: int, parents: list[str]) -> Commit:
+        """A commit on no branch yet; ``at`` is what its committer's machine says."""
+        sha = sha1(f"{self.seed}-{next(self._commits)}".encode(), usedforsecurity=False).hexdigest()
+        made = Commit(sha, message, author, authored=at, committed=at, parents=parents)
+        repository.commits[sha] = made
+        return made
+
+    def push(self, repository: Repository, author: Account, message: str, at: int, dated: int | None = None) -> Commit:
+        """A commit straight onto the default branch, pushed now, dated now or whenever."""
+        parents = [repository.head] if repository.head else []
+        made = self.commit(repository, author, message, dated if dated is not None else at, parents)
+        repository.main.append(made.sha)
+        repository.pushed = at
+        return made
+
+    def force_push(self, repository: Repository, drop: int, at: int) -> list[str]:
+        """Rewrite the newest commits of the default branch as one; those that it no longer reaches."""
+        if not 0 < drop < len(repository.main):
+            raise ValueError(f"{repository.full_name} has {len(repository.main)} commits")
+        before = list(repository.main)
+        author = repository.commits[before[-1]].author
+        base = before[: len(before) - drop]
+        made = self.commit(repository, author, "Rewritten", at, [base[-1]])
+        reached = repository.reached_from(base[-1])
+        repository.main = [sha for sha in base if sha in reached] + [made.sha]
+        repository.pushed = at
+        return [sha for sha in before if sha not in repository.main]
+
+    # ------------------------------------------- issues and pull requests
+
+    def _number(self, repository: Repository) -> int:
+        repository.last_number += 1
+        return repository.last_number
+
+    def open_issue(self, repository: Repository, author: Account, title: str, at: int, body: str = "") -> Issue:
+        """An issue."""
+        made = Issue(
+            next(self._ids["issue"]), repository.id, self._number(repository), title, body, author, at, at
+        )  # fmt: skip
+        self.issues[made.id] = made
+        return made
+
+    def open_pull(
+        self, repository: Repository, author: Account, title: str, at: int, commits: int, branch: str
+    ) -> Pull:
+        """A pull request against the default branch, with commits of its own."""
+        issue = self.open_issue(repository, author, title, at, f"Closes the ticket in the title: {title}")
+        made = Pull(next(self._ids["pull"]), issue, branch, repository.default_branch, [])
+        issue.pull = self.pulls[made.id] = made
+        for number in range(commits):
+            self.push_to_pull(made, author, f"{title} ({number + 1})", at)
+        return made
+
+    def push_to_pull(self, pull: Pull, author: Account, message: str, at: int) -> Commit:
+        """One more commit in a pull request."""
+        repository = self.repositories[pull.repository]
+        tip = pull.commits[-1] if pull.commits else repository.head
+        made = self.commit(repository, author, message, at, [tip] if tip else [])
+        pull.commits.append(made.sha)
+        pull.additions += 10 + len(message)
+        pull.deletions += len(message) // 3
+        pull.files = min(1 + len(pull.commits), 9)
+        repository.pushed = pull.issue.updated = at
+        return made
+
+    def force_push_pull(self, pull: Pull, at: int) -> list[str]:
+        """Replace a pull request's commits by one; those that went."""
+        dropped, pull.commits = pull.commits, []
+        self.push_to_pull(pull, pull.issue.author, f"{pull.issue.title} (squashed)", at)
+        return dropped
+
+    def review(self, pull: Pull, author: Account, state: str, at: int, body: str = "") -> Review:
+        """A submitted review: APPROVED, CHANGES_REQUESTED or COMMENTED."""
+        made = Review(next(self._ids["review"]), pull, author, state, body, at, pull.commits[-1])
+        self.reviews[made.id] = made
+        pull.issue.updated = at
+        return made
+
+    def dismiss(self, review: Review, at: int) -> None:
+        """Dismiss a review."""
+        review.state = "DISMISSED"
+        review.pull.issue.updated = at
+
+    def review_comment(self, review: Review, text: str, at: int, reply_to: int | None = None) -> Comment:
+        """A comment on a line of the diff."""
+        made = Comment(
+            next(self._ids["review_comment"]), review.pull.issue, review.author, text, at, at,
+            review=review.id, path="src/main.py", line=7, reply_to=reply_to, sha=review.sha,
+        )  # fmt: skip
+        self.review_comments[made.id] = made
+        review.pull.issue.updated = at
+        return made
+
+    def comment(self, issue: Issue, author: Account, text: str, at: int) -> Comment:
+        """A comment in the conversation of an issue or pull request."""
+        made = Comment(next(self._ids["issue_comment"]), issue, author, text, at, at)
+        self.issue_comments[made.id] = made
+        issue.updated = at
+        return made
+
+    def merge(self, pull: Pull, author: Account, at: int, method: str = "squash") -> None:
+        """Merge a pull request by ``squash``, ``merge`` or ``rebase``."""
+        repository = self.repositories[pull.repository]
+        tip = [repository.head] if repository.head else []
+        if method == "rebase":
+            for sha in pull.commits:
+                old = repository.commits[sha]
+                made = self.commit(repository, old.author, old.message, at, tip)
+                made.authored = old.authored
+                repository.main.append(made.sha)
+                tip = [made.sha]
+        else:
+            if method == "merge":
+                reached = set(repository.main)
+                repository.main += [sha for sha in pull.commits if sha not in reached]
+                tip.append(pull.commits[-1])
+            title = f"{pull.issue.title} (#{pull.issue.number})"
+            repository.main.append(self.commit(repository, author, title, at, tip).sha)
+        pull.merged, pull.merged_by, pull.merge_sha = at, author, repository.head
+        repository.pushed = at
+        self.close(pull.issue, author, at)
+
+    def close(self, issue: Issue, author: Account, at: int) -> None:
+        """Close an issue or pull request."""
+        issue.closed, issue.closed_by, issue.updated = at, author, at
+
+    def reopen(self, issue: Issue, at: int) -> None:
+        """Open it again."""
+        issue.closed, issue.closed_by, issue.updated = None, None, at
+
+    def remove_issue(self, issue: Issue, successor: Issue | None = None) -> None:
+        """Delete an issue with its comments, or leave where it was transferred to."""
+        del self.issues[issue.id]
+        self.gone[issue.repository, issue.number] = successor
+        for comment in [c for c in self.issue_comments.values() if c.issue is issue]:
+            del self.issue_comments[comment.id]
+
+    def transfer(self, issue: Issue, repository: Repository, at: int) -> Issue:
+        """Move an issue to another repository: it gets another id and number, and so do its comments."""
+        moved = self.open_issue(repository, issue.author, issue.title, issue.created, issue.body)
+        moved.updated = at
+        for comment in [c for c in self.issue_comments.values() if c.issue is issue]:
+            copied = self.comment(moved, comment.author, comment.body, at)
+            copied.created = comment.created
+        self.remove_issue(issue, moved)
+        return moved
+
+    # ------------------------------------- releases, deployments and runs
+
+    def release(self, repository: Repository, author: Account, tag: str, at: int) -> Release:
+        """A release of the newest commit; its ``created`` is that commit's date."""
+        dated = repository.commits[repository.main[-1]].committed
+        made = Release(next(self._ids["release"]), repository.id, tag, tag, "Changes", author, dated, at)
+        self.releases[made.id] = made
+        return made
+
+    def deploy(self, repository: Repository, author: Account, environment: str, at: int) -> Deployment:
+        """A deployment of the newest commit."""
+        sha = repository.main[-1]
+        made = Deployment(
+            next(self._ids["deployment"]), repository.id, sha, repository.default_branch, environment, author, at, at
+        )
+        self.deployments[made.id] = made
+        return made
+
+    def deployment_status(self, deployment: Deployment, state: str, author: Account, at: int) -> DeploymentStatus:
+        """A status; a success makes the deployment before it in its environment inactive, as GitHub does."""
+        made = DeploymentStatus(next(self._ids["status"]), deployment, state, f"is {state}", author, at)
+        self.statuses[made.id] = made
+        if state == "success":
+            for other in self.deployments.values():
+                same = (other.repository, other.environment) == (deployment.repository, deployment.environment)
+                if same and other.id < deployment.id and self.state_of(other) == "success":
+                    inactive = DeploymentStatus(next(self._ids["status"]), other, "inactive", "", author, at)
+                    self.statuses[inactive.id] = inactive
+        return made
+
+    def state_of(self, deployment: Deployment) -> str | None:
+        """The newest state of a deployment."""
+        return next((s.state for s in reversed(self.statuses.values()) if s.deployment is deployment), None)
+
+    def run(
+        self,
+        repository: Repository,
+        actor: Account,
+        at: int,
+        *,
+        name: str = "CI",
+        event: str = "push",
+        pull: Pull | None = None,
+        conclusion: str | None = "success",
+        ended: int | None = None,
+    ) -> Run:
+        """A run of a workflow; one without a conclusion goes on."""
+        repository.last_run += 1
+        sha = pull.commits[-1] if pull else repository.main[-1]
+        made = Run(
+            next(self._ids["run"]), repository.id, WORKFLOWS[name], name, repository.last_run, event,
+            pull.branch if pull else repository.default_branch, sha, repository.commits[sha].message, actor,
+            created=at, updated=at if ended is None else ended, started=at,
+            status="completed" if conclusion else "in_progress", conclusion=conclusion, pull=pull,
+        )  # fmt: skip
+        self.runs[made.id] = made
+        return made
+
+
+_FIRST_IDS = {
+    "repository": 71_000_001,
+    "issue": 2_200_000_001,
+    "pull": 1_900_000_001,
+    "review": 1_700_000_001,
+    "review_comment": 1_500_000_001,
+    "issue_comment": 1_300_000_001,
+    "release": 90_000_001,
+    "deployment": 800_000_001,
+    "status": 1_100_000_001,
+    "run": 6_000_000_001,
+}

@@ -1,0 +1,262 @@
+"""GitHub's documents to rows: the typed columns of :mod:`tables`, with the whole document beside them.
+
+Every function is pure. Those of things within a repository take the repository's id first, for the documents do not
+say it. Unknown fields stay in the payload; a missing one is null; a value of a wrong type is null in its column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from impulsum_pipelines.sources.values import moment, part, text, whole
+
+Document = dict[str, Any]
+Row = dict[str, Any]
+
+
+def repository(document: Document) -> Row:
+    """One repository."""
+    return {
+        "id": str(document["id"]),
+        "owner": part(document.get("owner"), "login"),
+        "name": text(document.get("name")),
+        "full_name": document["full_name"],
+        "default_branch": text(document.get("default_branch")),
+        "is_private": _flag(document.get("private")),
+        "is_fork": _flag(document.get("fork")),
+        "is_archived": _flag(document.get("archived")),
+        "has_issues": _flag(document.get("has_issues")),
+        "open_issue_total": whole(document.get("open_issues_count")),
+        "created_at": moment(document.get("created_at")),
+        "updated_at": moment(document.get("updated_at")),
+        "pushed_at": moment(document.get("pushed_at")),
+        "payload": document,
+    }
+
+
+def pull_request(repository_id: str, document: Document, commit_shas: list[str]) -> Row:
+    """One pull request that was asked for by itself, with the commits in it."""
+    head = document.get("head")
+    return {
+        "id": str(document["id"]),
+        "repository_id": repository_id,
+        "number": whole(document["number"]),
+        "title": text(document.get("title")),
+        "author": part(document.get("user"), "login"),
+        "is_bot": part(document.get("user"), "type") == "Bot",
+        "state": text(document.get("state")),
+        "is_draft": _flag(document.get("draft")),
+        "created_at": moment(document.get("created_at")),
+        "updated_at": moment(document.get("updated_at")),
+        "closed_at": moment(document.get("closed_at")),
+        "merged_at": moment(document.get("merged_at")),
+        "merged_by": part(document.get("merged_by"), "login"),
+        "merge_commit_sha": text(document.get("merge_commit_sha")),
+        "head_ref": part(head, "ref"),
+        "head_sha": part(head, "sha"),
+        "base_ref": part(document.get("base"), "ref"),
+        "additions": whole(document.get("additions")),
+        "deletions": whole(document.get("deletions")),
+        "changed_files": whole(document.get("changed_files")),
+        "commit_total": whole(document.get("commits")),
+        "comment_total": whole(document.get("comments")),
+        "review_comment_total": whole(document.get("review_comments")),
+        "labels": _names(document.get("labels"), "name"),
+        "requested_reviewers": _names(document.get("requested_reviewers"), "login"),
+        "commit_shas": orjson.dumps(commit_shas).decode(),
+        "payload": document,
+    }
+
+
+def review(repository_id: str, document: Document, pull: Document) -> Row:
+    """One review of a pull request."""
+    return {
+        "id": str(document["id"]),
+        "repository_id": repository_id,
+        "pull_request_id": str(pull["id"]),
+        "pull_request_number": whole(pull.get("number")),
+        "author": part(document.get("user"), "login"),
+        "state": text(document.get("state")),
+        "commit_sha": text(document.get("commit_id")),
+        "submitted_at": moment(document.get("submitted_at")),
+        "payload": document,
+    }
+
+
+def review_comment(repository_id: str, document: Document) -> Row:
+    """One comment on a line."""
+    return {
+        "id": str(document["id"]),
+        "repository_id": repository_id,
+        "pull_request_number": _number_in(document.get("pull_request_url")),
+        "review_id": text(document.get("pull_request_review_id")),
+        "in_reply_to_id": text(document.get("in_reply_to_id")),
+        "author": part(document.get("user"), "login"),
+        "path": text(document.get("path")),
+        "body": text(document.get("body")),
+        "created_at": moment(document.get("created_at")),
+        "updated_at": moment(document.get("updated_at")),
+        "payload": document,
+    }
+
+
+def issue_comment(repository_id: str, document: Document) -> Row:
+    """One comment in a conversation."""
+    return {
+        "id": str(document["id"]),
+        "repository_id": repository_id,
+        "issue_number": _number_in(document.get("issue_url")),
+        "is_on_pull_request": "/pull/" in str(document.get("html_url")),
+        "author": part(document.get("user"), "login"),
+        "body": text(document.get("body")),
+        "created_at": moment(document.get("created_at")),
+        "updated_at": moment(document.get("updated_at")),
+        "payload": document,
+    }
+
+
+def commit(repository_id: str, document: Document) -> Row:
+    """One commit."""
+    within = document.get("commit")
+    author = within.get("author") if isinstance(within, dict) else None
+    committer = within.get("committer") if isinstance(within, dict) else None
+    return {
+        "id": f"{repository_id}:{document['sha']}",
+        "repository_id": repository_id,
+        "sha": document["sha"],
+        "message": part(within, "message"),
+        "author": part(document.get("author"), "login"),
+        "author_name": part(author, "name"),
+        "author_email": part(author, "email"),
+        "authored_at": moment(part(author, "date")),
+        "committed_at": moment(part(committer, "date")),
+        "is_merge": len(document.get("parents") or []) > 1,
+        "payload": document,
+    }
+
+
+def issue(repository_id: str, document: Document) -> Row:
+    """One issue."""
+    return {
+        "id": str(document["id"]),
+        "repository_id": repository_id,
+        "number": whole(document["number"]),
+        "title": text(document.get("title")),
+        "author": part(document.get("user"), "login"),
+        "state": text(document.get("state")),
+        "state_reason": text(document.get("state_reason")),
+        "labels": _names(document.get("labels"), "name"),
+        "assignees": _names(document.get("assignees"), "login"),
+        "comment_total": whole(document.get("comments")),
+        "created_at": moment(document.get("created_at")),
+        "updated_at": moment(document.get("updated_at")),
+        "closed_at": moment(document.get("closed_at")),
+        "closed_by": part(document.get("closed_by"), "login"),
+        "payload": document,
+    }
+
+
+def release(repository_id: str, document: Document) -> Row:
+    """One release."""
+    return {
+        "id": str(document["id"]),
+        "repository_id": repository_id,
+        "tag_name": text(document.get("tag_name")),
+        "name": text(document.get("name")),
+        "target": text(document.get("target_commitish")),
+        "author": part(document.get("author"), "login"),
+        "is_draft": _flag(document.get("draft")),
+        "is_prerelease": _flag(document.get("prerelease")),
+        "created_at": moment(document.get("created_at")),
+        "published_at": moment(document.get("published_at")),
+        "payload": document,
+    }
+
+
+def deployment(repository_id: str, document: Document) -> Row:
+    """One deployment."""
+    return {
+        "id": str(document["id"]),
+        "repository_id": repository_id,
+        "sha": text(document.get("sha")),
+        "ref": text(document.get("ref")),
+        "environment": text(document.get("environment")),
+        "is_production": _flag(document.get("production_environment")),
+        "task": text(document.get("task")),
+        "creator": part(document.get("creator"), "login"),
+        "created_at": moment(document.get("created_at")),
+        "updated_at": moment(document.get("updated_at")),
+        "payload": document,
+    }
+
+
+def deployment_status(repository_id: str, document: Document, deployment_id: str) -> Row:
+    """One status of a deployment."""
+    return {
+        "id": str(document["id"]),
+        "repository_id": repository_id,
+        "deployment_id": deployment_id,
+        "state": text(document.get("state")),
+        "environment": text(document.get("environment")),
+        "description": text(document.get("description")),
+        "creator": part(document.get("creator"), "login"),
+        "created_at": moment(document.get("created_at")),
+        "updated_at": moment(document.get("updated_at")),
+        "payload": document,
+    }
+
+
+def workflow_run(repository_id: str, document: Document) -> Row:
+    """One run of a workflow."""
+    return {
+        "id": str(document["id"]),
+        "repository_id": repository_id,
+        "workflow_id": text(document.get("workflow_id")),
+        "name": text(document.get("name")),
+        "event": text(document.get("event")),
+        "status": text(document.get("status")),
+        "conclusion": text(document.get("conclusion")),
+        "head_branch": text(document.get("head_branch")),
+        "head_sha": text(document.get("head_sha")),
+        "run_number": whole(document.get("run_number")),
+        "run_attempt": whole(document.get("run_attempt")),
+        "actor": part(document.get("actor"), "login"),
+        "created_at": moment(document.get("created_at")),
+        "started_at": moment(document.get("run_started_at")),
+        "updated_at": moment(document.get("updated_at")),
+        "payload": document,
+    }
+
+
+#: By table, what makes a row of what the walk gives for it: the repository's id, a document, and what it hangs on.
+OF_TABLE: dict[str, Callable[..., Row]] = {
+    "pull_requests": pull_request,
+    "reviews": review,
+    "review_comments": review_comment,
+    "issue_comments": issue_comment,
+    "commits": commit,
+    "issues": issue,
+    "releases": release,
+    "deployments": deployment,
+    "deployment_statuses": deployment_status,
+    "workflow_runs": workflow_run,
+}
+
+
+def _flag(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _names(things: object, name: str) -> str:
+    """The names of a list of objects, as JSON."""
+    listed = things if isinstance(things, list) else []
+    return orjson.dumps([part(thing, name) for thing in listed]).decode()
+
+
+def _number_in(url: object) -> int | None:
+    """The number at the end of a URL."""
+    last = str(url).rpartition("/")[2]
+    return int(last) if last.isdigit() else None

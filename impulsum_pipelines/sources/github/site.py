@@ -1,0 +1,69 @@
+"""Which repositories there are for one sync: those named in the settings, as the account sees them now."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources._http import NotFoundError
+from impulsum_pipelines.sources.github.client import GitHubClient
+from impulsum_pipelines.sources.github.rows import Document
+from impulsum_pipelines.sources.sync import Sync
+
+
+class Site:
+    """The repositories of one sync, each read once."""
+
+    def __init__(self, client: GitHubClient, sync: Sync, settings: Settings) -> None:
+        self._client = client
+        self._sync = sync
+        self._wanted = settings.github_repositories
+
+    @cached_property
+    def visible(self) -> list[Document]:
+        """The repositories that the settings name, by name or by owner, and that the account sees.
+
+        Raises:
+            ImpulsumError: of category permission when one is named that was never seen.
+        """
+        found: dict[int, Document] = {}
+        known: dict[str, Any] = self._sync.memory.get("names", {})
+        names: dict[str, list[int]] = {}
+        unseen = []
+        for name in self._wanted:
+            try:
+                documents = (
+                    [self._client.repository(name)] if "/" in name else self._client.repositories_of(name)
+                )  # fmt: skip
+            except NotFoundError:
+                documents = []
+                if name not in known and not self._held(name):
+                    unseen.append(name)
+            names[name] = [document["id"] for document in documents] or known.get(name, [])
+            found.update({document["id"]: document for document in documents})
+        if unseen:
+            raise ImpulsumError(
+                Category.PERMISSION,
+                f"{', '.join(unseen)} of GITHUB_REPOSITORIES cannot be seen with this token",
+                where=f"GitHub repositories at {self._sync.site}",
+                next_step="give the token access to it, or correct GITHUB_REPOSITORIES.",
+            )
+        self.names = names
+        return list(found.values())
+
+    #: By each name in the settings, the ids that it stood for when it was last seen.
+    names: dict[str, list[int]]
+
+    def _held(self, name: str) -> bool:
+        column = "full_name" if "/" in name else "owner"
+        return bool(
+            self._sync.held.query(f"select 1 from raw.repositories where lower({column}) = ? limit 1", [name.lower()])
+        )
+
+    @cached_property
+    def hidden(self) -> list[str]:
+        """Ids of held repositories that are not visible now."""
+        seen = {str(document["id"]) for document in self.visible}
+        return sorted(self._sync.held.ids("repositories", alive=False) - seen)

@@ -1,0 +1,131 @@
+"""One sync of GitHub: one repository after the other, each with a watermark and a memory of its own.
+
+A repository that is named later, or that comes back into sight, is read whole like on the first day, whatever the
+others' watermarks say. What a stream could not finish ends that repository's read: what it found is loaded, nothing
+is remembered of it, and the next pull reads it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.sources.github.client import GitHubClient, GoneError
+from impulsum_pipelines.sources.github.deliveries import Deliveries
+from impulsum_pipelines.sources.github.pulls import Pulls
+from impulsum_pipelines.sources.github.reading import Piece, Reading
+from impulsum_pipelines.sources.github.rows import Document
+from impulsum_pipelines.sources.github.site import Site
+from impulsum_pipelines.sources.github.tables import REPOSITORIES, TABLES
+from impulsum_pipelines.sources.sync import Scan, Sync
+
+
+class Walk:
+    """Everything that hangs on the repositories of one sync."""
+
+    def __init__(self, client: GitHubClient, site: Site, sync: Sync) -> None:
+        self._client = client
+        self._site = site
+        self._sync = sync
+
+    def pieces(self) -> Iterator[Piece]:
+        """The things of every repository, then what became of the memory, then the last piece."""
+        sync = self._sync
+        known: dict[str, Any] = dict(sync.memory.get("repositories", {}))
+        resumes: dict[str, Any] = dict(sync.memory.get("resumes", {}))
+        for document in self._site.visible:
+            repository = str(document["id"])
+            before = known.get(repository) if sync.window is None else {}
+            reading = Reading(self._client, sync, document, before, resumes.get(repository))
+            pulls = Pulls(reading)
+            try:
+                yield from _of_repository(reading, pulls)
+            except ImpulsumError as error:
+                if not error.retryable:
+                    raise
+                if reading.is_new and pulls.reached >= reading.resume.get("number", 1):
+                    resumes[repository] = {"number": pulls.reached, "until": reading.after["until"]}
+                self._ended_early(error, reading)
+                if error.category in (Category.RATE_LIMIT, Category.NETWORK):
+                    break  # the others would fare no better
+            else:
+                known[repository] = reading.after
+                resumes.pop(repository, None)
+        self._hide()
+        for repository in self._site.hidden:
+            known.pop(repository, None)
+        if sync.reads_all and sync.window is None:
+            sync.memory.update(repositories=known, resumes=resumes, names=self._site.names)
+        yield Piece(is_last=True)
+
+    def _ended_early(self, error: ImpulsumError, reading: Reading) -> None:
+        for table in TABLES:
+            stream = self._sync.stream(table.name)
+            if stream.ended == "not read":
+                stream.ended = f"early: {error.what}, at {reading.name}"
+        error.safe = "What was found is loaded; the watermark was not moved."
+        self._sync.fail(error)
+
+    def _hide(self) -> None:
+        """What hangs on a repository that is out of sight is out of sight, too."""
+        for table in TABLES:
+            if table is not REPOSITORIES and self._site.hidden:
+                scan = Scan(table.name, (), ("repository_id",), self._site.hidden, unreachable=True)
+                self._sync.found_all(scan)
+
+
+def _of_repository(reading: Reading, pulls: Pulls) -> Iterator[Piece]:
+    """The streams of one repository. Comments come first: a census then knows whose counts went down."""
+    before = {table: reading.held_ids(table) for table in ("issue_comments", "review_comments") if reading.full}
+    yield from reading.listed("issue_comments", "/issues/comments")
+    yield from reading.listed("review_comments", "/pulls/comments")
+    again = _recount(reading, before)
+    yield from _issues(reading)
+    yield from pulls.pull_requests(again)
+    yield from pulls.commits()
+    deliveries = Deliveries(reading)
+    yield from deliveries.releases()
+    yield from deliveries.deployments()
+    yield from deliveries.workflow_runs()
+
+
+def _recount(reading: Reading, before: dict[str, set[str]]) -> set[int]:
+    """Numbers of pull requests of which a census misses a comment: losing one does not change them."""
+    columns = {"issue_comments": "issue_number", "review_comments": "pull_request_number"}
+    found: set[int] = set()
+    for scan in reading.sync.scans:
+        if scan.table in before and reading.id in scan.scope:
+            lost = sorted(before[scan.table] - set(scan.ids))
+            numbers = reading.sync.held.query(
+                f"select distinct {columns[scan.table]} from raw.{scan.table} "
+                "semi join (select unnest(?) as id) using (id)",
+                [lost],
+            )
+            found |= {number for (number,) in numbers if lost}
+    return found
+
+
+def _issues(reading: Reading) -> Iterator[Piece]:
+    """Issues without the pull requests that GitHub lists among them.
+
+    Where a repository has its issues turned off there are none to be seen; once they are on again all are read.
+    """
+    turned_on = reading.is_live and bool(reading.before.get("issues_off"))
+    try:
+        if not reading.document.get("has_issues", True):
+            raise GoneError("issues")
+        yield from reading.listed(
+            "issues",
+            "/issues",
+            {"state": "all"},
+            keep=_is_issue,
+            full=reading.full or turned_on,
+        )
+    except GoneError:
+        reading.after["issues_off"] = True
+        reading.sync.found_all(Scan("issues", (), ("repository_id",), [reading.id], unreachable=True))
+
+
+def _is_issue(document: Document) -> bool:
+    return "pull_request" not in document
