@@ -54,8 +54,8 @@ class Control:
             "messages": {
                 f"{channel.id}:{ts}": _message_truth(channel, ts)
                 for channel in readable
-                for ts in channel.messages
-                if ts >= workspace.hidden_before
+                for ts, document in channel.messages.items()
+                if document.get("thread_ts", ts) >= workspace.hidden_before
             },
         }
 

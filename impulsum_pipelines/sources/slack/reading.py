@@ -256,7 +256,7 @@ class ChannelReading:
     def _record_gone(self, bounds: Bounds) -> None:
         """Of what is held in the span that was listed, and in the threads that were read, what is not there now."""
         first = max(self.found.reached, bounds.first)
-        shown = "(not is_reply or subtype = 'thread_broadcast')"
+        shown = "(not is_reply or subtype is not distinct from 'thread_broadcast')"
         within = f"channel_id = ? and ts >= ? and ts < ? and {_ALIVE}"
         held = self.sync.held.query(
             f"select ts, thread_ts, {shown} from raw.messages where {within} and {shown} "
@@ -266,13 +266,14 @@ class ChannelReading:
         vanished = {ts for ts, _, is_shown in held if is_shown and ts not in self.found.listed}
         threads = self.found.threads
         lost = {
-            ts
+            ts: root
             for ts, root, is_shown in held
             if not is_shown and (root in vanished or (root in threads and ts not in threads[root]))
         }
+        lost |= dict.fromkeys(vanished, "")
         oldest_shown = min(self.found.listed, default=bounds.last) if self.found.is_limited else ""
-        hidden = {ts for ts in vanished | lost if ts < oldest_shown}
-        for gone, unreachable in ((vanished | lost) - hidden, False), (hidden, True):
+        hidden = {ts for ts, root in lost.items() if (root or ts) < oldest_shown}
+        for gone, unreachable in (lost.keys() - hidden, False), (hidden, True):
             ids = {f"{self.id}:{ts}" for ts in gone}
             scan = Scan(MESSAGES.name, ids, ("channel_id",), [self.id], are_gone=True, unreachable=unreachable)
             self.sync.found_all(scan)
