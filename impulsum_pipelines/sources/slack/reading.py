@@ -141,7 +141,7 @@ class ChannelReading:
             found.listed.update(str(m.get("ts")) for m in listed)
             found.broadcasts.update(str(m.get("thread_ts")) for m in listed if _is_broadcast(m))
             threads = [reply for root in self._changed(listed, bounds, turns) for reply in self._thread(root, bounds)]
-            kept = [m for m in listed if bounds.first <= str(m.get("ts")) < bounds.last or self._answered(m, bounds)]
+            kept = [m for m in listed if self._is_kept(m, bounds)]
             found.new += sum(f"{self.id}:{m.get('ts')}" not in alive for m in (*kept, *threads))
             yield [*kept, *threads]
             found.reached = min((str(m.get("ts")) for m in page.messages), default=found.reached)
@@ -151,9 +151,13 @@ class ChannelReading:
             found.reached = bounds.oldest
         self._conclude(bounds)
 
-    def _answered(self, message: Document, bounds: Bounds) -> bool:
-        """A root before a window whose thread was answered in it: what it tells of its thread changed in there."""
-        return str(message.get("ts")) in self.found.threads and str(message.get("ts")) < bounds.first
+    def _is_kept(self, message: Document, bounds: Bounds) -> bool:
+        """Within the bounds; or a root before a window whose thread was answered in it, so that it changed in there.
+
+        What has no ts is kept as well, for the quarantine.
+        """
+        ts = str(message.get("ts") or "")
+        return not ts or bounds.first <= ts < bounds.last or (ts in self.found.threads and ts < bounds.first)
 
     def _changed(self, listed: list[Document], bounds: Bounds, turns: int) -> list[str]:
         """The roots whose threads must be read."""
