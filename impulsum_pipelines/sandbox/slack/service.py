@@ -1,0 +1,30 @@
+"""Slack as a service of the sandbox: where it is, and how it is built."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp
+
+from impulsum_pipelines.sandbox.slack.control import Control
+from impulsum_pipelines.sandbox.slack.history import generate
+from impulsum_pipelines.sandbox.slack.limits import Limits
+from impulsum_pipelines.sandbox.slack.web_api import TOKEN, WebApi
+from impulsum_pipelines.sandbox.team import Team
+
+
+class Slack:
+    """One workspace, its API and its control door."""
+
+    def __init__(self, team: Team) -> None:
+        workspace, limits = generate(team), Limits()
+        self.app: ASGIApp = WebApi(workspace, limits).app
+        self.control = Control(workspace, limits)
+
+
+def env(url: str) -> dict[str, str]:
+    """The settings that point the source at the sandbox at ``url``."""
+    return {"SLACK_API_URL": f"{url}/slack/api", "SLACK_BOT_TOKEN": TOKEN}
+
+
+def build(team: Team) -> Slack:
+    """The service with the team's history in it."""
+    return Slack(team)

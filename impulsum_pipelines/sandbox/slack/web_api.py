@@ -1,0 +1,289 @@
+"""The Web API over HTTP: ``/slack/api/<method>`` by GET or POST, ``ok: false`` with HTTP 200 as the normal error.
+
+As documented at https://docs.slack.dev/reference/methods. What bites and is kept: ``history`` without ``latest``
+gives the messages closest to ``oldest`` first; it has no plain replies; ``replies`` repeats the root on every page;
+a page may be short before the end; ``limit`` may be clamped without a word; a cursor is opaque.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from impulsum_pipelines.sandbox.faults import Fault
+from impulsum_pipelines.sandbox.slack.documents import channel_document, user_document
+from impulsum_pipelines.sandbox.slack.limits import Limits
+from impulsum_pipelines.sandbox.slack.workspace import (
+    BOT_ID,
+    BOT_USER,
+    SCOPE_OF,
+    TEAM_ID,
+    Channel,
+    Document,
+    Workspace,
+)
+
+TOKEN = "xoxb-sandbox"  # noqa: S105  # a stand-in's token opens nothing
+MOST_A_PAGE = 999
+DEFAULT_LIMIT = 100
+
+
+class Refusal(Exception):  # noqa: N818  # a normal answer, not a failure of ours
+    """``ok: false`` with an error code."""
+
+    def __init__(self, error: str, **more: str) -> None:
+        self.body = {"ok": False, "error": error, **more}
+        super().__init__(error)
+
+
+class WebApi:
+    """Answers the methods of one workspace."""
+
+    def __init__(self, workspace: Workspace, limits: Limits) -> None:
+        self.workspace = workspace
+        self.limits = limits
+        self._methods: dict[str, Callable[[Document, Fault | None], Document]] = {
+            "auth.test": self._auth_test,
+            "conversations.list": self._list,
+            "conversations.history": self._history,
+            "conversations.replies": self._replies,
+            "conversations.members": self._members,
+            "users.list": self._users,
+        }
+        self.app = Starlette(routes=[Route("/slack/api/{method}", self._call, methods=["GET", "POST"])])
+
+    async def _call(self, request: Request) -> Response:
+        method = request.path_params["method"]
+        headers = {"X-OAuth-Scopes": ",".join(sorted(self.workspace.scopes))}
+        try:
+            self._login(request)
+            answer = self._methods.get(method)
+            if answer is None:
+                raise Refusal("unknown_method")
+            if wait := self.limits.refuse(method):
+                refused = {"ok": False, "error": "ratelimited"}
+                return _json(refused, 429, {**headers, "Retry-After": str(wait)})
+            body = answer(await _arguments(request), request.scope.get("sandbox.fault"))
+        except Refusal as refusal:
+            body = refusal.body
+        return _json(body, 200, headers)
+
+    def _login(self, request: Request) -> None:
+        given = request.headers.get("Authorization")
+        if not given:
+            raise Refusal("not_authed")
+        if given != f"Bearer {TOKEN}":
+            raise Refusal("invalid_auth")
+        if self.workspace.token_error:
+            raise Refusal(self.workspace.token_error)
+
+    def _needs(self, *scopes: str) -> None:
+        for scope in scopes:
+            if scope not in self.workspace.scopes:
+                raise Refusal("missing_scope", needed=scope, provided=",".join(sorted(self.workspace.scopes)))
+
+    # -- methods
+
+    def _auth_test(self, _: Document, __: Fault | None) -> Document:
+        return {
+            "ok": True,
+            "url": "https://sandbox.slack.com/",
+            "team": "Sandbox",
+            "user": self.workspace.users[BOT_USER].name,
+            "team_id": TEAM_ID,
+            "user_id": BOT_USER,
+            "bot_id": BOT_ID,
+            "is_enterprise_install": False,
+        }
+
+    def _list(self, arguments: Document, fault: Fault | None) -> Document:
+        kinds = str(arguments.get("types", "public_channel")).split(",")
+        if unknown := set(kinds) - set(SCOPE_OF):
+            raise Refusal("invalid_types", provided=",".join(unknown))
+        self._needs(*(f"{SCOPE_OF[kind]}:read" for kind in kinds))
+        hides_archived = str(arguments.get("exclude_archived", "false")).lower() in ("true", "1")
+        found = [
+            channel_document(channel)
+            for channel in self.workspace.visible()
+            if channel.kind in kinds and not (hides_archived and channel.is_archived)
+        ]
+        page, cursor = _page(found, arguments, fault, most=1000)
+        return {"ok": True, "channels": page, "response_metadata": {"next_cursor": cursor}}
+
+    def _history(self, arguments: Document, fault: Fault | None) -> Document:
+        channel = self._readable(arguments)
+        oldest, latest, inclusive = _bounds(arguments)
+        hidden = self.workspace.hidden_before
+        within = [ts for ts in channel.timeline if _within(ts, oldest, latest, inclusive) and ts >= hidden]
+        forward = bool(oldest) and not latest  # closest to `oldest` first; each page still newest first
+        size = self._size(arguments)
+        ahead = _ahead(within if forward else within[::-1], arguments)
+        cursor, chosen = _spoilt(fault, arguments, _after(ahead, size), ahead[:size])
+        chosen = sorted(chosen, reverse=True)
+        body: Document = {
+            "ok": True,
+            "messages": [channel.shown(ts, in_channel=True) for ts in chosen],
+            "has_more": bool(cursor) or bool(fault and fault.kind == "end_early"),
+            "pin_count": 0,
+            "channel_actions_ts": None,
+            "channel_actions_count": 0,
+        }
+        if any(ts < hidden for ts in channel.timeline):
+            body["is_limited"] = True
+        return body | ({"response_metadata": {"next_cursor": cursor}} if cursor else {})
+
+    def _replies(self, arguments: Document, fault: Fault | None) -> Document:
+        channel = self._readable(arguments)
+        root = str(arguments.get("ts", ""))
+        if root not in channel.messages or channel.messages[root].get("thread_ts", root) != root:
+            raise Refusal("thread_not_found")
+        oldest, latest, inclusive = _bounds(arguments)
+        replies = [ts for ts in channel.threads.get(root, []) if _within(ts, oldest, latest, inclusive)]
+        size, ahead = self._size(arguments, default=1000), _ahead(replies, arguments)
+        cursor, chosen = _spoilt(fault, arguments, _after(ahead, size), ahead[:size])
+        shown = [channel.shown(ts, in_channel=False) for ts in (root, *chosen)]
+        body = {"ok": True, "messages": shown, "has_more": bool(cursor)}
+        return body | ({"response_metadata": {"next_cursor": cursor}} if cursor else {})
+
+    def _members(self, arguments: Document, fault: Fault | None) -> Document:
+        channel = self._channel(arguments)
+        self._needs(f"{SCOPE_OF[channel.kind]}:read")
+        page, cursor = _page(channel.members, arguments, fault, most=1000)
+        return {"ok": True, "members": page, "response_metadata": {"next_cursor": cursor}}
+
+    def _users(self, arguments: Document, fault: Fault | None) -> Document:
+        self._needs("users:read")
+        if self.workspace.limit_required and "limit" not in arguments:
+            raise Refusal("limit_required")
+        with_email = "users:read.email" in self.workspace.scopes
+        found = [user_document(user, with_email=with_email) for user in self.workspace.users.values()]
+        page, cursor = _page(found, arguments, fault, most=1000, default=len(found))
+        now = self.workspace.clock.now() // 1000
+        return {"ok": True, "members": page, "cache_ts": now, "response_metadata": {"next_cursor": cursor}}
+
+    # -- what they share
+
+    def _channel(self, arguments: Document) -> Channel:
+        channel = self.workspace.channels.get(str(arguments.get("channel")))
+        if channel is None or channel not in self.workspace.visible():
+            raise Refusal("channel_not_found")
+        return channel
+
+    def _readable(self, arguments: Document) -> Channel:
+        channel = self._channel(arguments)
+        self._needs(f"{SCOPE_OF[channel.kind]}:history")
+        if not channel.has_bot:
+            raise Refusal("not_in_channel")
+        return channel
+
+    def _size(self, arguments: Document, default: int = DEFAULT_LIMIT) -> int:
+        size = _limit(arguments, default, most=MOST_A_PAGE if default == DEFAULT_LIMIT else 1000)
+        return min(size, self.workspace.clamp) if self.workspace.clamp else size
+
+
+async def _arguments(request: Request) -> Document:
+    if request.method == "GET":
+        return dict(request.query_params)
+    body = await request.body()
+    if request.headers.get("Content-Type", "").startswith("application/json"):
+        return dict(orjson.loads(body or b"{}"))
+    return dict(await request.form())
+
+
+def _json(body: object, status: int, headers: dict[str, str]) -> Response:
+    return Response(orjson.dumps(body), status, headers, media_type="application/json")
+
+
+def _limit(arguments: Document, default: int, *, most: int) -> int:
+    try:
+        size = int(arguments.get("limit") or default)
+    except ValueError:
+        raise Refusal("invalid_limit") from None
+    if not 1 <= size <= most:
+        raise Refusal("invalid_limit")
+    return size
+
+
+def _position(arguments: Document) -> int:
+    cursor = str(arguments.get("cursor") or "")
+    if not cursor:
+        return 0
+    try:
+        return int(base64.urlsafe_b64decode(cursor).decode().removeprefix("next:"))
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise Refusal("invalid_cursor") from None
+
+
+def _ahead(stamps: list[str], arguments: Document) -> list[str]:
+    """What comes after the cursor, which names the last message given: what is posted meanwhile moves nothing."""
+    cursor = str(arguments.get("cursor") or "")
+    if not cursor:
+        return stamps
+    try:
+        way, last = base64.urlsafe_b64decode(cursor).decode().rstrip(";").split(":")
+    except (binascii.Error, ValueError):
+        raise Refusal("invalid_cursor") from None
+    return [ts for ts in stamps if (ts < last if way == "before" else ts > last)]
+
+
+def _after(stamps: list[str], size: int) -> str:
+    """The cursor after the first ``size`` of what is ahead; empty when nothing follows."""
+    if size >= len(stamps):
+        return ""
+    way = "before" if stamps[0] > stamps[-1] else "after"
+    return base64.urlsafe_b64encode(f"{way}:{stamps[size - 1]}".encode()).decode()
+
+
+def _next(position: int, total: int) -> str:
+    return base64.urlsafe_b64encode(f"next:{position}".encode()).decode() if position < total else ""
+
+
+def _page(
+    everything: list[Any], arguments: Document, fault: Fault | None, *, most: int, default: int = DEFAULT_LIMIT
+) -> tuple[list[Any], str]:
+    size, start = _limit(arguments, default, most=most), _position(arguments)
+    cursor, page = _spoilt(fault, arguments, _next(start + size, len(everything)), everything[start : start + size])
+    return page, cursor
+
+
+def _spoilt(fault: Fault | None, arguments: Document, cursor: str, page: list[Any]) -> tuple[str, list[Any]]:
+    """The next cursor and the page, as a fault of the paging would have them."""
+    if fault is None:
+        return cursor, page
+    given = str(arguments.get("cursor") or "")
+    if fault.kind == "empty_page" and given:  # nothing on it, and the next one goes on from the same place
+        return base64.urlsafe_b64encode(base64.urlsafe_b64decode(given) + b";").decode(), []
+    if fault.kind == "repeat_token" and cursor:
+        return fault.memory.setdefault("cursor", cursor), page
+    if fault.kind != "end_early":
+        return cursor, page
+    return "", page  # end_early: more is promised, and no cursor given
+
+
+def _bounds(arguments: Document) -> tuple[str, str, bool]:
+    inclusive = str(arguments.get("inclusive", "false")).lower() in ("true", "1")
+    return _ts(arguments, "oldest"), _ts(arguments, "latest"), inclusive
+
+
+def _ts(arguments: Document, name: str) -> str:
+    value = str(arguments.get(name) or "")
+    if not value or value == "0":
+        return ""
+    seconds, _, micros = value.partition(".")
+    if not (seconds.isdigit() and (micros or "0").isdigit()):
+        raise Refusal(f"invalid_ts_{name}")
+    return f"{int(seconds):010d}.{micros[:6]:0<6}"
+
+
+def _within(ts: str, oldest: str, latest: str, inclusive: bool) -> bool:
+    if inclusive:
+        return (not oldest or ts >= oldest) and (not latest or ts <= latest)
+    return (not oldest or ts > oldest) and (not latest or ts < latest)

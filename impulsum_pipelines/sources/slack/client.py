@@ -1,0 +1,162 @@
+"""Slack's Web API as we use it: one method each, paging included.
+
+Vendor pages: https://docs.slack.dev/reference/methods and https://docs.slack.dev/apis/web-api/rate-limits. All are
+read by GET with the bot token in the header.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from pyrate_limiter import Duration, Rate
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources._http import Api, BearerAuth
+from impulsum_pipelines.sources._limits import Budget
+from impulsum_pipelines.sources.slack.errors import judge
+
+log = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+
+#: Calls of a method that we make in :data:`PERIOD` at the most: a little below its tier (20, 50, 100 a minute).
+RATES = {
+    "auth.test": 100,
+    "conversations.list": 18,
+    "conversations.history": 45,
+    "conversations.replies": 45,
+    "conversations.members": 90,
+    "users.list": 18,
+}
+PERIOD = int(Duration.MINUTE)
+#: Things a page that we ask for, where the documented maximum is 999 or 1,000.
+PAGE = 999
+#: Accounts a page: the documented advice.
+USERS_PAGE = 200
+#: Messages a page that apps which are distributed outside of Slack's marketplace get, whatever they ask for.
+CLAMPED = 15
+#: Consecutive empty pages that still carry a cursor before we call it a fault.
+MOST_EMPTY_PAGES = 20
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some messages, newest first.
+
+    Args:
+        messages: the documents.
+        is_last: nothing older follows within the bounds.
+        is_limited: the plan keeps older messages from sight.
+    """
+
+    messages: list[Document]
+    is_last: bool
+    is_limited: bool
+
+
+class SlackClient:
+    """Reads one workspace with the bot token of an app."""
+
+    def __init__(self, settings: Settings) -> None:
+        if not settings.slack_bot_token:
+            raise ImpulsumError(Category.CONFIGURATION, "Slack is off", next_step="set SLACK_BOT_TOKEN.")
+        url = urlsplit(settings.slack_api_url)
+        provider = f"{url.netloc}{url.path}".rstrip("/")
+        #: Why pages of messages are short; empty while they are not.
+        self.clamped = ""
+        self.api = Api(
+            "Slack",
+            settings.slack_api_url,
+            auth=BearerAuth(settings.slack_bot_token.get_secret_value()),
+            budget=Budget(Home.of(settings).limits, provider, lambda kind: [Rate(RATES[kind], PERIOD)]),
+            judge=judge,
+        )
+
+    def who_am_i(self) -> tuple[Document, frozenset[str] | None]:
+        """The workspace and bot of the token, and its scopes where Slack names them."""
+        answer = self.api.ask("GET", "/auth.test", kind="auth.test")
+        scopes = answer.headers.get("X-OAuth-Scopes")
+        return answer.body, frozenset(scope.strip() for scope in scopes.split(",")) if scopes else None
+
+    def channels(self, kinds: tuple[str, ...]) -> list[Document]:
+        """Every conversation of these kinds that the bot is told of, archived ones included."""
+        params = {"types": ",".join(kinds), "exclude_archived": "false", "limit": PAGE}
+        return [c for page in self._pages("conversations.list", params) for c in page.get("channels") or []]
+
+    def members(self, channel_id: str) -> list[str]:
+        """The accounts in a conversation."""
+        params = {"channel": channel_id, "limit": PAGE}
+        found = [str(m) for page in self._pages("conversations.members", params) for m in page.get("members") or []]
+        return list(dict.fromkeys(found))
+
+    def users(self) -> Iterator[Document]:
+        """Every account, deactivated ones included. Without a limit Slack may refuse (limit_required)."""
+        for page in self._pages("users.list", {"limit": USERS_PAGE}):
+            yield from page.get("members") or []
+
+    def history(self, channel_id: str, oldest: str, latest: str) -> Iterator[Page]:
+        """What a channel shows from ``oldest`` to ``latest``, both included: no replies, but those also sent to it.
+
+        Newest first, which rests on ``latest``: without it Slack begins with what is closest to ``oldest``.
+        """
+        params = {"channel": channel_id, "oldest": oldest, "latest": latest, "inclusive": "true", "limit": PAGE}
+        for page in self._pages("conversations.history", params):
+            messages = page.get("messages") or []
+            self._notice_clamp(len(messages), page)
+            yield Page(messages, not _cursor(page) and not page.get("has_more"), bool(page.get("is_limited")))
+
+    def replies(self, channel_id: str, root: str) -> list[Document]:
+        """The whole thread but its root, which Slack repeats on every page, or on some."""
+        found: dict[str, Document] = {}
+        for page in self._pages("conversations.replies", {"channel": channel_id, "ts": root, "limit": PAGE}):
+            messages = page.get("messages") or []
+            self._notice_clamp(sum(str(m.get("ts")) != root for m in messages), page)
+            found.update({str(m.get("ts")): m for m in messages if str(m.get("ts")) != root})
+        return list(found.values())
+
+    def _notice_clamp(self, given: int, page: Document) -> None:
+        if given == CLAMPED and _cursor(page) and not self.clamped:
+            self.clamped = f"Slack gives {CLAMPED} messages a page, not the {PAGE} asked for"
+            log.warning(
+                "%s: it treats the app as distributed outside of its marketplace. Everything is read, but slowly; "
+                "install it as an internal app of the workspace.",
+                self.clamped,
+            )
+
+    def _pages(self, method: str, params: Document) -> Iterator[Document]:
+        """Walk a list to its end: a page without a cursor. A short or an empty page is no end.
+
+        Raises:
+            ImpulsumError: of category source outage when a cursor comes back a second time, when pages stay empty,
+                or when more is promised without a cursor.
+        """
+        cursors: set[str] = set()
+        cursor, empty = "", 0
+        while True:
+            page = self.api.get(f"/{method}", {**params, **({"cursor": cursor} if cursor else {})}, kind=method)
+            yield page
+            cursor = _cursor(page)
+            empty = 0 if any(page.get(name) for name in ("messages", "members", "channels")) else empty + 1
+            if not cursor and not page.get("has_more"):
+                return
+            if not cursor or cursor in cursors or empty > MOST_EMPTY_PAGES:
+                raise ImpulsumError(
+                    Category.SOURCE_OUTAGE,
+                    "Slack promised more and gave no cursor" if not cursor
+                    else "Slack repeated a cursor" if cursor in cursors
+                    else "Slack sent only empty pages",
+                    where=f"slack {method} {params.get('channel', '')}".strip(),
+                    next_step="nothing: the next pull starts again from the same place.",
+                )  # fmt: skip
+            cursors.add(cursor)
+
+
+def _cursor(page: Document) -> str:
+    """The cursor of the next page; empty on the last one."""
+    return str((page.get("response_metadata") or {}).get("next_cursor") or "")

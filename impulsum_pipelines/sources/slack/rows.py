@@ -1,0 +1,139 @@
+"""Slack's documents to rows: the typed columns of :mod:`tables`, with the whole document beside them.
+
+Every function is pure. Unknown fields stay in the payload; a missing one is null; a value of a wrong type is null
+in its column and whole in the payload.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from impulsum_pipelines.sources.slack.client import Document
+from impulsum_pipelines.sources.values import moment, part, text, whole
+
+Row = dict[str, Any]
+
+#: Slackbot is no bot by its own flag.
+SLACKBOT = "USLACKBOT"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def instant(ts: object) -> datetime | None:
+    """The time of a ts such as 1724936460.123456, exact to the microsecond: a float would lose the last digit."""
+    seconds, _, micros = str(ts).partition(".")
+    try:
+        return _EPOCH + timedelta(seconds=int(seconds), microseconds=int(f"{micros:0<6}"[:6]))
+    except (ValueError, OverflowError):
+        return None
+
+
+def to_ts(at: datetime) -> str:
+    """A time as a ts, to compare with others: all have ten and six digits, so text compares like time."""
+    micros = (at - _EPOCH) // timedelta(microseconds=1)
+    return f"{max(micros, 0) // 1_000_000:010d}.{max(micros, 0) % 1_000_000:06d}"
+
+
+def type_of(channel: Document) -> str:
+    """The kind of a conversation, as the parameter ``types`` of conversations.list names it."""
+    if channel.get("is_im"):
+        return "im"
+    if channel.get("is_mpim"):
+        return "mpim"
+    return "private_channel" if channel.get("is_private") or channel.get("is_group") else "public_channel"
+
+
+def channel(document: Document) -> Row:
+    """One conversation."""
+    kind = type_of(document)
+    return {
+        "id": str(document["id"]),
+        "name": text(document.get("name")) if kind != "im" else None,
+        "type": kind,
+        "is_private": kind != "public_channel",
+        "is_archived": bool(document.get("is_archived")),
+        "is_member": is_member(document),
+        "is_general": bool(document.get("is_general")),
+        "is_shared": bool(document.get("is_ext_shared") or document.get("is_shared")),
+        "num_members": whole(document.get("num_members")) if kind != "im" else None,
+        "creator_id": text(document.get("creator")),
+        "user_id": text(document.get("user")) if kind == "im" else None,
+        "topic": part(document.get("topic"), "value"),
+        "purpose": part(document.get("purpose"), "value"),
+        "created_at": moment(document.get("created")),
+        "payload": document,
+    }
+
+
+def is_member(document: Document) -> bool:
+    """Whether the bot may read it; a direct message does not say so, and is listed only to who is in it."""
+    return bool(document.get("is_member", document.get("is_im") or document.get("is_mpim")))
+
+
+def member(channel_id: str, user_id: str) -> Row:
+    """One account in one conversation."""
+    return {
+        "id": f"{channel_id}:{user_id}",
+        "channel_id": channel_id,
+        "user_id": user_id,
+        "payload": {"channel": channel_id, "user": user_id},
+    }
+
+
+def user(document: Document) -> Row:
+    """One account."""
+    profile = document.get("profile")
+    return {
+        "id": str(document["id"]),
+        "name": text(document.get("name")),
+        "real_name": text(document.get("real_name")) or part(profile, "real_name"),
+        "display_name": part(profile, "display_name") or None,
+        "email": part(profile, "email"),
+        "title": part(profile, "title") or None,
+        "is_active": not document.get("deleted"),
+        "is_bot": bool(document.get("is_bot")) or document["id"] == SLACKBOT,
+        "is_guest": bool(document.get("is_restricted") or document.get("is_ultra_restricted")),
+        "is_admin": bool(document.get("is_admin")),
+        "time_zone": text(document.get("tz")),
+        "updated_at": moment(document.get("updated")),
+        "payload": document,
+    }
+
+
+def message(channel_id: str, kind: str, document: Document) -> Row:
+    """One message.
+
+    The payload says in which channel it was written and of which type that is, under the names that Slack's events
+    use, so that a channel that becomes private changes its messages too. It leaves out ``root``, the copy of a
+    thread's root in a reply that was also sent to the channel: the root has a row of its own, and the copy would be
+    stale with its next reply.
+    """
+    ts = str(document["ts"])
+    root = text(document.get("thread_ts"))
+    edited = document.get("edited")
+    reactions = document.get("reactions")
+    files = document.get("files")
+    return {
+        "id": f"{channel_id}:{ts}",
+        "channel_id": channel_id,
+        "ts": ts,
+        "thread_ts": root,
+        "is_reply": root is not None and root != ts,
+        "user_id": text(document.get("user")),
+        "bot_id": text(document.get("bot_id")),
+        "subtype": text(document.get("subtype")),
+        "text": text(document.get("text")),
+        "channel_type": kind,
+        "is_private": kind != "public_channel",
+        "reply_count": whole(document.get("reply_count")) or None,
+        "latest_reply": text(document.get("latest_reply")),
+        "reaction_count": sum(whole(r.get("count")) or 0 for r in reactions) if isinstance(reactions, list) else 0,
+        "file_count": len(files) if isinstance(files, list) else 0,
+        "posted_at": instant(ts),
+        "edited_at": instant(edited.get("ts")) if isinstance(edited, dict) else None,
+        "payload": {
+            **{name: value for name, value in document.items() if name != "root"},
+            "channel": channel_id,
+            "channel_type": kind,
+        },
+    }

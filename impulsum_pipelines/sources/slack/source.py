@@ -1,0 +1,141 @@
+"""The dlt source of Slack: a resource per table, and the client and the first read that it needs.
+
+The only module of the source that imports dlt; what merely asks which tables there are does not.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import dlt
+
+from impulsum_pipelines.errors import ImpulsumError
+from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources.hints import hints
+from impulsum_pipelines.sources.slack import rows
+from impulsum_pipelines.sources.slack import tables as t
+from impulsum_pipelines.sources.slack.client import SlackClient
+from impulsum_pipelines.sources.slack.errors import NOT_READABLE, SlackError
+from impulsum_pipelines.sources.slack.reading import ChannelReading
+from impulsum_pipelines.sources.slack.workspace import Workspace
+from impulsum_pipelines.sources.sync import Scan, Sync
+
+log = logging.getLogger(__name__)
+
+
+def open_client(settings: Settings) -> SlackClient:
+    """A client for the workspace of the token."""
+    return SlackClient(settings)
+
+
+def begin(client: SlackClient, sync: Sync, settings: Settings) -> Workspace:
+    """The first read of a sync: proves that the token works, and reads Slack's clock before any message."""
+    workspace = Workspace(client, sync, settings)
+    sync.site = workspace.site
+    return workspace
+
+
+@dlt.source(name="slack", max_table_nesting=0)
+def build_source(client: SlackClient, sync: Sync, site: Workspace) -> Any:
+    """The dlt source of one sync: a resource per table."""
+
+    @dlt.resource(**hints(t.CHANNELS, sync.held))
+    def channels() -> Iterator[Any]:
+        shaped = sync.shaped(t.CHANNELS, rows.channel, site.channels)
+        yield from sync.whole(t.CHANNELS, shaped, unreachable=True)
+
+    @dlt.resource(**hints(t.MEMBERS, sync.held))
+    def members() -> Iterator[Any]:
+        yield from _members(client, sync, site)
+
+    @dlt.resource(**hints(t.USERS, sync.held))
+    def users() -> Iterator[Any]:
+        if sync.due(t.USERS):
+            yield from sync.whole(t.USERS, sync.shaped(t.USERS, rows.user, client.users()))
+
+    @dlt.resource(**hints(t.MESSAGES, sync.held))
+    def messages() -> Iterator[Any]:
+        yield from _messages(client, sync, site)
+        sync.remember_watermark(dlt.current.source_state())
+
+    return channels, users, members, messages
+
+
+def _members(client: SlackClient, sync: Sync, site: Workspace) -> Iterator[Any]:
+    """Members of each readable channel, read again when Slack counts another number of them, and when due."""
+    known: dict[str, int | None] = sync.memory.setdefault("members", {})
+    due = sync.due(t.MEMBERS)
+    for channel in site.readable:
+        channel_id, count = str(channel["id"]), channel.get("num_members")
+        if not due and channel_id in known and known[channel_id] == count:
+            continue
+        try:
+            found = client.members(channel_id)
+        except SlackError as error:
+            if error.code not in NOT_READABLE:
+                raise
+            continue
+        shaped = list(sync.shaped(t.MEMBERS, partial(rows.member, channel_id), found))
+        yield from sync.fresh(t.MEMBERS, shaped, more=True)
+        ids = {row["id"] for row in shaped}
+        # Fewer members than Slack counts may be a list cut short; as many as it counts are proof.
+        sync.found_all(Scan(t.MEMBERS.name, ids, ("channel_id",), [channel_id], guarded=len(found) != count))
+        known[channel_id] = count
+    yield from sync.fresh(t.MEMBERS, [])
+    sync.found_all(Scan(t.MEMBERS.name, (), ("channel_id",), site.out_of_sight, unreachable=True))
+    for channel_id in site.out_of_sight & known.keys():
+        del known[channel_id]
+    sync.stream(t.MEMBERS.name).ended = "complete"
+
+
+def _messages(client: SlackClient, sync: Sync, site: Workspace) -> Iterator[Any]:
+    """Channel by channel. When one cannot be read to its end, the ones before it are loaded and stay read."""
+    stream = sync.stream(t.MESSAGES.name)
+    if sync.window is None:
+        sync.due(t.MESSAGES)  # asked in any case, so that it is on record when the thread windows were listed whole
+    for number, channel in enumerate(site.readable):
+        reading = ChannelReading(client, site, sync, channel)
+        sync.report(t.MESSAGES.name, number, len(site.readable))
+        if reading.is_settled:
+            continue
+        try:
+            for documents in reading.read():
+                shape = partial(rows.message, reading.id, reading.kind)
+                yield from sync.fresh(t.MESSAGES, sync.shaped(t.MESSAGES, shape, documents), more=True)
+        except SlackError as error:
+            if error.code in NOT_READABLE:  # the bot was put out of it since the channels were listed
+                log.warning("%s can no longer be read (%s)", reading.name, error.code)
+                continue
+            if not _stop(sync, error):
+                raise
+            break
+        except ImpulsumError as error:
+            if not _stop(sync, error):
+                raise
+            break
+    yield from sync.fresh(t.MESSAGES, [])
+    sync.report(t.MESSAGES.name, len(site.readable), len(site.readable))
+    if sync.window is None:
+        _forget(sync, site)
+    if not sync.failures:
+        stream.ended = f"complete; {client.clamped}" if client.clamped else "complete"
+
+
+def _stop(sync: Sync, error: ImpulsumError) -> bool:
+    """End the stream early for what passes by itself; False for what somebody must act on."""
+    if not error.retryable:
+        return False
+    sync.stream(t.MESSAGES.name).ended = f"early: {error.what}"
+    error.safe = "The channels before it are loaded and stay read; the watermark was not moved."
+    sync.fail(error)
+    return True
+
+
+def _forget(sync: Sync, site: Workspace) -> None:
+    """What can no longer be read is out of sight, not deleted; when the bot is back, its whole past is read again."""
+    sync.found_all(Scan(t.MESSAGES.name, (), ("channel_id",), site.out_of_sight, unreachable=True))
+    for channel_id in site.out_of_sight & sync.memory.get("channels", {}).keys():
+        del sync.memory["channels"][channel_id]

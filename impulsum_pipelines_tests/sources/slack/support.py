@@ -1,0 +1,37 @@
+"""A sync of Slack through the public door, and what is held afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from impulsum_pipelines.sandbox.server import Running
+from impulsum_pipelines_tests.sources.pulls import Pulls
+
+slack = Pulls("slack")
+sync, held, one, alive, everything = slack.sync, slack.held, slack.one, slack.alive, slack.everything
+
+ATLAS = "team-atlas"
+DAY = 86_400
+
+
+def wrong(site: Running) -> dict[str, Any]:
+    """How what is held differs from what the workspace says that it must be; empty when right."""
+    return slack.differences(site.control("slack/truth"))
+
+
+def asked(site: Running) -> dict[str, int]:
+    """Requests since the last time that this was asked, by method."""
+    counted = site.requests(reset=True)
+    return {path.rpartition("/")[2]: number for path, number in counted.items() if "/slack/" in path}
+
+
+def later(site: Running, seconds: float = 3_600) -> None:
+    """Let time pass in the workspace."""
+    site.control("clock", advance_seconds=seconds)
+
+
+def row(message: str) -> dict[str, Any]:
+    """What is held of a message, by its id."""
+    columns = ("text", "deleted_at", "unreachable_since", "reply_count", "subtype", "is_private", "reaction_count")
+    return dict(zip(columns, slack.held(f"select {', '.join(columns)} from raw.messages where id = ?", message)[0],
+                    strict=True))  # fmt: skip

@@ -1,0 +1,386 @@
+"""What people do to messages and channels between two pulls, one trap at a time."""
+
+from __future__ import annotations
+
+import pytest
+
+from impulsum_pipelines.sources.slack import client
+from impulsum_pipelines_tests.sources.slack.support import ATLAS, DAY, asked, held, later, one, row, sync, wrong
+
+#: Reference data counts as old at each pull.
+ALWAYS_DUE = ("IMPULSUM_REFERENCE_MINUTES", "0")
+
+
+def channel_id(site, name: str) -> str:
+    return site.control("slack/channels")[name]["id"]
+
+
+def readable(site) -> list[str]:
+    return [name for name, channel in site.control("slack/channels").items() if channel["has_bot"]]
+
+
+def test_ts_is_kept_to_its_last_digit(workspace):
+    site = workspace(seed=1)
+    ts = site.control("slack/post", channel="general")["ts"]
+    sync()
+    assert one("select ts from raw.messages order by ts desc limit 1") == ts
+    assert one("select epoch_us(posted_at) from raw.messages where ts = ?", ts) == int(ts.replace(".", ""))
+
+
+def test_a_late_reply_to_an_old_thread_is_found_by_its_root(workspace):
+    """dlt's and Airbyte's pulls never load it: the root is older than every cursor."""
+    site = workspace(seed=2)
+    root = site.control("slack/post", channel=ATLAS, text="Ship it?")["ts"]
+    later(site, DAY)
+    sync()
+    for day in range(24):
+        later(site, DAY)
+        if day == 20:
+            reply = site.control("slack/reply", channel=ATLAS, thread=root, text="Yes, three weeks late")["ts"]
+            sync()
+            assert row(f"{channel_id(site, ATLAS)}:{reply}")["text"] == "Yes, three weeks late"
+    site.requests(reset=True)
+    sync()
+    assert wrong(site) == {}
+    assert "conversations.replies" not in asked(site)
+
+
+def test_only_threads_that_changed_are_read(workspace):
+    site = workspace(seed=3, issues=200)
+    sync()
+    later(site, 3 * DAY)
+    root = site.control("slack/post", channel=ATLAS)["ts"]
+    other = site.control("slack/post", channel=ATLAS)["ts"]
+    for thread in (root, root, other):
+        site.control("slack/reply", channel=ATLAS, thread=thread)
+    asked(site)
+    sync()
+    assert asked(site)["conversations.replies"] == 2
+    assert wrong(site) == {}
+
+
+def test_a_reply_also_sent_to_the_channel_is_one_row_that_stays_as_it_is(workspace):
+    site = workspace(seed=4)
+    sync()
+    root = site.control("slack/post", channel=ATLAS)["ts"]
+    site.control("slack/reply", channel=ATLAS, thread=root)
+    sent = site.control("slack/reply", channel=ATLAS, thread=root, broadcast=True)["ts"]
+    sync()
+    assert wrong(site) == {}
+    site.control("slack/reply", channel=ATLAS, thread=root)
+    changed = sync().rows["messages"]
+    assert (changed.new, changed.changed) == (1, 1)  # the reply, and what the root tells of its thread
+    assert row(f"{channel_id(site, ATLAS)}:{sent}")["subtype"] == "thread_broadcast"
+    assert one("select count(*) from raw.messages where ts = ?", sent) == 1
+
+
+def test_a_long_thread_comes_in_pages_that_repeat_the_root(workspace, monkeypatch):
+    monkeypatch.setattr(client, "PAGE", 7)
+    site = workspace(seed=5)
+    root = site.control("slack/post", channel=ATLAS)["ts"]
+    for _ in range(23):
+        site.control("slack/reply", channel=ATLAS, thread=root)
+    sync()
+    assert wrong(site) == {}
+    assert one("select count(*) from raw.messages where thread_ts = ? and is_reply", root) == 23
+
+
+def test_edits_reactions_and_deletions_are_found_by_comparing(workspace):
+    site = workspace(seed=6)
+    edited, reacted, deleted = (site.control("slack/post", channel=ATLAS)["ts"] for _ in range(3))
+    sync()
+    later(site, 5 * DAY)
+    site.control("slack/edit", channel=ATLAS, ts=edited, text="now better")
+    site.control("slack/react", channel=ATLAS, ts=reacted)
+    site.control("slack/delete", channel=ATLAS, ts=deleted)
+    result = sync().rows["messages"]
+    assert (result.new, result.changed, result.deleted) == (0, 2, 1)
+    atlas = channel_id(site, ATLAS)
+    assert row(f"{atlas}:{edited}")["text"] == "now better"
+    assert row(f"{atlas}:{reacted}")["reaction_count"] == 1
+    assert row(f"{atlas}:{deleted}")["deleted_at"] is not None
+    assert wrong(site) == {}
+
+
+def test_replies_that_are_deleted_are_gone_also_with_the_last_one(workspace):
+    site = workspace(seed=7)
+    root = site.control("slack/post", channel=ATLAS)["ts"]
+    first, last = (site.control("slack/reply", channel=ATLAS, thread=root)["ts"] for _ in range(2))
+    sync()
+    for reply in (first, last):
+        site.control("slack/delete", channel=ATLAS, ts=reply)
+        assert sync().rows["messages"].deleted == 1
+        assert wrong(site) == {}
+
+
+def test_a_reply_replaced_by_another_is_seen_though_the_count_is_the_same(workspace):
+    site = workspace(seed=8)
+    root = site.control("slack/post", channel=ATLAS)["ts"]
+    reply = site.control("slack/reply", channel=ATLAS, thread=root)["ts"]
+    sync()
+    site.control("slack/delete", channel=ATLAS, ts=reply)
+    site.control("slack/reply", channel=ATLAS, thread=root)
+    sync()
+    assert wrong(site) == {}
+
+
+def test_a_deleted_root_with_replies_becomes_a_tombstone_and_goes_with_the_last_reply(workspace):
+    site = workspace(seed=9)
+    root = site.control("slack/post", channel=ATLAS, text="regretted")["ts"]
+    reply = site.control("slack/reply", channel=ATLAS, thread=root)["ts"]
+    sync()
+    site.control("slack/delete", channel=ATLAS, ts=root)
+    sync()
+    found = row(f"{channel_id(site, ATLAS)}:{root}")
+    assert (found["subtype"], found["reply_count"], found["deleted_at"]) == ("tombstone", 1, None)
+    assert "regretted" not in str(one("select payload from raw.messages where ts = ?", root))
+    site.control("slack/delete", channel=ATLAS, ts=reply)
+    assert sync().rows["messages"].deleted == 2
+    assert wrong(site) == {}
+
+
+def test_an_edited_reply_is_found_when_reference_data_is_due_though_its_root_says_nothing(workspace, monkeypatch):
+    site = workspace(seed=10)
+    root = site.control("slack/post", channel=ATLAS)["ts"]
+    reply = site.control("slack/reply", channel=ATLAS, thread=root)["ts"]
+    sync()
+    later(site, 1.5 * DAY)
+    site.control("slack/edit", channel=ATLAS, ts=reply, text="with fewer typing errors")
+    sync()
+    assert wrong(site) != {}
+    monkeypatch.setenv(*ALWAYS_DUE)
+    sync()
+    assert wrong(site) == {}
+
+
+def test_beyond_the_first_page_late_replies_wait_until_reference_data_is_due(workspace, monkeypatch):
+    site = workspace(seed=11)
+    root = site.control("slack/post", channel=ATLAS)["ts"]
+    for _ in range(40):
+        site.control("slack/post", channel=ATLAS)
+    later(site)
+    sync()
+    later(site, DAY)
+    monkeypatch.setattr(client, "PAGE", 10)
+    site.control("slack/reply", channel=ATLAS, thread=root)
+    asked(site)
+    sync()
+    assert wrong(site) != {}
+    assert asked(site)["conversations.history"] == len(readable(site)) - 1  # not for the archived one
+    monkeypatch.setenv(*ALWAYS_DUE)
+    sync()
+    assert wrong(site) == {}
+
+
+def test_what_happened_before_the_thread_window_is_found_by_a_census(workspace):
+    site = workspace(seed=12)
+    root, edited, deleted = (site.control("slack/post", channel=ATLAS)["ts"] for _ in range(3))
+    reply = site.control("slack/reply", channel=ATLAS, thread=root)["ts"]
+    later(site)
+    sync()
+    later(site, 40 * DAY)
+    site.control("slack/reply", channel=ATLAS, thread=root)
+    site.control("slack/edit", channel=ATLAS, ts=edited)
+    site.control("slack/edit", channel=ATLAS, ts=reply)
+    site.control("slack/delete", channel=ATLAS, ts=deleted)
+    sync()
+    assert set(wrong(site)) == {"messages"}
+    result = sync(census=True)
+    assert wrong(site) == {}
+    assert result.rows["messages"].deleted == 1
+    counts = (
+        "select count(*), bool_and(at_source = held), bool_and(approximate = held) from raw.census where sync_id = ?"
+    )
+    assert held(counts, result.sync_id) == [(len(readable(site)), True, True)]
+
+
+def test_a_channel_that_the_bot_joins_gets_its_whole_past(workspace):
+    """dlt's Slack source starts a channel that is added later at the shared cursor."""
+    site = workspace(seed=13)
+    sync()
+    assert one("select is_member from raw.channels where name = 'design'") is False
+    later(site, 3 * DAY)
+    root = site.control("slack/post", channel="design")["ts"]
+    site.control("slack/reply", channel="design", thread=root)
+    sync()
+    assert one("select count(*) from raw.messages where channel_id = ?", channel_id(site, "design")) == 0
+    later(site, 60 * DAY)
+    site.control("slack/join", channel="design")
+    sync()
+    assert one("select count(*) from raw.messages where channel_id = ?", channel_id(site, "design")) == 7
+    assert wrong(site) == {}
+
+
+def test_a_channel_that_the_bot_leaves_is_out_of_sight_and_comes_back_whole(workspace):
+    site = workspace(seed=14)
+    sync()
+    random = channel_id(site, "random")
+    total = one("select count(*) from raw.messages where channel_id = ?", random)
+    site.control("slack/leave", channel="random")
+    result = sync()
+    assert (result.rows["messages"].deleted, result.rows["messages"].unreachable) == (0, total)
+    assert wrong(site) == {}
+    later(site, 45 * DAY)
+    site.control("slack/post", channel="random")
+    site.control("slack/join", channel="random")
+    sync()
+    assert wrong(site) == {}
+    assert one("select count(*) from raw.messages where unreachable_since is not null") == 0
+
+
+def test_a_private_channel_that_the_bot_leaves_vanishes_from_the_list(workspace):
+    site = workspace(seed=15)
+    sync()
+    site.control("slack/leave", channel="incidents")
+    sync()
+    assert one("select unreachable_since is not null and deleted_at is null from raw.channels where name = 'incidents'")
+    assert wrong(site) == {}
+
+
+def test_a_renamed_channel_keeps_its_rows(workspace):
+    site = workspace(seed=16)
+    sync()
+    site.control("slack/rename_channel", channel="random", name="off-topic")
+    result = sync()
+    assert wrong(site) == {}
+    assert result.rows["messages"].new == 1  # the notice
+    assert one("select count(*) from raw.channels where name in ('random', 'off-topic')") == 1
+
+
+def test_a_channel_made_private_takes_its_messages_along(workspace):
+    site = workspace(seed=17)
+    sync()
+    later(site, 60 * DAY)
+    site.control("slack/set_private", channel=ATLAS)
+    sync()
+    assert wrong(site) == {}
+    atlas = channel_id(site, ATLAS)
+    assert one("select bool_and(is_private) from raw.messages where channel_id = ?", atlas)
+    asked(site)
+    sync()
+    assert asked(site)["conversations.history"] == len(readable(site)) - 1  # not for the archived one
+
+
+def test_an_archived_channel_is_read_to_its_end_and_then_left_alone(workspace):
+    site = workspace(seed=18)
+    sync()
+    site.control("slack/post", channel="random", text="last words")
+    site.control("slack/archive", channel="random")
+    asked(site)
+    sync()
+    assert wrong(site) == {}
+    before = asked(site)["conversations.history"]
+    sync()
+    assert asked(site)["conversations.history"] == before - 1
+    site.control("slack/archive", channel="random", archived=False)
+    site.control("slack/post", channel="random", text="we are back")
+    sync()
+    assert wrong(site) == {}
+
+
+def test_archiving_that_puts_the_bot_out_loses_nothing_that_is_held(workspace):
+    site = workspace(seed=19)
+    sync()
+    random = channel_id(site, "random")
+    total = one("select count(*) from raw.messages where channel_id = ?", random)
+    site.control("slack/archive", channel="random", removes_bot=True)
+    sync()
+    sync(census=True)
+    still = (
+        "select count(*) from raw.messages where channel_id = ? and deleted_at is null and unreachable_since is null"
+    )
+    assert one(still, random) == total
+
+
+def test_members_follow_the_count_that_slack_gives(workspace):
+    site = workspace(seed=20)
+    sync()
+    site.control("slack/add_user", name="new-colleague", channels=["general", "random"])
+    leaver = one("select min(user_id) from raw.members where user_id like 'U0000000%' and user_id <> 'U00000BOT'")
+    site.control("slack/leave", channel="releases", user=leaver)
+    asked(site)
+    sync()
+    assert asked(site)["conversations.members"] == 3
+    assert {table for table in wrong(site) if table != "users"} == set()
+
+
+def test_people_come_and_go_and_what_they_wrote_stays(workspace, monkeypatch):
+    site = workspace(seed=21)
+    sync()
+    monkeypatch.setenv(*ALWAYS_DUE)
+    site.control("slack/add_user", name="new-colleague")
+    site.control("slack/deactivate_user", user="guest")
+    site.control("slack/deactivate_user", user="former-colleague", active=True)
+    sync()
+    assert wrong(site) == {}
+
+
+def test_what_a_free_plan_hides_is_out_of_sight_not_deleted(workspace):
+    site = workspace(seed=22)
+    sync()
+    total = one("select count(*) from raw.messages")
+    site.control("slack/hide_before", days=20)
+    sync(census=True)
+    assert one("select count(*) from raw.messages where deleted_at is not null") == 0
+    assert one("select count(*) from raw.messages where unreachable_since is not null") > 10
+    assert wrong(site) == {}
+    site.control("slack/hide_before", days=None)
+    sync(census=True)
+    assert wrong(site) == {}
+    assert one("select count(*) from raw.messages where unreachable_since is null") == total
+
+
+def test_losing_most_of_a_channel_at_once_is_not_believed(workspace):
+    site = workspace(seed=23)
+    posted = [site.control("slack/post", channel="releases")["ts"] for _ in range(60)]
+    sync()
+    for ts in posted:
+        site.control("slack/delete", channel="releases", ts=ts)
+    result = sync().rows["messages"]
+    assert (result.deleted, result.unreachable) == (0, 60)
+
+
+@pytest.mark.parametrize("page", [1, 3, 15, 999])
+def test_pages_of_every_size_give_every_message(workspace, monkeypatch, page):
+    monkeypatch.setattr(client, "PAGE", page)
+    site = workspace(seed=24, issues=30)
+    site.control("slack/limits", factor=1000)
+    monkeypatch.setattr(client, "RATES", dict.fromkeys(client.RATES, 20_000))
+    sync()
+    assert wrong(site) == {}
+
+
+def test_a_limit_clamped_without_a_word_is_told_once_and_changes_nothing(workspace, caplog):
+    site = workspace(seed=25)
+    site.control("slack/clamp_limit")
+    root = site.control("slack/post", channel=ATLAS)["ts"]
+    for _ in range(40):
+        site.control("slack/reply", channel=ATLAS, thread=root)
+    result = sync()
+    assert wrong(site) == {}
+    assert sum("internal app" in record.getMessage() for record in caplog.records) == 1
+    assert "15 messages a page" in result.streams["messages"].ended
+    later(site, DAY)
+    for _ in range(70):
+        site.control("slack/post", channel="general")
+    sync()
+    assert wrong(site) == {}
+
+
+def test_what_is_written_during_the_pull_is_neither_lost_nor_doubled(workspace, monkeypatch):
+    monkeypatch.setattr(client, "PAGE", 20)
+    site = workspace(seed=26)
+    original = client.SlackClient.replies
+
+    def write_meanwhile(self, channel, root):
+        site.control("slack/post", channel=channel, text="meanwhile")
+        site.control("slack/reply", channel=channel, thread=root, text="meanwhile", broadcast=True)
+        return original(self, channel, root)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client.SlackClient, "replies", write_meanwhile)
+        sync()
+    later(site, 60)
+    sync(census=True)
+    assert wrong(site) == {}
+    assert one("select count(*) - count(distinct id) from raw.messages") == 0

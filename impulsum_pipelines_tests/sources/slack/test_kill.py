@@ -1,0 +1,70 @@
+"""kill -9 in the extraction and in the load; the next run ends where an undisturbed one does."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from impulsum_pipelines_tests.sources.slack.support import ATLAS, everything, later, sync, wrong
+
+#: A sync that kills itself: within the channels, or between two steps of the load.
+VICTIM = """
+import os, signal, sys
+from impulsum_pipelines.loading import run_load as loading
+from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.sources.slack import client
+client.RATES = {method: calls * 40 for method, calls in client.RATES.items()}
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+point = sys.argv[1]
+if point == "first table loaded":
+    from dlt.common.storages.load_package import PackageStorage
+    complete, done = PackageStorage.complete_job, []
+    def counted(self, *args, **kwargs):
+        done.append(1)
+        result = complete(self, *args, **kwargs)
+        if len(done) == 2:
+            die()
+        return result
+    PackageStorage.complete_job = counted
+elif point == "rows loaded, books not":
+    loading.mark_gone = die
+
+def progress(stage, done, total):
+    if stage == point and (stage != "messages" or done >= 3):
+        die()
+
+loading.run_load("slack", load_settings(), progress=progress)
+"""
+
+
+@pytest.mark.parametrize("point", ["messages", "load", "first table loaded", "rows loaded, books not"])
+@pytest.mark.parametrize("pull", ["first", "later"])
+def test_a_killed_sync_is_simply_run_again(workspace, tmp_path, monkeypatch, point, pull):
+    site = workspace(seed=51)
+    site.control("clock", freeze=True)
+    root, deleted = (site.control("slack/post", channel=ATLAS)["ts"] for _ in range(2))
+    if pull == "later":
+        sync()
+        later(site)
+        for number in range(12):
+            site.control("slack/reply", channel=ATLAS, thread=root, broadcast=number == 5)
+        site.control("slack/delete", channel=ATLAS, ts=deleted)
+        site.control("slack/post", channel="general")
+    victim = subprocess.run([sys.executable, "-c", VICTIM, point], capture_output=True, text=True, check=False)
+    assert victim.returncode == -signal.SIGKILL, victim.stderr
+    sync()
+    assert wrong(site) == {}
+    rerun = everything()
+    monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path / "undisturbed"))
+    sync()
+    undisturbed = everything()
+    gone = 1 if pull == "later" else 0
+    assert len(rerun["messages"]) - len(undisturbed["messages"]) == gone
+    for table, rows in undisturbed.items():
+        assert set(map(repr, rows)) <= set(map(repr, rerun[table])), table
