@@ -28,6 +28,8 @@ class Control:
         self.retry_after = "epoch_ms"
         self._broken: Counter[tuple[str, str]] = Counter()
         self._disturbances: list[str] = []
+        #: How often what was said in a meeting was asked for.
+        self._reads: Counter[str] = Counter()
 
     def _one(self, meeting: str) -> Meeting:
         try:
@@ -71,6 +73,13 @@ class Control:
     def limits(self) -> Answer:
         """How many requests were refused because there were too many."""
         return {"refused": self._limits.refused}
+
+    def reads(self, reset: bool = False) -> Answer:
+        """How often the sentences of each meeting were asked for, by its id."""
+        counted = dict(self._reads)
+        if reset:
+            self._reads.clear()
+        return counted
 
     # -- meetings
 

@@ -131,7 +131,7 @@ class Meetings:
         return [first, *self.chance.sample(others, min(count - 1, len(others)))]
 
     def document(self, meeting: Meeting) -> Document:
-        """A meeting as the schema's Transcript; what was not asked for is left out by who asks."""
+        """A meeting as the schema's Transcript, without what was said."""
         self.signatures += 1
         over = meeting.overview
         seen_by = [person.email for person in meeting.people]
@@ -166,7 +166,6 @@ class Meetings:
                 for p in meeting.people
             ],
             "speakers": [{"id": float(n), "name": meeting.speaker(n)} for n in sorted({n for n, _ in meeting.lines})],
-            "sentences": list(meeting.sentences()),
             "summary": {
                 "overview": over,
                 "short_summary": over,

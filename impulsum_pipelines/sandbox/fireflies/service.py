@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import orjson
@@ -129,10 +130,20 @@ class Query:
 
     def _document(self, meeting: Meeting) -> Document:
         document = self.meetings.document(meeting)
-        for name in document:
-            if self.control._breaks(meeting.id, name):
-                document[name] = _failing
+        document["sentences"] = partial(self._said, meeting)
+        for name, value in document.items():
+            document[name] = partial(self._resolved, meeting, name, value)
         return document
+
+    def _resolved(self, meeting: Meeting, name: str, value: Any, info: object) -> Any:
+        """A field that was asked for: its value, or an error where one was ordered."""
+        if self.control._breaks(meeting.id, name):
+            raise GraphQLError("Something went wrong", extensions=_extensions("internal_server_error", 500, {}))
+        return value(info) if callable(value) else value
+
+    def _said(self, meeting: Meeting, _info: object) -> list[Document]:
+        self.control._reads[meeting.id] += 1
+        return list(meeting.sentences())
 
     def _matching(self, given: dict[str, Any]) -> Iterator[Meeting]:
         since, until = _ms(given.get("fromDate"), "fromDate"), _ms(given.get("toDate"), "toDate")
@@ -161,10 +172,6 @@ def _ms(value: object, name: str) -> int | None:
     except ValueError:
         raise _invalid(name, f"{name} must be a Date instance") from None
     return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-
-
-def _failing(_info: object) -> None:
-    raise GraphQLError("Something went wrong", extensions=_extensions("internal_server_error", 500, {}))
 
 
 def _invalid(name: str, message: str) -> GraphQLError:

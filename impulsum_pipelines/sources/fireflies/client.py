@@ -20,7 +20,7 @@ from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources._http import Api, BearerAuth
 from impulsum_pipelines.sources._limits import LONGEST_WAIT, Budget
 from impulsum_pipelines.sources.fireflies.documents import LIGHT, WHOLE, Document, Selection, selected
-from impulsum_pipelines.sources.fireflies.refusals import NOT_FOUND, code_of, errors_of, judge
+from impulsum_pipelines.sources.fireflies.refusals import NOT_FOUND, code_of, errors_of, judge, no_data
 
 #: Meetings in one answer of the list: the vendor's maximum.
 PAGE = 50
@@ -76,7 +76,7 @@ class FirefliesClient:
 
     def account(self) -> Document:
         """The owner of the key."""
-        user: Document | None = self._ask(f"query {{ user {{ {_USER} }} }}", {}, "user")["data"]["user"]
+        user: Document | None = self._ask(f"query {{ user {{ {_USER} }} }}", {}, "user")["data"].get("user")
         if user is None:
             raise ImpulsumError(
                 Category.PERMISSION,
@@ -88,8 +88,8 @@ class FirefliesClient:
 
     def team(self) -> list[Document]:
         """The members of the team, with the number of meetings that each has; for administrators."""
-        users: list[Document] = self._ask(f"query {{ users {{ {_USER} }} }}", {}, "users")["data"]["users"]
-        return users
+        users: list[Document] | None = self._ask(f"query {{ users {{ {_USER} }} }}", {}, "users")["data"].get("users")
+        return users or []
 
     def page(self, since: datetime, until: datetime, skip: int) -> Read:
         """A page of the meetings that began in a span, newest first, as light documents."""
@@ -98,7 +98,9 @@ class FirefliesClient:
         }}"""
         variables = {"since": _iso(since), "until": _iso(until), "limit": PAGE, "skip": skip}
         body = self._ask(query, variables, "transcripts")
-        found: list[Document] = body["data"]["transcripts"]
+        found: list[Document] | None = body["data"].get("transcripts")
+        if found is None:  # no list is not an empty list
+            raise no_data()
         if any(document.get("id") is None for document in found):
             raise ImpulsumError(
                 Category.BAD_DATA,

@@ -35,7 +35,7 @@ def judge(response: requests.Response, body: Any) -> ImpulsumError | None:
     errors = errors_of(body)
     if not errors:
         whole = isinstance(body, dict) and isinstance(body.get("data"), dict)
-        return _no_data() if response.status_code == 200 and body is not None and not whole else None
+        return no_data() if response.status_code == 200 and body is not None and not whole else None
     for error in errors:
         if code_of(error) in _WHOLE_REQUEST:
             return _refusal(error, response)
@@ -64,7 +64,8 @@ def _extensions(error: dict[str, Any]) -> dict[str, Any]:
     return extensions if isinstance(extensions, dict) else {}
 
 
-def _no_data() -> ImpulsumError:
+def no_data() -> ImpulsumError:
+    """The error of an answer that holds nothing and does not say why."""
     return ImpulsumError(
         Category.BAD_DATA,
         "Fireflies answered without data and without an error",
