@@ -1,0 +1,79 @@
+"""The meetings that a team has had: about the tickets that it worked on, and every week to plan."""
+
+from __future__ import annotations
+
+from impulsum_pipelines.sandbox.fireflies.meetings import Meeting, Meetings, conversation
+from impulsum_pipelines.sandbox.team import Person, Team, Ticket
+
+_MINUTE = 60_000
+_DAY = 24 * 60 * _MINUTE
+#: Tickets beside the featured ones that a meeting was held about, and weeks with a planning.
+MOST_TICKETS, WEEKS = 30, 12
+#: Nothing in the history is younger: it is over and processed.
+YOUNGEST = 3 * 60 * _MINUTE
+
+
+def build(team: Team) -> Meetings:
+    """The meetings of a team, the same for the same seed."""
+    meetings = Meetings(team)
+    now = team.clock.now()
+    for ticket in team.featured:
+        _about(meetings, ticket, now)
+    others = [ticket for ticket in team.tickets if ticket not in team.featured]
+    for ticket in meetings.chance.sample(others, min(MOST_TICKETS, len(others))):
+        _about(meetings, ticket, now)
+    for week in range(WEEKS):
+        _planning(meetings, now - YOUNGEST - week * 7 * _DAY - meetings.chance.randrange(_DAY))
+    return meetings
+
+
+def hold(
+    meetings: Meetings,
+    *,
+    title: str,
+    date: int,
+    minutes: float,
+    organizer: Person,
+    about: str,
+    size: int = 4,
+    tasks: bool = True,
+) -> Meeting:
+    """A meeting as it is held."""
+    people = meetings.people(size, organizer)
+    chance = meetings.chance
+    return meetings.add(
+        Meeting(
+            id=meetings.new_id(),
+            title=title,
+            date=date,
+            minutes=minutes,
+            organizer=organizer,
+            people=people,
+            lines=conversation(chance, people, about, chance.randrange(10, 40)),
+            tasks=[
+                (people[0].number, f"Finish {about}"),
+                (people[-1].number, f"Review {about}"),
+                (None, "Tell the customers"),
+            ]
+            if tasks
+            else [],
+            privacy=chance.choice(("teammates", "teammatesandparticipants", "participants", "link")),
+        )
+    )
+
+
+def _about(meetings: Meetings, ticket: Ticket, now: int) -> None:
+    latest = min(ticket.resolved or now, now - YOUNGEST)
+    hold(
+        meetings,
+        title=f"{ticket.key} {ticket.summary}",
+        date=max(ticket.created, min(ticket.started, latest)),
+        minutes=meetings.chance.choice((15.0, 30.0, 45.5)),
+        organizer=ticket.assignee,
+        about=ticket.key,
+    )
+
+
+def _planning(meetings: Meetings, date: int) -> None:
+    organizer = meetings.chance.choice(meetings.team.people)
+    hold(meetings, title="Weekly planning", date=date, minutes=60.0, organizer=organizer, about="the week", size=6)

@@ -1,0 +1,166 @@
+"""Fireflies' GraphQL queries as we use them: one method each.
+
+Vendor pages: https://docs.fireflies.ai/graphql-api/query/transcripts and, of the limits,
+https://docs.fireflies.ai/fundamentals/limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from pyrate_limiter import Duration, Rate
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources._http import Api, BearerAuth
+from impulsum_pipelines.sources._limits import LONGEST_WAIT, Budget
+from impulsum_pipelines.sources.fireflies.documents import LIGHT, WHOLE, Document, Selection, selected
+from impulsum_pipelines.sources.fireflies.refusals import NOT_FOUND, code_of, errors_of, judge, no_data
+
+#: Meetings in one answer of the list: the vendor's maximum.
+PAGE = 50
+#: How far a list may be skipped through; the vendor says so of bites.
+MOST_SKIP = 5_000
+#: Whole meetings in one request. An hour of talk is some 250 KB.
+WHOLE_BATCH = 5
+#: Light meetings in one request, when they are asked for by id.
+LIGHT_BATCH = 25
+#: Requests a minute that the dearer plans allow; of the others FIREFLIES_REQUESTS_A_DAY is the limit.
+PER_MINUTE = 60
+
+_USER = "user_id email name is_admin num_transcripts"
+
+
+@dataclass
+class Read:
+    """What one request gave.
+
+    Args:
+        documents: the meetings, in the order of the answer.
+        missing: ids that are not there, or not for this key.
+        damaged: ids of meetings of which something could not be answered, with the reason.
+    """
+
+    documents: list[Document] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    damaged: dict[str, str] = field(default_factory=dict)
+
+
+class FirefliesClient:
+    """Asks one Fireflies account with its API key."""
+
+    def __init__(self, settings: Settings) -> None:
+        if not settings.fireflies_api_key:
+            raise ImpulsumError(Category.CONFIGURATION, "Fireflies is off", next_step="set FIREFLIES_API_KEY.")
+        url = settings.fireflies_api_url.rstrip("/")
+        base, _, self._path = url.rpartition("/")
+        a_day = Rate(settings.fireflies_requests_a_day, Duration.DAY)
+        a_minute = Rate(PER_MINUTE, Duration.MINUTE)
+        # A limit a minute that a day's whole quota does not reach is none.
+        rates = [a_minute, a_day] if settings.fireflies_requests_a_day > PER_MINUTE else [a_day]
+        # With the path: a sandbox has all services on one host, and their limits are not one.
+        place = urlsplit(url)
+        self._budget = Budget(Home.of(settings).limits, f"{place.netloc}{place.path}", lambda kind: rates)
+        self.api = Api(
+            "Fireflies",
+            base,
+            auth=BearerAuth(settings.fireflies_api_key.get_secret_value()),
+            budget=self._budget,
+            judge=judge,
+        )
+
+    def account(self) -> Document:
+        """The owner of the key."""
+        user: Document | None = self._ask(f"query {{ user {{ {_USER} }} }}", {}, "user")["data"].get("user")
+        if user is None:
+            raise ImpulsumError(
+                Category.PERMISSION,
+                "Fireflies does not say whose key this is",
+                where="Fireflies user",
+                next_step="make a new API key and set FIREFLIES_API_KEY.",
+            )
+        return user
+
+    def team(self) -> list[Document]:
+        """The members of the team, with the number of meetings that each has; for administrators."""
+        users: list[Document] | None = self._ask(f"query {{ users {{ {_USER} }} }}", {}, "users")["data"].get("users")
+        return users or []
+
+    def page(self, since: datetime, until: datetime, skip: int) -> Read:
+        """A page of the meetings that began in a span, newest first, as light documents."""
+        query = f"""query($since: DateTime, $until: DateTime, $limit: Int, $skip: Int) {{
+            transcripts(fromDate: $since, toDate: $until, limit: $limit, skip: $skip) {{ {selected(LIGHT)} }}
+        }}"""
+        variables = {"since": _iso(since), "until": _iso(until), "limit": PAGE, "skip": skip}
+        body = self._ask(query, variables, "transcripts")
+        found: list[Document] | None = body["data"].get("transcripts")
+        if found is None:  # no list is not an empty list
+            raise no_data()
+        if any(document.get("id") is None for document in found):
+            raise ImpulsumError(
+                Category.BAD_DATA,
+                "Fireflies listed a meeting without its id",
+                where="Fireflies transcripts",
+                next_step="nothing: the next pull lists it again.",
+            )
+        read = Read(found)
+        for error in errors_of(body):
+            path = error.get("path") or []
+            if len(path) > 1 and isinstance(path[1], int) and path[1] < len(found):
+                read.damaged[str(found[path[1]]["id"])] = str(error.get("message"))
+        return read
+
+    def whole(self, ids: Sequence[str]) -> Read:
+        """Meetings by id, whole; at most :data:`WHOLE_BATCH`."""
+        return self._by_id(ids, WHOLE)
+
+    def light(self, ids: Sequence[str]) -> Read:
+        """Meetings by id, light."""
+        read = Read()
+        for start in range(0, len(ids), LIGHT_BATCH):
+            part = self._by_id(ids[start : start + LIGHT_BATCH], LIGHT)
+            read.documents += part.documents
+            read.missing += part.missing
+            read.damaged |= part.damaged
+        return read
+
+    def _by_id(self, ids: Sequence[str], selection: Selection) -> Read:
+        """Several meetings in one request, each under a name of its own."""
+        declared = ", ".join(f"$i{n}: String!" for n in range(len(ids)))
+        fields = " ".join(f"t{n}: transcript(id: $i{n}) {{ ...Meeting }}" for n in range(len(ids)))
+        query = f"query({declared}) {{ {fields} }} fragment Meeting on Transcript {{ {selected(selection)} }}"
+        body = self._ask(query, {f"i{n}": row_id for n, row_id in enumerate(ids)}, "transcript")
+        read = Read()
+        failed: dict[str, dict[str, Any]] = {}
+        for problem in errors_of(body):
+            failed.setdefault(str((problem.get("path") or [""])[0]), problem)
+        for n, row_id in enumerate(ids):
+            document: Document | None = body["data"].get(f"t{n}")
+            error = failed.get(f"t{n}")
+            if document is not None:
+                read.documents.append(document)
+            if error is not None and document is None and code_of(error) == NOT_FOUND:
+                read.missing.append(row_id)
+            elif error is not None or document is None:
+                read.damaged[row_id] = str(error.get("message")) if error else "no answer"
+        return read
+
+    def _ask(self, query: str, variables: Document, what: str) -> Document:
+        try:
+            body: Document = self.api.post(
+                f"/{self._path}", {"query": query, "variables": variables}, kind="query", endpoint=what
+            )
+        except ImpulsumError as error:
+            if error.category is Category.RATE_LIMIT and (error.retry_after or 0) > LONGEST_WAIT:
+                self._budget.pause(error.retry_after or 0)  # no later pull spends a request to hear it again
+            raise
+        return body
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,61 @@
+"""A Fireflies of this machine, with room for a test's requests, and the pulls of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from impulsum_pipelines.sources.fireflies import client
+from impulsum_pipelines_tests.sources.pulls import Pulls
+
+NOW = "2026-11-02T12:00:00Z"
+
+
+class Fireflies:
+    """One sandbox, its Fireflies, and what is held of it."""
+
+    def __init__(self, served: Any) -> None:
+        self.served = served
+        self.pulls = Pulls("fireflies")
+
+    def do(self, verb: str, **arguments: Any) -> Any:
+        """Do something at Fireflies' control door."""
+        return self.served.control(f"fireflies/{verb}", **arguments)
+
+    def later(self, **time: float) -> None:
+        """Let time pass: days=, hours=, minutes=."""
+        seconds = time.get("days", 0) * 86_400 + time.get("hours", 0) * 3_600 + time.get("minutes", 0) * 60
+        self.served.control("clock", advance_seconds=seconds)
+
+    def sync(self, **arguments: Any) -> Any:
+        """Pull."""
+        return self.pulls.sync(**arguments)
+
+    def differences(self) -> dict[str, Any]:
+        """How what is held differs from what is true."""
+        return self.pulls.differences(self.do("truth"))
+
+    def ids(self) -> list[str]:
+        """The meetings that the key sees, newest first."""
+        return [meeting["id"] for meeting in self.do("meetings")["meetings"] if not meeting["hidden"]]
+
+    def refused(self) -> int:
+        """Requests that the vendor's limits refused."""
+        return self.do("limits")["refused"]
+
+
+@pytest.fixture
+def fireflies(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Fireflies]:
+    """Starts a sandbox whose Fireflies allows many requests a minute: a test does in seconds what takes days."""
+
+    def start(seed: int = 1, *, roomy: bool = True, **options: Any) -> Fireflies:
+        started = Fireflies(sandbox(seed=seed, **{"now": NOW, **options}))
+        if roomy:
+            monkeypatch.setattr(client, "PER_MINUTE", 10_000)
+            monkeypatch.setenv("FIREFLIES_REQUESTS_A_DAY", "100000")
+            started.do("set_quota", per_day=100_000, per_minute=10_000)
+        return started
+
+    return start

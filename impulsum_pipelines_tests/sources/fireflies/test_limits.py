@@ -1,0 +1,266 @@
+"""The day's quota, the limit a minute, and what else an answer of status 200 may say."""
+
+from __future__ import annotations
+
+import time
+
+import orjson
+import pytest
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.sources import _http
+from impulsum_pipelines.sources.fireflies.refusals import seconds_until
+
+
+def forget(site):
+    """A new day, here and there."""
+    site.do("set_quota", per_day=100_000, per_minute=10_000, forget=True)
+    for file in Home.of(load_settings()).limits.glob("*"):
+        file.unlink()
+
+
+def test_normal_work_is_never_refused(fireflies):
+    """By the vendor's published limits: a first pull, a quiet one and one after ten changes."""
+    site = fireflies(seed=8, roomy=False)
+    first = site.sync()
+    quiet = site.sync()
+    site.do("hold_meeting", count=4)
+    site.do("upload_old", days_ago=9)
+    newest = site.ids()
+    site.do("retitle", meeting=newest[2], title="Changed")
+    site.do("set_privacy", meeting=newest[5], privacy="owner")
+    site.do("delete", meeting=newest[6])
+    site.do("hold_meeting", live=True)
+    site.do("hold_meeting", status="processing")
+    site.later(minutes=30)
+    changes = site.sync()
+    assert site.differences() == {}
+    assert (site.refused(), first.limit_waits) == (0, 0)
+    assert first.requests <= 22
+    assert quiet.requests == 2
+    assert changes.requests <= 5
+
+
+def test_when_the_quota_is_used_up_the_pull_stops_keeps_what_it_has_and_goes_on(fireflies, monkeypatch):
+    site = fireflies(seed=9)
+    site.do("hold_meeting", count=30, minutes_ago=60 * 24 * 40)
+    monkeypatch.setenv("FIREFLIES_REQUESTS_A_DAY", "8")
+    held = []
+    for _ in range(4):
+        with pytest.raises(ImpulsumError, match=r"used up until 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC") as stopped:
+            site.sync()
+        assert stopped.value.category is Category.RATE_LIMIT
+        assert stopped.value.retry_after > 80_000
+        held.append(site.pulls.one("select count(*) from raw.transcripts where is_whole"))
+        assert site.pulls.one("select count(*) from raw.syncs where status = 'done'") == 0
+        forget(site)
+    assert held == sorted(set(held)), held
+    monkeypatch.setenv("FIREFLIES_REQUESTS_A_DAY", "1000")
+    result = site.sync()
+    assert result.watermark_to is not None
+    assert site.differences() == {}
+    assert set(site.do("reads").values()) == {1}, "no meeting was read twice"
+    assert set(site.do("reads")) == set(site.ids())
+    assert site.refused() == 0
+    assert site.pulls.one("select at_source = held from raw.census")
+    site.later(hours=1)
+    assert site.sync().requests == 2
+
+
+def test_a_pull_that_starts_without_quota_asks_nothing(fireflies, monkeypatch):
+    site = fireflies(seed=10)
+    monkeypatch.setenv("FIREFLIES_REQUESTS_A_DAY", "8")
+    with pytest.raises(ImpulsumError):
+        site.sync()
+    site.served.requests(reset=True)
+    with pytest.raises(ImpulsumError, match="used up until"):
+        site.sync()
+    assert site.served.requests() == {}
+
+
+def test_changes_that_the_quota_put_off_are_read_by_the_next_pull(fireflies, monkeypatch):
+    site = fireflies(seed=11)
+    site.sync()
+    site.later(hours=1)
+    for meeting in site.ids():
+        site.do("retitle", meeting=meeting, title=f"Changed {meeting}")
+    site.do("reads", reset=True)
+    monkeypatch.setenv("FIREFLIES_REQUESTS_A_DAY", str(24 + 7))  # some are used by the first pull
+    with pytest.raises(ImpulsumError, match="used up"):
+        site.sync(census=True)
+    monkeypatch.setenv("FIREFLIES_REQUESTS_A_DAY", "1000")
+    forget(site)
+    site.sync()
+    assert site.differences() == {}
+    assert set(site.do("reads").values()) == {1}
+
+
+@pytest.mark.parametrize("written", ["epoch_ms", "iso", "seconds"])
+def test_the_vendors_own_refusal_says_until_when_and_no_later_pull_asks_before(fireflies, written):
+    site = fireflies(seed=12)
+    site.do("set_quota", per_day=5, per_minute=10_000, retry_after=written)
+    with pytest.raises(ImpulsumError, match="answers no more requests of this key until 20") as stopped:
+        site.sync()
+    assert stopped.value.category is Category.RATE_LIMIT
+    assert 80_000 < stopped.value.retry_after <= 86_400
+    assert len(site.pulls.alive("transcripts")) > 0
+    site.served.requests(reset=True)
+    with pytest.raises(ImpulsumError, match="used up until"):
+        site.sync()
+    assert site.served.requests() == {}
+    forget(site)
+    site.sync()
+    assert site.differences() == {}
+
+
+def test_a_refusal_without_a_time_is_tried_again_a_few_times_and_then_told(fireflies):
+    site = fireflies(seed=13)
+    site.do("set_quota", per_day=1, per_minute=10_000, retry_after="none")
+    with pytest.raises(ImpulsumError, match="answers no more requests") as stopped:
+        site.sync()
+    assert (stopped.value.category, stopped.value.retry_after) == (Category.RATE_LIMIT, None)
+    assert site.refused() == _http.ATTEMPTS
+
+
+def test_retry_after_is_understood_however_it_is_written():
+    now = time.time()
+    assert seconds_until((now + 60) * 1000) == pytest.approx(60, abs=1)
+    assert seconds_until(now + 60) == pytest.approx(60, abs=1)
+    assert seconds_until("60") == 60
+    assert seconds_until(60.5) == 60.5
+    assert seconds_until((now - 60) * 1000) == 0
+    assert seconds_until("soon") is None
+    assert seconds_until(None) is None
+    assert seconds_until(True) is None
+
+
+def answer(site, body, status=200, **more):
+    site.served.control("fault", kind="status", status=status, path="graphql", body=orjson.dumps(body).decode(), **more)
+
+
+def error(code, message="No", **more):
+    return {"message": message, "code": code, "friendly": True, "extensions": {"code": code, "status": 400}, **more}
+
+
+@pytest.mark.parametrize(
+    ("code", "category"),
+    [
+        ("auth_failed", Category.AUTHENTICATION),
+        ("account_cancelled", Category.PERMISSION),
+        ("paid_required", Category.PERMISSION),
+        ("require_elevated_privilege", Category.PERMISSION),
+        ("invalid_arguments", Category.INTERNAL),
+        ("GRAPHQL_VALIDATION_FAILED", Category.INTERNAL),
+    ],
+)
+def test_an_error_of_status_200_is_an_error(fireflies, code, category):
+    site = fireflies(seed=14)
+    answer(site, {"errors": [error(code)]}, after=1)
+    with pytest.raises(ImpulsumError, match=f"(?i){code}") as failure:
+        site.sync()
+    assert failure.value.category is category
+    assert not failure.value.retryable
+    assert site.pulls.alive("transcripts") == set()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"errors": [error("internal_server_error")], "data": {"transcripts": None}}, id="failed list"),
+        pytest.param({"errors": [error("request_timeout")]}, id="timeout"),
+        pytest.param({"data": None}, id="no data"),
+        pytest.param({}, id="nothing"),
+        pytest.param([], id="a list"),
+    ],
+)
+def test_an_answer_without_a_list_is_not_an_empty_list(fireflies, body):
+    site = fireflies(seed=15)
+    site.sync()
+    before = site.pulls.everything()
+    site.later(hours=1)
+    answer(site, body, after=1)
+    site.sync()
+    assert site.pulls.everything() == before
+
+
+def test_a_list_that_is_null_without_an_error_is_an_error(fireflies):
+    site = fireflies(seed=15)
+    answer(site, {"data": {"transcripts": None}}, after=1, count=_http.ATTEMPTS)
+    with pytest.raises(ImpulsumError, match="without data") as failure:
+        site.sync()
+    assert failure.value.category is Category.BAD_DATA
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"kind": "status", "status": 429, "retry_after": 1}, id="429"),
+        pytest.param({"kind": "status", "status": 429, "count": 2}, id="429 without Retry-After"),
+        pytest.param({"kind": "status", "status": 502, "body": "<html>Bad gateway</html>"}, id="502"),
+        pytest.param({"kind": "reset"}, id="connection reset"),
+        pytest.param({"kind": "truncate"}, id="cut page"),
+    ],
+)
+@pytest.mark.parametrize("after", [1, 3], ids=["list", "whole"])
+def test_what_passes_by_itself_is_sat_out(fireflies, fault, after):
+    site = fireflies(seed=16)
+    site.served.control("fault", path="graphql", after=after, **fault)
+    site.sync()
+    assert site.differences() == {}
+
+
+def test_an_outage_in_the_middle_keeps_what_was_read(fireflies):
+    site = fireflies(seed=17)
+    site.served.control("fault", kind="status", status=502, path="graphql", after=6, count=_http.ATTEMPTS)
+    with pytest.raises(ImpulsumError, match="502") as failure:
+        site.sync()
+    assert failure.value.category is Category.SOURCE_OUTAGE
+    assert site.pulls.one("select count(*) from raw.transcripts where is_whole") > 0
+    assert site.pulls.one("select status from raw.syncs") == "incomplete"
+    site.sync()
+    assert site.differences() == {}
+    assert set(site.do("reads").values()) == {1}
+
+
+def test_a_wrong_key_a_revoked_one_and_no_key_are_told_apart_and_never_shown(fireflies, monkeypatch, caplog):
+    site = fireflies(seed=18)
+    caplog.set_level("DEBUG")
+    right = site.served.env["FIREFLIES_API_KEY"]
+    monkeypatch.setenv("FIREFLIES_API_KEY", "mistyped-key")
+    with pytest.raises(ImpulsumError, match="refused the credentials") as wrong:
+        site.sync()
+    monkeypatch.setenv("FIREFLIES_API_KEY", right)
+    site.sync()
+    site.do("revoke_key")
+    with pytest.raises(ImpulsumError, match="worked until") as revoked:
+        site.sync()
+    monkeypatch.delenv("FIREFLIES_API_KEY")
+    with pytest.raises(ImpulsumError, match="FIREFLIES_API_KEY is not set") as off:
+        site.sync()
+    assert wrong.value.category is revoked.value.category is Category.AUTHENTICATION
+    assert off.value.category is Category.CONFIGURATION
+    assert len({str(e.value) for e in (wrong, revoked, off)}) == 3
+    assert not any("mistyped-key" in str(e.value) or right in str(e.value) for e in (wrong, revoked, off))
+    assert right not in caplog.text
+    for (table,) in site.pulls.held("select table_name from information_schema.tables where table_schema = 'raw'"):
+        assert site.pulls.one(f"select count(*) from raw.{table} t where cast(t as varchar) like ?", f"%{right}%") == 0
+
+
+def test_the_key_of_a_member_needs_no_administrator(fireflies):
+    site = fireflies(seed=19)
+    site.do("set_admin", admin=False)
+    site.sync()
+    assert site.differences() == {}
+
+
+def test_probe_says_whose_key_it_is_and_what_it_sees(fireflies):
+    from impulsum_pipelines.sources.registry import probe
+
+    site = fireflies(seed=20)
+    told = dict(probe("fireflies", load_settings()))
+    assert told.keys() == {"account", "meetings", "whole meeting"}
+    assert "administrator" in told["account"]
+    assert told["whole meeting"] == "can be read"
+    assert sum(site.served.requests().values()) == 3

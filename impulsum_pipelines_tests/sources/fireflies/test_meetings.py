@@ -1,0 +1,335 @@
+"""Meetings as they come, change and go, although Fireflies tells of none of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.sources.fireflies import walk
+from impulsum_pipelines.sources.sync import Window
+
+
+def alive(site, table="transcripts"):
+    return site.pulls.alive(table)
+
+
+def sentences_of(site, meeting):
+    return site.pulls.one("select count(*) from raw.sentences where transcript_id = ? and deleted_at is null", meeting)
+
+
+@pytest.fixture
+def site(fireflies):
+    started = fireflies(seed=3)
+    started.sync()
+    started.later(hours=1)
+    return started
+
+
+def test_a_meeting_whose_summary_is_being_made_is_held_without_sentences_until_it_is_ready(site):
+    meeting = site.do("hold_meeting", status="processing")["id"]
+    site.sync()
+    assert site.differences() == {}
+    assert sentences_of(site, meeting) == 0
+    site.later(hours=30)
+    site.do("finish_processing", meeting=meeting)
+    site.sync()
+    assert site.differences() == {}
+    assert sentences_of(site, meeting) > 0
+    assert site.do("reads")[meeting] == 1
+
+
+def test_captions_of_a_live_meeting_are_left_out(site):
+    meeting = site.do("hold_meeting", live=True)["id"]
+    site.sync()
+    assert (sentences_of(site, meeting), meeting in alive(site)) == (0, True)
+    site.do("end_meeting", meeting=meeting)
+    site.later(hours=1)
+    site.sync()
+    assert (sentences_of(site, meeting), site.differences()) == (0, {})
+    site.do("finish_processing", meeting=meeting)
+    site.later(hours=1)
+    site.sync()
+    assert sentences_of(site, meeting) > 0
+    assert site.differences() == {}
+
+
+def test_a_summary_that_failed_leaves_what_was_said(site):
+    meeting = site.do("hold_meeting", status="processing")["id"]
+    site.sync()
+    site.do("fail_processing", meeting=meeting)
+    site.later(hours=1)
+    site.sync()
+    assert site.differences() == {}
+    assert sentences_of(site, meeting) > 0
+
+
+def test_a_meeting_that_stays_unfinished_is_asked_for_so_often_and_no_more(site, monkeypatch):
+    monkeypatch.setattr(walk, "MOST_TRIES", 3)
+    meeting = site.do("hold_meeting", status="processing")["id"]
+    site.sync()
+    site.later(days=walk.OVERLAP.days + 1)
+    site.sync()  # moves the watermark: from now on no list shows the meeting
+    site.do("reads", reset=True)
+    for _ in range(6):
+        site.later(days=1)
+        site.sync()
+    assert site.do("reads")[meeting] == 3
+    site.do("finish_processing", meeting=meeting)
+    site.later(days=1)
+    site.sync(census=True)
+    assert site.differences() == {}
+
+
+def test_a_meeting_that_finishes_after_it_left_the_list_is_still_read(site):
+    meeting = site.do("hold_meeting", status="processing")["id"]
+    site.sync()
+    site.later(days=walk.OVERLAP.days + 1)
+    site.sync()
+    site.later(days=1)
+    site.do("finish_processing", meeting=meeting)
+    site.sync()
+    assert site.differences() == {}
+
+
+def test_an_upload_with_an_old_date_is_found_by_the_overlap_and_an_older_one_by_the_census(site):
+    recent = site.do("upload_old", days_ago=15)["id"]
+    old = site.do("upload_old", days_ago=200)["id"]
+    site.sync()
+    assert recent in alive(site)
+    assert old not in alive(site)
+    result = site.sync(census=True)
+    assert site.differences() == {}
+    counted = site.pulls.held("select at_source, held, missing from raw.census where sync_id = ?", result.sync_id)
+    assert counted == [(len(site.ids()), len(site.ids()), 1)]
+
+
+def test_an_upload_from_the_future_is_found(site):
+    site.do("upload_old", days_ago=-90)
+    site.sync()
+    assert site.differences() == {}
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "column"),
+    [
+        ("retitle", {"title": "Another title"}, "title"),
+        ("set_privacy", {"privacy": "owner"}, "is_private"),
+        ("share", {"email": "guest@example.com"}, "payload"),
+        ("rename_speaker", {"name": "Somebody else"}, "payload"),
+    ],
+)
+def test_an_edit_that_nothing_tells_of_is_seen(site, verb, arguments, column):
+    meeting = site.ids()[0]
+    chosen = f"select {column} from raw.transcripts where id = ?"
+    before = site.pulls.one(chosen, meeting)
+    site.do("reads", reset=True)
+    site.do(verb, meeting=meeting, **arguments)
+    site.sync()
+    assert site.pulls.one(chosen, meeting) != before
+    assert site.differences() == {}
+    assert site.do("reads") == {meeting: 1}
+    site.later(hours=1)
+    assert site.sync().requests == 2
+
+
+def test_what_was_deleted_or_is_no_longer_shared_is_marked_with_all_that_hangs_on_it_and_comes_back(site):
+    deleted, unshared = site.ids()[:2]
+    site.do("delete", meeting=deleted)
+    site.do("unshare", meeting=unshared)
+    site.sync()
+    assert site.differences() == {}
+    for table in ("sentences", "attendees", "action_items"):
+        left = f"select count(*) from raw.{table} where transcript_id in (?, ?) and deleted_at is null"
+        assert site.pulls.one(left, deleted, unshared) == 0
+    site.do("share", meeting=unshared)
+    site.later(hours=1)
+    site.sync()
+    assert site.differences() == {}
+    assert unshared in alive(site)
+
+
+def test_what_vanished_long_ago_is_found_by_the_census(site):
+    oldest = site.ids()[-1]
+    site.do("delete", meeting=oldest)
+    site.sync()
+    assert oldest in alive(site)
+    site.sync(census=True)
+    assert site.differences() == {}
+
+
+def test_losing_more_than_half_at_once_is_not_believed(site):
+    for meeting in site.ids()[:-5]:
+        site.do("unshare", meeting=meeting)
+    result = site.sync(census=True)
+    assert site.pulls.one("select count(*) from raw.transcripts where deleted_at is not null") == 0
+    assert site.pulls.one("select count(*) from raw.sentences where deleted_at is not null") == 0
+    assert result.rows["transcripts"].unreachable == site.pulls.one(
+        "select count(*) from raw.transcripts where unreachable_since is not null"
+    )
+    assert site.differences() == {}
+
+
+@pytest.mark.parametrize("field", ["sentences", "summary"])
+def test_one_meeting_that_cannot_be_answered_whole_stops_no_other_and_is_read_later(site, field):
+    bad, *_ = site.do("hold_meeting", count=3)["ids"]
+    site.do("fail_field", meeting=bad, field=field)
+    site.sync()
+    assert site.pulls.held("select id from raw.transcripts where not is_whole") == [(bad,)]
+    assert sentences_of(site, bad) == 0
+    site.later(hours=1)
+    site.sync()
+    assert site.differences() == {}
+
+
+def test_a_meeting_that_can_never_be_answered_whole_does_not_eat_the_quota(site, monkeypatch):
+    monkeypatch.setattr(walk, "MOST_TRIES", 3)
+    meeting = site.ids()[0]
+    site.do("retitle", meeting=meeting, title="Changed")
+    site.do("fail_field", meeting=meeting, field="summary", count=1_000)
+    costs = []
+    for _ in range(5):
+        costs.append(site.sync().requests)
+        site.later(hours=1)
+    assert costs == [3, 3, 3, 2, 2]
+    assert sentences_of(site, meeting) > 0, "what is held stays"
+    site.do("fail_field", meeting=meeting, field="summary", count=0)
+    site.sync(census=True)
+    assert site.differences() == {}
+
+
+def test_a_list_that_cannot_say_everything_of_a_meeting_changes_nothing_and_repeats_later(site):
+    meeting = site.ids()[0]
+    site.do("retitle", meeting=meeting, title="Changed")
+    site.do("fail_field", meeting=meeting, field="duration")
+    new = site.do("hold_meeting")["id"]
+    site.do("fail_field", meeting=new, field="title")
+    site.sync()
+    assert site.pulls.one("select title from raw.transcripts where id = ?", meeting) != "Changed"
+    assert new in alive(site), "a new one is read by its id"
+    site.later(hours=1)
+    site.sync()
+    assert site.differences() == {}
+
+
+@pytest.mark.parametrize("what", ["insert", "delete"])
+def test_pages_that_move_while_they_are_read_lose_nothing(fireflies, what):
+    site = fireflies(seed=4)
+    site.do("hold_meeting", count=120)
+    site.do("disturb", what=what)
+    site.sync()
+    assert site.differences() == {}
+
+
+@pytest.mark.parametrize("count", [4, 5, 6, 54, 55])
+def test_page_sizes_of_every_kind_give_every_meeting(fireflies, count):
+    site = fireflies(seed=4)
+    recent = site.pulls
+    newest = [
+        m for m in site.do("meetings")["meetings"] if m["date"] > datetime(2026, 10, 4, tzinfo=UTC).timestamp() * 1e3
+    ]
+    site.do("hold_meeting", count=count + 45 - len(newest))
+    site.sync()
+    assert recent.alive("transcripts") == set(site.ids())
+
+
+def test_a_list_that_repeats_its_page_is_an_error_not_a_loop(site):
+    site.do("hold_meeting", count=60)
+    site.served.control("fault", kind="repeat_token", path="graphql", count=100)
+    with pytest.raises(ImpulsumError, match="did not fit together") as failure:
+        site.sync()
+    assert failure.value.category is Category.SOURCE_OUTAGE
+    site.served.control("clear_faults")
+    site.sync()
+    assert site.differences() == {}
+
+
+@pytest.mark.parametrize("kind", ["end_early", "empty_page"])
+def test_a_list_that_ends_early_deletes_nothing(site, kind):
+    before = alive(site)
+    site.served.control("fault", kind=kind, path="graphql", after=1)
+    site.sync()
+    assert alive(site) == before
+    assert site.differences() == {}
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_what_began_at_a_bound_is_held_once(fireflies, exclusive, monkeypatch, tmp_path):
+    site = fireflies(seed=5)
+    site.do("date_bounds", exclusive=exclusive)
+    site.served.control("clock", freeze=True)
+    site.do("upload_old", days_ago=-0.5)  # at midnight exactly, once its length is taken off
+    site.do("hold_meeting", minutes=12 * 60)
+    midnight = datetime(2026, 11, 2, tzinfo=UTC)
+    for day in (midnight - timedelta(days=1), midnight):
+        site.sync(window=Window(day, day + timedelta(days=1)))
+    wanted = {
+        m["id"]
+        for m in site.do("meetings")["meetings"]
+        if midnight.timestamp() * 1e3 <= m["date"] < (midnight + timedelta(days=1)).timestamp() * 1e3
+    }
+    held = site.pulls.held("select id from raw.transcripts where started_at >= ?", midnight)
+    assert {row_id for (row_id,) in held} == wanted
+
+
+def test_more_meetings_than_a_list_may_be_skipped_through(fireflies, monkeypatch):
+    from impulsum_pipelines.sources.fireflies import listing
+
+    monkeypatch.setattr(listing, "MOST_SKIP", 60)
+    site = fireflies(seed=6)
+    for number in range(4):
+        site.do("hold_meeting", count=45, minutes_ago=number * 2_000)
+    site.sync()
+    assert site.differences() == {}
+
+
+def test_a_window_reads_its_days_and_leaves_the_watermark_alone(site, monkeypatch, tmp_path):
+    monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path / "window"))
+    day = datetime(2026, 10, 12, tzinfo=UTC)
+    result = site.sync(window=Window(day, day + timedelta(days=14)))
+    assert (result.mode, result.watermark_to) == ("window", None)
+    outside = "select count(*) from raw.transcripts where started_at < ? or started_at >= ?"
+    assert site.pulls.one(outside, day, day + timedelta(days=14)) == 0
+    assert len(alive(site)) > 2
+    assert site.sync().watermark_from is None
+    assert site.differences() == {}
+
+
+def test_nothing_before_the_first_day_is_read(fireflies, monkeypatch):
+    site = fireflies(seed=7)
+    monkeypatch.setenv("IMPULSUM_START_DATE", "2026-10-01")
+    site.sync()
+    assert site.pulls.one("select min(started_at) from raw.transcripts") >= datetime(2026, 10, 1, tzinfo=UTC)
+    assert len(alive(site)) == sum(m["date"] >= 1_790_812_800_000 for m in site.do("meetings")["meetings"])
+
+
+def test_a_document_that_does_not_fit_is_quarantined_and_the_rest_is_loaded(site, monkeypatch):
+    from impulsum_pipelines.sources.fireflies import client
+
+    original = client.FirefliesClient.whole
+
+    def whole(self, ids):
+        read = original(self, ids)
+        for document in read.documents:
+            document["sentences"].append({"text": "a sentence without a place"})
+        return read
+
+    monkeypatch.setattr(client.FirefliesClient, "whole", whole)
+    meeting = site.do("hold_meeting")["id"]
+    site.sync()
+    assert site.pulls.held("select stream, reason from raw.quarantine") == [("sentences", "KeyError: 'index'")]
+    assert sentences_of(site, meeting) > 5
+
+
+def test_signed_links_and_counts_that_always_change_are_not_held(site):
+    for name in ("audio_url", "video_url", "num_transcripts"):
+        assert site.pulls.one("select count(*) from raw.transcripts where payload::varchar like ?", f"%{name}%") == 0
+
+
+def test_tickets_can_be_followed_into_meetings(site):
+    from impulsum_pipelines.sandbox.team import Team
+
+    for ticket in Team(site.served.world).featured:
+        named = "select count(*) from raw.transcripts where title like ?"
+        assert site.pulls.one(named, f"{ticket.key} %") == 1

@@ -1,0 +1,17 @@
+"""What a pull holds, and what it costs."""
+
+from __future__ import annotations
+
+
+def test_a_first_pull_holds_what_is_true_and_a_second_changes_nothing(fireflies):
+    site = fireflies()
+    first = site.sync()
+    assert site.differences() == {}
+    before = site.pulls.everything()
+    second = site.sync()
+    assert site.pulls.everything() == before
+    assert {name: (c.new, c.changed, c.deleted) for name, c in second.rows.items()} == dict.fromkeys(
+        second.rows, (0, 0, 0)
+    )
+    assert first.requests <= 25
+    assert second.requests == 2
