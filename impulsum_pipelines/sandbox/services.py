@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from impulsum_pipelines.sandbox.team import Team
 
 #: The folders. Paths of a service begin with its name, so ``/github/...`` is GitHub's.
-NAMES: tuple[str, ...] = ()
+NAMES: tuple[str, ...] = ("tempo",)
 
 
 class Service(Protocol):
