@@ -43,4 +43,13 @@ TIERS = (
         pool="jira",
         priority=5,
     ),
+    Tier(
+        source="tempo",
+        title="Tempo",
+        every_minutes=30,
+        fresh_within=timedelta(minutes=90),
+        lost_after=timedelta(hours=72),
+        pool="tempo",
+        priority=3,
+    ),
 )
