@@ -51,5 +51,12 @@ TIERS = (
         lost_after=timedelta(hours=72),
         pool="notion",
         priority=2,
+        source="tempo",
+        title="Tempo",
+        every_minutes=30,
+        fresh_within=timedelta(minutes=90),
+        lost_after=timedelta(hours=72),
+        pool="tempo",
+        priority=3,
     ),
 )

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from impulsum_pipelines.sandbox.team import Team
 
 #: The folders. Paths of a service begin with its name, so ``/github/...`` is GitHub's.
-NAMES: tuple[str, ...] = ("github", "slack", "fireflies", "notion")
+NAMES: tuple[str, ...] = ("github", "slack", "fireflies", "notion", "tempo")
 
 
 class Service(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from impulsum_pipelines.files import Home
@@ -62,7 +62,7 @@ class Pulls:
     def differences(self, truth: Truth) -> dict[str, dict[str, Any]]:
         """By table what is missing, what is held too much, and what is held wrong (held, true); empty when right.
 
-        Times of the truth are ISO 8601 text or epoch milliseconds; those held are compared as instants.
+        Times of the truth are ISO 8601 text or epoch milliseconds; those held are compared as instants. Days are text.
         """
         found: dict[str, dict[str, Any]] = {}
         for table, true in truth.items():
@@ -88,4 +88,6 @@ def _same(held: Any, true: Any) -> bool:
         return held == datetime.fromtimestamp(true / 1000, UTC)
     if isinstance(held, datetime) and isinstance(true, str):
         return held == datetime.fromisoformat(true)
+    if isinstance(held, date) and isinstance(true, str):
+        return held == date.fromisoformat(true)
     return bool(held == true)

@@ -1,0 +1,127 @@
+"""Tempo as it stands: its records by id, the audit log, who may see what, and what people do to it."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import date, timedelta
+from typing import TypeVar
+
+from impulsum_pipelines.sandbox.clock import Clock, to_datetime
+from impulsum_pipelines.sandbox.tempo.records import Account, Event, Membership, Plan, TempoTeam, Worklog
+
+#: How long the audit log reaches back.
+AUDIT_DAYS = 180
+DAY_MS = 86_400_000
+
+Kept = TypeVar("Kept", Worklog, Plan, Account, TempoTeam, Membership)
+
+
+class TempoWorld:
+    """The records of one Tempo.
+
+    Args:
+        clock: the clock of all services.
+        user: account of the person whose token it is.
+    """
+
+    def __init__(self, clock: Clock, user: str) -> None:
+        self.clock = clock
+        self.user = user
+        self.worklogs: dict[int, Worklog] = {}
+        self.plans: dict[int, Plan] = {}
+        self.accounts: dict[int, Account] = {}
+        self.teams: dict[int, TempoTeam] = {}
+        self.memberships: dict[int, Membership] = {}
+        self.audit: list[Event] = []
+        self.token_revoked = False
+        #: Whether the token's user sees only own worklogs.
+        self.restricted = False
+        #: What the user may not do: ``audit``, ``plans``, ``accounts``, ``teams``, ``worklogs``.
+        self.denied: set[str] = set()
+        #: The most that a page gives, whatever is asked for.
+        self.page_limit = 5_000
+        self._numbers = {name: itertools.count(first) for name, first in _FIRST_NUMBERS.items()}
+
+    def next_id(self, kind: str) -> int:
+        """The next free id of a kind of record."""
+        return next(self._numbers[kind])
+
+    # -- what is seen
+
+    def seen_worklogs(self) -> list[Worklog]:
+        """The worklogs that the token's user may see."""
+        return [w for w in self.worklogs.values() if not self.restricted or w.author == self.user]
+
+    def seen_teams(self) -> list[TempoTeam]:
+        """The teams that the token's user may see."""
+        return [team for team in self.teams.values() if not team.hidden]
+
+    def truth(self) -> dict[str, dict[str, dict[str, object]]]:
+        """Every record that exists and is in sight, with the columns that must be held."""
+        sight = {team.id for team in self.seen_teams()}
+        return {
+            "worklogs": {str(w.id): w.columns() for w in self.seen_worklogs()},
+            "plans": {str(p.id): p.columns() for p in self.plans.values()},
+            "accounts": {str(a.id): a.columns() for a in self.accounts.values() if a.status != "ARCHIVED"},
+            "teams": {str(t.id): t.columns() for t in self.seen_teams()},
+            "team_members": {str(m.id): m.columns() for m in self.memberships.values() if m.team.id in sight},
+        }
+
+    # -- what is done
+
+    def log(self, worklog: Worklog) -> Worklog:
+        """Keep a new worklog; its times are when it was entered."""
+        self.worklogs[worklog.id] = worklog
+        self.note(worklog.created, "Created", "worklog", worklog.id, worklog.author)
+        return worklog
+
+    def touch(self, worklog: Worklog, **changes: object) -> Worklog:
+        """Change a worklog now; the work date may change with it, and it is the same worklog still."""
+        at = self.clock.tick()
+        noted: list[dict[str, str | None]] = [
+            {"field": name, "previous": str(getattr(worklog, name)), "new": str(value)}
+            for name, value in changes.items()
+        ]
+        for name, value in changes.items():
+            setattr(worklog, name, value)
+        worklog.updated = at
+        self.note(at, "Updated", "worklog", worklog.id, worklog.author, noted)
+        return worklog
+
+    def delete_worklog(self, worklog_id: int) -> None:
+        """Delete a worklog: from now on only the audit log knows of it."""
+        gone = self.worklogs.pop(worklog_id)
+        self.note(self.clock.tick(), "Deleted", "worklog", gone.id, gone.author)
+
+    def delete_plan(self, plan_id: int) -> None:
+        """Delete a plan; the audit log calls it an allocation."""
+        gone = self.plans.pop(plan_id)
+        self.note(self.clock.tick(), "Deleted", "allocation", gone.id, gone.assignee)
+
+    def note(
+        self,
+        at: int,
+        action: str,
+        entity_type: str,
+        entity_id: int,
+        worker: str | None = None,
+        changes: list[dict[str, str | None]] | None = None,
+    ) -> None:
+        """Write a line of the audit log."""
+        self.audit.append(Event(at, action, entity_type, entity_id, worker or self.user, worker, changes or []))
+
+    def today(self) -> date:
+        """The day by the clock, UTC."""
+        return to_datetime(self.clock.now()).date()
+
+    def audit_begins(self) -> int:
+        """The earliest instant that the audit log may be asked about."""
+        return self.clock.now() - AUDIT_DAYS * DAY_MS
+
+
+_FIRST_NUMBERS = {"worklog": 1001, "plan": 501, "account": 21, "team": 31, "membership": 301}
+
+
+def workday(day: date) -> date:
+    """The day itself, or the Monday after a weekend."""
+    return day + timedelta(days=max(0, 7 - day.weekday())) if day.weekday() >= 5 else day

@@ -1,0 +1,119 @@
+"""The dlt source of Tempo: a resource per table, and the client and the first read that it needs.
+
+The only module of the source that imports dlt; what merely asks which tables there are does not.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import dlt
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources.hints import hints
+from impulsum_pipelines.sources.sync import CensusCount, Scan, Sync
+from impulsum_pipelines.sources.tempo import rows
+from impulsum_pipelines.sources.tempo import tables as t
+from impulsum_pipelines.sources.tempo.client import TempoClient
+from impulsum_pipelines.sources.tempo.site import Site
+from impulsum_pipelines.sources.tempo.walk import WorklogWalk
+
+log = logging.getLogger(__name__)
+
+
+def open_client(settings: Settings) -> TempoClient:
+    """A client for the configured Tempo."""
+    return TempoClient(settings)
+
+
+def begin(client: TempoClient, sync: Sync, settings: Settings) -> Site:
+    """The first read of a sync: proves that the token works, and reads the source's clock before any worklog.
+
+    It is one that is needed anyway: the deletions since the last sync, or on the first one the teams.
+    """
+    sync.site = client.api.site
+    return Site(client, sync)
+
+
+@dlt.source(name="tempo", max_table_nesting=0)
+def build_source(client: TempoClient, sync: Sync, site: Site) -> Any:
+    """The dlt source of one sync: a resource per table."""
+
+    @dlt.resource(**hints(t.WORKLOGS, sync.held))
+    def worklogs() -> Iterator[Any]:
+        site.remember_audit()
+        sync.remember_watermark(dlt.current.source_state())
+        sync.found_all(site.deletions(t.WORKLOGS))
+        yield from WorklogWalk(client, site, sync).read()
+
+    @dlt.resource(**hints(t.PLANS, sync.held))
+    def plans() -> Iterator[Any]:
+        sync.found_all(site.deletions(t.PLANS))
+        yield from _plans(client, sync, site)
+
+    @dlt.resource(**hints(t.ACCOUNTS, sync.held))
+    def accounts() -> Iterator[Any]:
+        sync.found_all(site.deletions(t.ACCOUNTS))
+        if sync.due(t.ACCOUNTS):
+            documents = (document for page in client.accounts() for document in page)
+            # An archived account leaves the list as a deleted one does; the audit log knows the deleted ones.
+            yield from sync.whole(t.ACCOUNTS, sync.shaped(t.ACCOUNTS, rows.account, documents), unreachable=True)
+
+    @dlt.resource(**hints(t.TEAMS, sync.held))
+    def teams() -> Iterator[Any]:
+        sync.found_all(site.deletions(t.TEAMS))
+        if sync.due(t.TEAMS):
+            yield from sync.whole(t.TEAMS, sync.shaped(t.TEAMS, rows.team, site.teams), unreachable=True)
+
+    @dlt.resource(**hints(t.TEAM_MEMBERS, sync.held))
+    def team_members() -> Iterator[Any]:
+        if sync.due(t.TEAM_MEMBERS):
+            yield from _team_members(client, sync, site)
+
+    return worklogs, plans, accounts, teams, team_members
+
+
+def _plans(client: TempoClient, sync: Sync, site: Site) -> Iterator[Any]:
+    """Plans that changed; all of them for a census. A Tempo without its planner has none to show."""
+    stream = sync.stream(t.PLANS.name)
+    everything = site.takes_census or sync.is_first
+    found: set[str] = set()
+    try:
+        for page in client.plans(sync.first_day if everything else sync.since):
+            stream.pages += 1
+            shaped = [
+                row
+                for row in sync.shaped(t.PLANS, rows.plan, page)
+                if not sync.until or not row["updated_at"] or row["updated_at"] < sync.until
+            ]
+            found |= {row["id"] for row in shaped}
+            yield from sync.fresh(t.PLANS, shaped, shared=True, more=True)
+    except ImpulsumError as error:
+        if error.category is not Category.PERMISSION:
+            raise
+        stream.ended = "not permitted"
+        log.warning("Tempo's plans are not read: %s", error.what)
+        return
+    yield from sync.fresh(t.PLANS, [], shared=True)
+    if everything:
+        missing = len(found - sync.held.ids(t.PLANS.name))
+        sync.counts.append(CensusCount(t.PLANS.name, sync.site, "all", len(found), missing, column="site"))
+        sync.found_all(Scan(t.PLANS.name, found, unreachable=site.knows_deletions))
+    stream.ended = "complete"
+
+
+def _team_members(client: TempoClient, sync: Sync, site: Site) -> Iterator[Any]:
+    """Memberships of the teams in sight. One that is missing there was removed; those of other teams are unknown."""
+    visible = [team["id"] for team in site.teams if "id" in team]
+    documents = (document for page in client.memberships(visible) for document in page)
+    shaped = list(sync.shaped(t.TEAM_MEMBERS, rows.team_member, documents))
+    yield from sync.fresh(t.TEAM_MEMBERS, shaped)
+    found, scope = {row["id"] for row in shaped}, {str(number) for number in visible}
+    gone = {team for (team,) in sync.held.query("select distinct team_id from raw.team_members") if team not in scope}
+    parents = ("team_id",)
+    sync.found_all(Scan(t.TEAM_MEMBERS.name, found, parents=parents, scope=scope, guarded=False))
+    sync.found_all(Scan(t.TEAM_MEMBERS.name, found, parents=parents, scope=gone, unreachable=True))
+    sync.stream(t.TEAM_MEMBERS.name).ended = "complete"

@@ -1,0 +1,166 @@
+"""What a census finds, what it calls deleted, and what it only calls out of sight."""
+
+from __future__ import annotations
+
+from impulsum_pipelines_tests.sources.tempo.support import (
+    NOW,
+    alive,
+    asked,
+    door,
+    held,
+    later,
+    one,
+    state,
+    sync,
+    wrong,
+)
+
+
+def months() -> list[tuple[object, ...]]:
+    return held(
+        "select scope_id, at_source, held, missing, deleted, unreachable from raw.census where entity = 'worklogs' "
+        "and taken_at = (select max(taken_at) from raw.census) order by 1"
+    )
+
+
+def lose_from_the_file(count: int) -> list[str]:
+    """Rows that a pull of a former version might have lost."""
+    from impulsum_pipelines.files import Home
+    from impulsum_pipelines.settings import load_settings
+
+    lost = [row_id for (row_id,) in held("select id from raw.worklogs order by id::int limit ?", count)]
+    with Home.of(load_settings()).write_raw("tempo") as connection:
+        connection.execute("delete from raw.worklogs where id in (select unnest(?))", [lost])
+    return lost
+
+
+def test_the_first_pull_is_a_census(sandbox):
+    site = sandbox(seed=1, issues=60, now=NOW)
+    sync()
+    counted = {month: (at_source, found) for month, at_source, found, *_ in months()}
+    true = [columns["start_date"][:7] for columns in door(site)("truth")["worklogs"].values()]
+    assert counted == {month: (true.count(month), true.count(month)) for month in sorted(set(true))}
+    assert one("select at_source = held from raw.census where entity = 'plans'")
+
+
+def test_a_census_counts_by_month_of_the_work_date_and_repairs(sandbox):
+    site = sandbox(seed=1, issues=60, now=NOW)
+    sync()
+    lost = lose_from_the_file(5)
+    later(site)
+    door(site)("log", days_ago=400)
+    sync()
+    asked(site)
+    sync(census=True)
+    assert set(lost) <= alive("worklogs")
+    assert wrong(site) == {}
+    assert sum(row[3] for row in months()) == 5
+    assert all(at_source == found for _, at_source, found, *_ in months())
+    # A month a request, the spans before, between and after them, and the changes that were made meanwhile.
+    assert asked(site)["GET /worklogs"] == 1 + 3 + 3 + 1
+
+
+def test_a_worklog_that_moves_to_another_month_under_the_census_is_not_lost(sandbox):
+    site = sandbox(seed=1, issues=60, now=NOW)
+    sync()
+    later(site)
+    newest = one("select id from raw.worklogs where work_month = '2026-10' order by updated_at, id::int limit 1")
+    steps: list[str] = []
+
+    def progress(stage: str, done: int, total: int | None) -> None:
+        if stage == "worklogs":
+            steps.append(stage)
+            if len(steps) == 3:  # September is read, October is not
+                door(site)("move", worklog=newest, start_date="2026-09-02")
+
+    sync(census=True, progress=progress)
+    assert len(steps) > 3
+    assert state("worklogs", newest) == "alive"
+    assert str(one("select start_date from raw.worklogs where id = ?", newest)) == "2026-09-02"
+    assert wrong(site) == {}
+
+
+def test_a_user_who_loses_the_sight_of_others_deletes_nothing(sandbox):
+    site = sandbox(seed=11, issues=90, now=NOW)
+    do = door(site)
+    sync()
+    user = do("people")["user"]
+    others = [row_id for (row_id,) in held("select id from raw.worklogs where author_id <> ?", user)]
+    do("restrict")
+    later(site)
+    result = sync()
+    assert result.streams["audit log"].ended.startswith("not permitted")
+    sync(census=True)
+    assert {state("worklogs", row_id) for row_id in others} == {"unreachable"}
+    assert alive("worklogs") == do("truth")["worklogs"].keys()
+    do("restrict", restricted=False)
+    later(site)
+    sync(census=True)
+    assert wrong(site) == {}
+
+
+def test_without_audit_log_the_census_finds_deletions(sandbox):
+    site = sandbox(seed=12, issues=60, now=NOW)
+    do = door(site)
+    do("deny", permission="audit")
+    sync()
+    victim = one("select id from raw.worklogs order by id::int limit 1")
+    plan = one("select id from raw.plans order by id::int limit 1")
+    do("delete", worklog=victim)
+    do("delete_plan", plan=plan)
+    later(site)
+    sync()
+    assert state("worklogs", victim) == "alive"  # nobody has told us yet
+    sync(census=True)
+    assert (state("worklogs", victim), state("plans", plan)) == ("deleted", "deleted")
+    assert wrong(site) == {}
+
+
+def test_what_the_audit_log_does_not_call_deleted_is_out_of_sight(sandbox):
+    """The log has told of every deletion since the first pull; this row went missing without one."""
+    site = sandbox(seed=13, issues=60, now=NOW)
+    sync()
+    from impulsum_pipelines.files import Home
+    from impulsum_pipelines.settings import load_settings
+
+    with Home.of(load_settings()).write_raw("tempo") as connection:
+        connection.execute(
+            "insert into raw.worklogs by name select * replace ('999999' as id) from raw.worklogs "
+            "order by id::int limit 1"
+        )
+    later(site)
+    sync(census=True)
+    assert state("worklogs", 999999) == "unreachable"
+
+
+def test_a_watermark_older_than_the_audit_log_takes_a_census_by_itself(sandbox):
+    site = sandbox(seed=14, issues=60, now=NOW)
+    do = door(site)
+    sync()
+    victim = one("select id from raw.worklogs order by id::int limit 1")
+    plan = one("select id from raw.plans order by id::int limit 1")
+    do("delete", worklog=victim)
+    do("delete_plan", plan=plan)
+    site.control("clock", advance_seconds=200 * 86_400)
+    do("log")
+    result = sync()
+    assert result.streams["audit log"].ended.startswith("too old")
+    assert (state("worklogs", victim), state("plans", plan)) == ("deleted", "deleted")
+    assert wrong(site) == {}
+    later(site)
+    assert sync().streams["audit log"].ended == "complete"
+
+
+def test_losing_most_of_a_month_at_once_is_not_believed(sandbox):
+    site = sandbox(seed=15, issues=120, now=NOW)
+    do = door(site)
+    do("deny", permission="audit")
+    sync()
+    october = [int(i) for (i,) in held("select id from raw.worklogs where work_month = '2026-10' order by id::int")]
+    for worklog in october[1:]:
+        do("delete", worklog=worklog)
+    later(site)
+    sync(census=True)
+    assert alive("worklogs") == do("truth")["worklogs"].keys()
+    assert "unreachable" in {state("worklogs", worklog) for worklog in october[1:]}
+    assert "deleted" not in {state("worklogs", worklog) for worklog in october[1:]}

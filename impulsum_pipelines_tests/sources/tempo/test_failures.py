@@ -1,0 +1,192 @@
+"""What the network, the limits and the token can do to a pull, and what the user is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.sources import _http
+from impulsum_pipelines.sources.registry import probe
+from impulsum_pipelines_tests.sources.tempo.support import NOW, alive, door, everything, held, later, one, sync, wrong
+
+
+@pytest.mark.parametrize(
+    ("fault", "waits", "seconds"),
+    [
+        pytest.param({"kind": "status", "status": 429, "retry_after": 1}, 1, 1, id="429"),
+        pytest.param({"kind": "status", "status": 429, "retry_after": 0}, 1, 1, id="429 that wants less than a second"),
+        pytest.param({"kind": "status", "status": 429, "count": 2}, 2, 0.003, id="429 without Retry-After"),
+        pytest.param({"kind": "status", "status": 500}, 0, 0, id="500"),
+        pytest.param({"kind": "status", "status": 503, "retry_after": 0}, 1, 0, id="503 with Retry-After"),
+        pytest.param({"kind": "reset"}, 0, 0, id="connection reset"),
+        pytest.param({"kind": "truncate"}, 0, 0, id="malformed page"),
+        pytest.param({"kind": "empty_page"}, 0, 0, id="an empty page that leads on"),
+    ],
+)
+def test_what_passes_by_itself_is_sat_out(sandbox, fault, waits, seconds):
+    site = sandbox(seed=31, issues=60, now=NOW)
+    site.control("fault", path="/tempo/4/worklogs", **fault)
+    result = sync()
+    assert wrong(site) == {}
+    assert result.limit_waits == waits
+    assert result.limit_wait_seconds == pytest.approx(seconds)
+
+
+def test_a_long_retry_after_is_not_sat_out_but_told(sandbox):
+    site = sandbox(seed=32, issues=60, now=NOW)
+    site.control("fault", kind="status", status=429, retry_after=900, path="/tempo/4/worklogs")
+    with pytest.raises(ImpulsumError, match="asked again after 900 s") as failure:
+        sync()
+    assert (failure.value.category, failure.value.retry_after) == (Category.RATE_LIMIT, 900)
+
+
+def test_the_limit_is_kept_by_pulls_one_after_the_other(sandbox):
+    site = sandbox(seed=32, issues=60, now=NOW)
+    door(site)("shrink_page", limit=4)
+    sync()
+    sync()
+    assert sum(site.requests().values()) > 25
+    assert door(site)("limits") == {"refused": 0}
+
+
+def test_a_source_that_stays_down_is_an_outage_and_costs_nothing_held(sandbox):
+    site = sandbox(seed=33, issues=60, now=NOW)
+    sync()
+    before = everything()
+    door(site)("log")
+    later(site)
+    site.control("fault", kind="status", status=502, count=_http.ATTEMPTS, path="/tempo/4/plans")
+    with pytest.raises(ImpulsumError, match="answered 502") as failure:
+        sync()
+    assert failure.value.category is Category.SOURCE_OUTAGE
+    assert everything() == before
+    sync()
+    assert wrong(site) == {}
+
+
+@pytest.mark.parametrize("path", ["/tempo/4/worklogs", "/tempo/4/papertrail"])
+def test_a_list_that_comes_back_to_the_same_page_is_refused(sandbox, path):
+    site = sandbox(seed=34, issues=60, now=NOW)
+    sync()
+    before = everything()
+    door(site)("bulk_touch", count=20)
+    for worklog in sorted(map(int, alive("worklogs")))[-20:]:
+        door(site)("delete", worklog=worklog)
+    door(site)("shrink_page", limit=5)
+    site.control("fault", kind="repeat_token", count=3, path=path)
+    with pytest.raises(ImpulsumError, match="does not move on") as failure:
+        sync()
+    assert failure.value.category is Category.SOURCE_OUTAGE
+    assert everything() == before
+
+
+def test_a_page_that_counts_other_than_it_holds_is_asked_for_again(sandbox):
+    site = sandbox(seed=35, issues=60, now=NOW)
+    short = '{"self":"","metadata":{"count":50,"offset":0,"limit":50},"results":[]}'
+    site.control("fault", kind="status", status=200, body=short, path="/tempo/4/worklogs")
+    sync()
+    assert wrong(site) == {}
+
+
+def test_a_link_to_another_host_gets_no_token(sandbox):
+    site = sandbox(seed=36, issues=60, now=NOW)
+    elsewhere = (
+        '{"self":"","metadata":{"count":0,"offset":0,"limit":1,"next":"https://example.com/4/worklogs"},"results":[]}'
+    )
+    site.control("fault", kind="status", status=200, body=elsewhere, path="/tempo/4/worklogs")
+    with pytest.raises(ImpulsumError, match="another host"):
+        sync()
+
+
+def test_wrong_token_revoked_token_and_missing_permission_are_told_apart(sandbox, monkeypatch):
+    site = sandbox(seed=37, issues=60, now=NOW)
+    do = door(site)
+    found: dict[str, ImpulsumError] = {}
+    monkeypatch.setenv("TEMPO_API_TOKEN", "mistyped-token")
+    with pytest.raises(ImpulsumError) as failed:
+        sync()
+    found["wrong"] = failed.value
+    monkeypatch.setenv("TEMPO_API_TOKEN", site.env["TEMPO_API_TOKEN"])
+    sync()
+    do("revoke_token")
+    with pytest.raises(ImpulsumError) as failed:
+        sync()
+    found["revoked"] = failed.value
+    do("revoke_token", revoked=False)
+    for permission, status in (("worklogs", 404), ("accounts", 403)):
+        monkeypatch.setenv("IMPULSUM_REFERENCE_MINUTES", "0")
+        do("deny", permission=permission)
+        with pytest.raises(ImpulsumError) as failed:
+            sync()
+        found[f"{permission} {status}"] = failed.value
+        do("deny", permission=permission, denied=False)
+    assert {name: error.category for name, error in found.items()} == {
+        "wrong": Category.AUTHENTICATION,
+        "revoked": Category.AUTHENTICATION,
+        "worklogs 404": Category.PERMISSION,
+        "accounts 403": Category.PERMISSION,
+    }
+    assert "region" in found["wrong"].next_step
+    assert "worked until" in found["revoked"].what
+    assert "/worklogs" in found["worklogs 404"].where
+    assert "/accounts" in found["accounts 403"].where
+    assert not any(error.retryable for error in found.values())
+    assert not any("mistyped-token" in str(error) for error in found.values())
+
+
+def test_a_tempo_without_plans_is_pulled_without_them(sandbox):
+    site = sandbox(seed=38, issues=60, now=NOW)
+    door(site)("deny", permission="plans")
+    result = sync()
+    assert result.streams["plans"].ended == "not permitted"
+    assert result.watermark_to is not None
+    truth = door(site)("truth")
+    assert alive("worklogs") == truth["worklogs"].keys()
+    assert alive("plans") == set()
+
+
+def test_no_secret_reaches_a_table_or_a_log(sandbox, caplog):
+    site = sandbox(seed=39, issues=60, now=NOW)
+    caplog.set_level("DEBUG")
+    site.control("fault", kind="status", status=500, path="/tempo/4/plans")
+    sync()
+    token = site.env["TEMPO_API_TOKEN"]
+    assert token not in caplog.text
+    for (table,) in held("select table_name from information_schema.tables where table_schema = 'raw'"):
+        assert one(f"select count(*) from raw.{table} t where cast(t as varchar) like ?", f"%{token}%") == 0
+
+
+def test_a_source_without_its_token_is_off_and_says_what_to_set(sandbox, monkeypatch):
+    sandbox(seed=39, issues=60, now=NOW)
+    monkeypatch.delenv("TEMPO_API_TOKEN")
+    with pytest.raises(ImpulsumError, match="TEMPO_API_TOKEN is not set"):
+        sync()
+
+
+def test_a_document_that_does_not_fit_is_kept_aside_and_the_others_go_on(sandbox):
+    site = sandbox(seed=40, issues=60, now=NOW)
+    page = '{"self":"","metadata":{"count":2,"offset":0,"limit":50},"results":[{"startDate":"2026-10-01"},7]}'
+    site.control("fault", kind="status", status=200, body=page, path="/tempo/4/accounts")
+    sync()
+    assert one("select count(*) from raw.quarantine where stream = 'accounts'") == 2
+    truth = door(site)("truth")
+    assert alive("worklogs") == truth["worklogs"].keys()
+
+
+def test_the_probe_says_what_the_user_may_see(sandbox):
+    site = sandbox(seed=41, issues=120, now=NOW)
+    do = door(site)
+    says = dict(probe("tempo", load_settings()))
+    assert list(says) == ["teams", "worklogs", "accounts", "plans", "audit log"]
+    assert not any("not permitted" in text or "only own" in text for text in says.values())
+    do("log", person=do("people")["user"])
+    do("restrict")
+    do("deny", permission="plans")
+    says = dict(probe("tempo", load_settings()))
+    assert "only own worklogs" in says["worklogs"]
+    assert says["plans"].startswith("not permitted")
+    assert "nightly census" in says["audit log"]
+    do("revoke_token")
+    with pytest.raises(ImpulsumError, match="refused the token"):
+        dict(probe("tempo", load_settings()))

@@ -1,0 +1,32 @@
+"""The first pull, what changes afterwards, and what each costs."""
+
+from __future__ import annotations
+
+from impulsum_pipelines_tests.sources.tempo.support import NOW, asked, door, later, one, sync, wrong
+
+
+def test_the_first_pull_holds_everything(sandbox):
+    site = sandbox(seed=1, issues=60, now=NOW)
+    result = sync()
+    assert wrong(site) == {}
+    assert len(door(site)("truth")["worklogs"]) > 40
+    assert result.rows["worklogs"].new == one("select count(*) from raw.worklogs")
+    assert asked(site) == {
+        "GET /teams": 1,
+        "GET /worklogs": 1,
+        "GET /plans": 1,
+        "GET /accounts": 1,
+        "POST /team-memberships/search": 1,
+    }
+    assert door(site)("limits") == {"refused": 0}
+
+
+def test_a_quiet_pull_takes_three_requests_and_writes_nothing(sandbox):
+    site = sandbox(seed=1, issues=60, now=NOW)
+    sync()
+    asked(site)
+    later(site)
+    result = sync()
+    assert asked(site) == {"POST /papertrail/search": 1, "GET /worklogs": 1, "GET /plans": 1}
+    assert sum(counts.new + counts.changed + counts.deleted for counts in result.rows.values()) == 0
+    assert wrong(site) == {}
