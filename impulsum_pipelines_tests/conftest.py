@@ -14,7 +14,10 @@ import pytest
 if TYPE_CHECKING:
     from impulsum_pipelines.sandbox.server import Running
 
-_OURS = ("IMPULSUM_", "JIRA_", "NOTION_", "DAGSTER_", "DLT_", "DBT_", "RUNTIME__", "DESTINATION__", "SOURCES__")
+_OURS = (
+    *("IMPULSUM_", "JIRA_", "GITHUB_", "SLACK_", "FIREFLIES_", "NOTION_", "TEMPO_"),
+    *("DAGSTER_", "DLT_", "DBT_", "RUNTIME__", "DESTINATION__", "SOURCES__"),
+)
 _TELEMETRY_OFF = {
     "DAGSTER_DISABLE_TELEMETRY": "1",
     "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
