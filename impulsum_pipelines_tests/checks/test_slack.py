@@ -34,6 +34,8 @@ insert into raw.syncs (sync_id, source, mode, status, started_at, watermark_to, 
 """
 
 _MANY = "insert into raw.messages (id, channel_id, ts, is_reply, reply_count, channel_type) "
+_CUT = """update raw.syncs set streams =
+    '{"messages": {"ended": "complete; Slack gives 15 messages a page, not the 999 asked for"}}'"""
 #: (check, table, what breaks, statement, severity)
 CORRUPTIONS = [
     ("threads_whole", "messages", "a reply lost", "delete from raw.messages where id = 'C1:2'", "WARN"),
@@ -43,9 +45,9 @@ CORRUPTIONS = [
     ("channels_read", "messages", "a bot in no channel", "update raw.channels set is_member = false", "WARN"),
     ("visibility", "messages", "made private", "update raw.channels set type = 'private_channel' where id = 'C1'",
      "ERROR"),
-    ("visibility", "messages", "made public", "update raw.channels set type = 'public_channel' where id = 'C2'", "WARN"),
-    ("page_size", "messages", "pages cut", "update raw.syncs set streams = "
-     """'{"messages": {"ended": "complete; Slack gives 15 messages a page, not the 999 asked for"}}'""", "WARN"),
+    ("visibility", "messages", "made public", "update raw.channels set type = 'public_channel' where id = 'C2'",
+     "WARN"),
+    ("page_size", "messages", "pages cut", _CUT, "WARN"),
     ("members_whole", "members", "a member lost", "delete from raw.members where id = 'C1:U2'", "WARN"),
     ("members_whole", "members", "a list cut short", "update raw.channels set num_members = 900 where id = 'C1'",
      "ERROR"),
