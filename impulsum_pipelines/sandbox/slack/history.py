@@ -42,7 +42,8 @@ class _History:
         self.team = team
         self.rng: Random = team.rng("slack")
         self.workspace = Workspace(team.clock)
-        self.now = team.clock.now() - MINUTE
+        # The clock flows, and the workspace is built when it is first asked for: within an hour it is the same one.
+        self.now = team.clock.now() // HOUR * HOUR - MINUTE
         oldest = min((ticket.created for ticket in team.tickets), default=self.now)
         self.start = min(oldest, self.now - 40 * DAY) - DAY
         self.threads = 0
@@ -89,7 +90,7 @@ class _History:
         return ts
 
     def _ticket(self, channel: Channel, ticket: Ticket, people: list[User], *, featured: bool) -> None:
-        at, what = ticket.started, f"{ticket.key} ({ticket.summary})"
+        at, what = ticket.started if ticket.resolved else ticket.created + HOUR, f"{ticket.key} ({ticket.summary})"
         owner = people[ticket.assignee.number].id
         self._post(channel, BOT_USER, f"{ticket.assignee.name} started {what}", at, subtype="bot_message")
         if featured or (self.threads < MOST_THREADS - len(self.team.featured) and self.rng.random() < 0.1):
