@@ -95,6 +95,8 @@ def agreement(expected: int, held: int) -> tuple[bool, bool]:
 
 def table_of(rows: list[dict[str, object]]) -> dg.MetadataValue:
     """At most 50 rows as a table in the UI."""
+    if not rows:
+        return dg.MetadataValue.text("none")
     return dg.MetadataValue.table(
         [
             dg.TableRecord({name: value if isinstance(value, int) else str(value) for name, value in row.items()})

@@ -12,6 +12,7 @@ import pytest
 from impulsum_pipelines.automation.schedules import build_schedules, live_cron
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.tiers import TIERS
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def tick(name: str, instance: dg.DagsterInstance, at: str = "2026-11-18T09:15+00
 
 def test_all_schedules_are_on_by_default() -> None:
     schedules = build_schedules(load_settings())
-    assert {s.name for s in schedules} == {"jira_live", "nightly_close", "marts"}
+    assert {s.name for s in schedules} == {*(f"{tier.source}_live" for tier in TIERS), "nightly_close", "marts"}
     assert all(s.default_status is dg.DefaultScheduleStatus.RUNNING for s in schedules)
 
 
@@ -50,10 +51,16 @@ def test_times_are_those_of_the_configured_zone(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("IMPULSUM_TIMEZONE", "America/New_York")
     monkeypatch.setenv("IMPULSUM_BUSINESS_HOURS", "9-17")
     crons = {s.name: (s.cron_schedule, s.execution_timezone) for s in build_schedules(load_settings())}
-    assert crons == {
-        "jira_live": ("*/15 9-16 * * 1-5", "America/New_York"),
-        "nightly_close": ("0 2 * * *", "America/New_York"),
-        "marts": ("30 9-16/2 * * 1-5", "America/New_York"),
+    assert {zone for _, zone in crons.values()} == {"America/New_York"}
+    assert {name: cron for name, (cron, _) in crons.items()} == {
+        "jira_live": "*/15 9-16 * * 1-5",
+        "github_live": "*/15 9-16 * * 1-5",
+        "slack_live": "*/15 9-16 * * 1-5",
+        "fireflies_live": "0 9-16/1 * * 1-5",
+        "notion_live": "0 9-16/1 * * 1-5",
+        "tempo_live": "*/30 9-16 * * 1-5",
+        "nightly_close": "0 2 * * *",
+        "marts": "30 9-16/2 * * 1-5",
     }
 
 
