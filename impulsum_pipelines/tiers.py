@@ -43,4 +43,13 @@ TIERS = (
         pool="jira",
         priority=5,
     ),
+    Tier(
+        source="github",
+        title="GitHub",
+        every_minutes=15,
+        fresh_within=timedelta(minutes=45),
+        lost_after=timedelta(hours=72),
+        pool="github",
+        priority=4,
+    ),
 )
