@@ -64,7 +64,7 @@ class Pulls:
         if reading.full:
             yield from self._all(set(again))
         elif "issues" in reading.unchanged:
-            self.sync.stream("pull_requests").ended = "unchanged"
+            self.sync.stream("pull_requests").ended = self.sync.stream("reviews").ended = "unchanged"
         else:
             met: set[int] = set()
             for page in reading.walk("pull_requests", "/pulls", {"state": "all", **BY_CHANGE}):
@@ -152,6 +152,7 @@ class Pulls:
         self._dropped |= set(self._held_shas(pull_id)) - set(shas)
         self._shas[pull_id] = shas
         yield Piece("pull_requests", [(reading.id, detail.pull, shas)])
+        self.sync.stream("reviews").ended = "complete"
         yield Piece("reviews", [(reading.id, review, detail.pull) for review in detail.reviews])
         yield Piece("commits", [(reading.id, commit) for commit in detail.commits])
         ids = {str(review.get("id")) for review in detail.reviews}

@@ -20,6 +20,9 @@ from impulsum_pipelines.sources.github.site import Site
 from impulsum_pipelines.sources.github.tables import REPOSITORIES, TABLES
 from impulsum_pipelines.sources.sync import Scan, Sync
 
+#: Tables of comments, and the column that says of which number they are.
+_COMMENTED = {"issue_comments": "issue_number", "review_comments": "pull_request_number"}
+
 
 class Walk:
     """Everything that hangs on the repositories of one sync."""
@@ -76,13 +79,20 @@ class Walk:
 
 
 def _of_repository(reading: Reading, pulls: Pulls) -> Iterator[Piece]:
-    """The streams of one repository. Comments come first: a census then knows whose counts went down."""
-    before = {table: reading.held_ids(table) for table in ("issue_comments", "review_comments") if reading.full}
-    yield from reading.listed("issue_comments", "/issues/comments")
-    yield from reading.listed("review_comments", "/pulls/comments")
-    again = _recount(reading, before)
-    yield from _issues(reading)
-    yield from pulls.pull_requests(again)
+    """The streams of one repository.
+
+    In a census the comments come first: it then knows whose numbers went down. Otherwise they come after what they
+    belong to, so that what is written meanwhile is held too much and not too little.
+    """
+    if reading.full:
+        before = {table: reading.held_ids(table) for table in _COMMENTED}
+        yield from _comments(reading)
+        yield from _issues(reading)
+        yield from pulls.pull_requests(_recount(reading, before))
+    else:
+        yield from _issues(reading)
+        yield from pulls.pull_requests()
+        yield from _comments(reading)
     yield from pulls.commits()
     deliveries = Deliveries(reading)
     yield from deliveries.releases()
@@ -90,15 +100,19 @@ def _of_repository(reading: Reading, pulls: Pulls) -> Iterator[Piece]:
     yield from deliveries.workflow_runs()
 
 
+def _comments(reading: Reading) -> Iterator[Piece]:
+    yield from reading.listed("issue_comments", "/issues/comments")
+    yield from reading.listed("review_comments", "/pulls/comments")
+
+
 def _recount(reading: Reading, before: dict[str, set[str]]) -> set[int]:
     """Numbers of pull requests of which a census misses a comment: losing one does not change them."""
-    columns = {"issue_comments": "issue_number", "review_comments": "pull_request_number"}
     found: set[int] = set()
     for scan in reading.sync.scans:
         if scan.table in before and reading.id in scan.scope:
             lost = sorted(before[scan.table] - set(scan.ids))
             numbers = reading.sync.held.query(
-                f"select distinct {columns[scan.table]} from raw.{scan.table} "
+                f"select distinct {_COMMENTED[scan.table]} from raw.{scan.table} "
                 "semi join (select unnest(?) as id) using (id)",
                 [lost],
             )
