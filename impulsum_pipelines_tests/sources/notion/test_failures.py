@@ -45,7 +45,7 @@ def test_the_limit_of_the_vendor_is_obeyed_when_it_is_lower_than_ours(workspace)
     limited = '{"object":"error","status":429,"code":"rate_limited","message":"slow","additional_data":'
     limited += '{"rate_limit_reason":"public_api_space_request_rate_limit"}}'
     site.control("fault", kind="status", status=429, retry_after=900, body=limited, path="/query", after=1)
-    with pytest.raises(ImpulsumError, match="public_api_space_request_rate_limit.*asked again after 900 s") as failure:
+    with pytest.raises(ImpulsumError, match=r"public_api_space_request_rate_limit.*asked again after 900 s") as failure:
         sync()
     assert (failure.value.category, failure.value.retry_after) == (Category.RATE_LIMIT, 900)
     sync()
@@ -71,7 +71,7 @@ def test_a_repeated_cursor_is_an_outage_and_costs_nothing_held(workspace, path, 
     sync()
     before = everything()
     site.control("fault", kind="repeat_token", count=5, path=path)
-    with pytest.raises(ImpulsumError, match="repeated a cursor|does not move on") as failure:
+    with pytest.raises(ImpulsumError, match=r"repeated a cursor|does not move on") as failure:
         sync(census=True)
     assert failure.value.category is Category.SOURCE_OUTAGE
     assert everything() == before
