@@ -28,7 +28,8 @@ PAGE_SIZE = 100
 #: Requests in any 60 seconds: a little below the documented average of three a second. The vendor counts per 60 seconds
 #: and allows bursts within them, so a small first pull does not wait, and a large one keeps the average.
 #: https://developers.notion.com/reference/request-limits
-PER_MINUTE = 170
+PER_WINDOW = 170
+WINDOW = Duration.MINUTE
 #: Every request counts against the one budget of the integration.
 KIND = "request"
 #: References that a page object shows of one property.
@@ -51,7 +52,7 @@ class NotionClient:
             budget=Budget(
                 Home.of(settings).limits,
                 urlsplit(settings.notion_api_url).netloc,
-                lambda kind: [Rate(PER_MINUTE, Duration.MINUTE)],
+                lambda kind: [Rate(PER_WINDOW, WINDOW)],
             ),
             headers={"Notion-Version": VERSION},
             connections=1,

@@ -1,0 +1,196 @@
+"""What the network, the limits and the integration's rights can do to a pull, and what the user is told."""
+
+from __future__ import annotations
+
+import pytest
+from pyrate_limiter import Duration
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.sandbox.notion import limits
+from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.sources import _http
+from impulsum_pipelines.sources.notion import client
+from impulsum_pipelines.sources.registry import probe
+from impulsum_pipelines_tests.sources.notion.support import alive, differences, everything, held, later, one, sync
+
+OVERLOAD = '{"object":"error","status":529,"code":"service_overload","message":"Notion is overloaded."}'
+CONFLICT = '{"object":"error","status":409,"code":"conflict_error","message":"Conflict occurred while saving."}'
+
+
+@pytest.mark.parametrize(
+    ("fault", "waits"),
+    [
+        pytest.param({"kind": "status", "status": 429, "retry_after": 1}, 1, id="429"),
+        pytest.param({"kind": "status", "status": 429, "count": 2}, 2, id="429 without Retry-After"),
+        pytest.param({"kind": "status", "status": 529, "retry_after": 0, "body": OVERLOAD}, 1, id="529"),
+        pytest.param({"kind": "status", "status": 409, "body": CONFLICT}, 0, id="409"),
+        pytest.param({"kind": "status", "status": 500}, 0, id="500"),
+        pytest.param({"kind": "status", "status": 503}, 0, id="503"),
+        pytest.param({"kind": "reset"}, 0, id="connection reset"),
+        pytest.param({"kind": "truncate"}, 0, id="page cut short"),
+        pytest.param({"kind": "empty_page"}, 0, id="an empty page that goes on"),
+    ],
+)
+def test_what_passes_by_itself_is_sat_out(workspace, fault, waits):
+    site = workspace(seed=31)
+    site.control("fault", path="/query", **fault)
+    result = sync()
+    assert differences(site) == {}
+    assert result.limit_waits == waits
+
+
+def test_the_limit_of_the_vendor_is_obeyed_when_it_is_lower_than_ours(workspace):
+    """A workspace shares its limit between integrations: a 429 can come in the middle of our own budget."""
+    site = workspace(seed=32)
+    limited = '{"object":"error","status":429,"code":"rate_limited","message":"slow","additional_data":'
+    limited += '{"rate_limit_reason":"public_api_space_request_rate_limit"}}'
+    site.control("fault", kind="status", status=429, retry_after=900, body=limited, path="/query", after=1)
+    with pytest.raises(ImpulsumError, match=r"public_api_space_request_rate_limit.*asked again after 900 s") as failure:
+        sync()
+    assert (failure.value.category, failure.value.retry_after) == (Category.RATE_LIMIT, 900)
+    sync()
+    assert differences(site) == {}
+
+
+def test_a_workspace_larger_than_the_budget_is_refused_nothing(workspace, monkeypatch):
+    """More requests than a window allows (here a second): they are held back here, not refused there."""
+    site = workspace(seed=33, as_is=True)
+    monkeypatch.setattr(client, "PER_WINDOW", 38)
+    monkeypatch.setattr(client, "WINDOW", Duration.SECOND)
+    monkeypatch.setattr(limits, "WINDOW_SECONDS", 1.0)
+    site.control("notion/limit", per_minute=40)
+    result = sync()
+    assert site.control("notion/stats")["refused"] == 0
+    assert result.limit_waits == 0
+    assert differences(site) == {}
+
+
+@pytest.mark.parametrize("path", ["/query", "/children", "/search"])
+def test_a_repeated_cursor_is_an_outage_and_costs_nothing_held(workspace, path, monkeypatch):
+    site = workspace(seed=34)
+    sync()
+    before = everything()
+    site.control("fault", kind="repeat_token", count=5, path=path)
+    with pytest.raises(ImpulsumError, match=r"repeated a cursor|does not move on") as failure:
+        sync(census=True)
+    assert failure.value.category is Category.SOURCE_OUTAGE
+    assert everything() == before
+    site.control("clear_faults")
+    sync(census=True)
+    assert differences(site) == {}
+
+
+def test_a_list_that_ends_early_deletes_nothing(workspace):
+    """Each page that a sweep does not meet is asked for by itself before it counts as gone."""
+    site = workspace(seed=35)
+    sync()
+    later(site)
+    site.control("fault", kind="end_early", count=50, path="/query")
+    sync(census=True)
+    assert one("select count(*) from raw.pages where deleted_at is not null or unreachable_since is not null") == 0
+
+
+def test_a_source_that_stays_down_is_an_outage_and_costs_nothing_held(workspace):
+    site = workspace(seed=36)
+    sync()
+    before = everything()
+    site.control("fault", kind="status", status=502, count=_http.ATTEMPTS, path="/query")
+    with pytest.raises(ImpulsumError, match="answered 502") as failure:
+        sync()
+    assert failure.value.category is Category.SOURCE_OUTAGE
+    assert everything() == before
+    assert sync().watermark_to is not None
+
+
+def test_wrong_and_revoked_tokens_and_missing_capabilities_are_told_apart(workspace, monkeypatch):
+    site = workspace(seed=37)
+    monkeypatch.setenv("NOTION_TOKEN", "ntn_mistyped")
+    with pytest.raises(ImpulsumError, match="refused the credentials") as wrong:
+        sync()
+    monkeypatch.setenv("NOTION_TOKEN", site.env["NOTION_TOKEN"])
+    sync()
+    site.control("notion/revoke_token")
+    with pytest.raises(ImpulsumError, match="worked until") as revoked:
+        sync()
+    site.control("notion/revoke_token", revoked=False)
+    site.control("notion/deny", capability="content")
+    with pytest.raises(ImpulsumError, match="read content") as denied:
+        sync()
+    found = [wrong.value, revoked.value, denied.value]
+    assert [e.category for e in found] == [Category.AUTHENTICATION, Category.AUTHENTICATION, Category.PERMISSION]
+    assert len({error.next_step for error in found}) == 3
+    assert not any(error.retryable for error in found)
+    assert not any("ntn_" in str(error) for error in found)
+
+
+@pytest.mark.parametrize(("capability", "table"), [("read comments", "comments"), ("user information", "users")])
+def test_a_missing_capability_keeps_the_rest_and_says_which(workspace, capability, table):
+    """Comments are off by default in Notion's settings of an integration."""
+    site = workspace(seed=38)
+    site.control("notion/deny", capability=capability)
+    with pytest.raises(ImpulsumError, match=capability) as failure:
+        sync()
+    assert failure.value.category is Category.PERMISSION
+    assert set(differences(site)) == {table}
+    assert one("select status from raw.syncs") == "incomplete"
+    site.control("notion/deny", capability=capability, denied=False)
+    sync()
+    assert differences(site) == {}
+
+
+def test_nothing_shared_is_said_and_not_taken_for_an_empty_workspace(workspace):
+    site = workspace(seed=39)
+    for thing in (*site.control("notion/truth")["pages"], *site.control("notion/truth")["data_sources"]):
+        site.control("notion/unindex", thing=thing)
+    with pytest.raises(ImpulsumError, match="Nothing is shared with the integration") as failure:
+        sync()
+    assert failure.value.category is Category.PERMISSION
+    assert "Connections" in failure.value.next_step
+
+
+def test_no_secret_reaches_a_table_or_a_log(workspace, caplog):
+    site = workspace(seed=40)
+    caplog.set_level("DEBUG")
+    site.control("fault", kind="status", status=500, path="/query")
+    sync()
+    token = site.env["NOTION_TOKEN"]
+    assert token not in caplog.text
+    for (table,) in held("select table_name from information_schema.tables where table_schema = 'raw'"):
+        assert one(f"select count(*) from raw.{table} t where cast(t as varchar) like ?", f"%{token}%") == 0
+
+
+def test_a_document_that_does_not_fit_is_put_aside_and_the_others_go_on(workspace, monkeypatch):
+    site = workspace(seed=41)
+    original = client.NotionClient.children
+
+    def spoiled(self, block_id):
+        found = original(self, block_id)
+        return [{**block, "type": None, "id": None} if block["type"] == "heading_2" else block for block in found]
+
+    monkeypatch.setattr(client.NotionClient, "children", spoiled)
+    monkeypatch.setattr("impulsum_pipelines.sources.notion.rows.str", _no_none, raising=False)
+    sync()
+    put_aside = one("select count(*) from raw.quarantine where stream = 'blocks'")
+    assert put_aside > 0
+    assert len(alive("blocks")) == len(site.control("notion/truth")["blocks"]) - put_aside
+
+
+def _no_none(value):
+    if value is None:
+        raise TypeError("an id is missing")
+    return str(value)
+
+
+def test_the_probe_says_who_we_are_and_what_is_shared(workspace):
+    workspace(seed=42)
+    tried = dict(probe("notion", load_settings()))
+    assert tried["integration"] == "delivery-data, workspace Delivery"
+    assert tried["shared"] == "4 data sources and 14 pages found by search"
+    assert set(tried) == {"integration", "shared", "users", "comments"}
+
+
+def test_a_source_without_its_token_is_off_and_says_what_to_set(workspace, monkeypatch):
+    workspace(seed=43)
+    monkeypatch.delenv("NOTION_TOKEN")
+    with pytest.raises(ImpulsumError, match="NOTION_TOKEN is not set"):
+        sync()
