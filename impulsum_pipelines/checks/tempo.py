@@ -118,7 +118,7 @@ def _hours_agree_with_jira(raw: Raw) -> Finding:
         "difference (hours)": round((tempo - there) / 3600, 2),
         "issues with hours": len(issues),
         "issues that differ": len(differing),
-        "largest": table_of(differing),
+        **({"largest": table_of(differing)} if differing else {}),
     }
     both = f"Tempo has {tempo / 3600:.1f} h and Jira {there / 3600:.1f} h on the issues that Jira holds"
     if not differing:

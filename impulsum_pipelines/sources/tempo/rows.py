@@ -29,7 +29,7 @@ def worklog(document: Document) -> Row:
         "issue_id": part(document.get("issue"), "id"),
         "author_id": part(document.get("author"), "accountId"),
         "start_date": start_date,
-        "start_time": text(document.get("startTime")),
+        "start_time": _wall_time(document.get("startTime")),
         "started_at": moment(document.get("startDateTimeUtc")),
         "work_month": f"{start_date:%Y-%m}" if start_date else None,
         "time_spent_seconds": whole(document.get("timeSpentSeconds")),
@@ -41,6 +41,16 @@ def worklog(document: Document) -> Row:
         "updated_at": moment(document.get("updatedAt")),
         "payload": document,
     }
+
+
+def _wall_time(value: object) -> str | None:
+    """HH:MM:SS; the vendor writes it so, and as seconds since midnight in webhooks and in its own example."""
+    if isinstance(value, str) and ":" in value:
+        return value
+    seconds = int(value) if isinstance(value, str) and value.isdigit() else whole(value)
+    if seconds is None or not 0 <= seconds < 86_400:
+        return text(value)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 def _attributes(value: object) -> dict[str, Any]:

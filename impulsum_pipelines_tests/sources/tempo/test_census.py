@@ -56,8 +56,9 @@ def test_a_census_counts_by_month_of_the_work_date_and_repairs(sandbox):
     assert wrong(site) == {}
     assert sum(row[3] for row in months()) == 5
     assert all(at_source == found for _, at_source, found, *_ in months())
-    # A month a request, the spans before, between and after them, and the changes that were made meanwhile.
-    assert asked(site)["GET /worklogs"] == 1 + 3 + 3 + 1
+    # The changes, a request a month, the spans before, between and after them, the changes made meanwhile.
+    assert len(months()) == 4
+    assert asked(site)["GET /worklogs"] == 1 + 4 + 3 + 1
 
 
 def test_a_worklog_that_moves_to_another_month_under_the_census_is_not_lost(sandbox):

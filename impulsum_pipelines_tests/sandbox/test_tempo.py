@@ -1,0 +1,147 @@
+"""The sandbox's Tempo: it answers as the vendor describes, keeps its limits, and has hours on what matters."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import orjson
+import pytest
+import requests
+
+from impulsum_pipelines.sandbox.server import Running
+from impulsum_pipelines.sandbox.team import Team
+
+SPEC = Path(__file__).parents[2] / ".." / "shared" / "specs" / "tempo.json.gz"
+NOW = "2026-11-01T12:00:00Z"
+PLANS = {"from": "2000-01-01", "to": "2099-12-31"}
+
+
+def ask(site: Running, path: str, body: Any = None, **query: Any) -> requests.Response:
+    """Ask as the token's user does; a request that comes too fast is asked again."""
+    for _ in range(5):
+        answer = requests.request(
+            "GET" if body is None else "POST",
+            f"{site.env['TEMPO_API_URL']}{path}",
+            params=query,
+            json=body,
+            headers={"Authorization": f"Bearer {site.env['TEMPO_API_TOKEN']}"},
+            timeout=30,
+        )
+        if answer.status_code != 429:
+            return answer
+        time.sleep(float(answer.headers["Retry-After"]))
+    return answer
+
+
+def closed(schema: Any) -> Any:
+    """The schema, in which a field that is not described is an error."""
+    if isinstance(schema, list):
+        return [closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: closed(part) for name, part in schema.items()}
+    return {"additionalProperties": False, **found} if "properties" in found and "oneOf" not in found else found
+
+
+def test_it_answers_as_described(sandbox) -> None:
+    if not SPEC.exists():
+        pytest.skip(f"the vendor's description {SPEC.name} is not in ../shared/specs")
+    spec = orjson.loads(gzip.decompress(SPEC.read_bytes()))
+    components = closed(spec["components"])
+    site = sandbox(seed=1, issues=60, now=NOW)
+    truth = site.control("tempo/truth")
+    site.control("tempo/edit", worklog=min(map(int, truth["worklogs"])), seconds=60)
+    site.control("tempo/end_membership", membership=min(map(int, truth["team_members"])))
+    for path, method, query, body in (
+        ("/worklogs", "get", {"updatedFrom": "2010-01-01T00:00:00Z", "limit": 5, "offset": 5}, None),
+        ("/accounts", "get", {}, None),
+        ("/teams", "get", {}, None),
+        ("/plans", "get", PLANS, None),
+        ("/team-memberships/search", "post", {}, {"teamIds": [int(team) for team in truth["teams"]]}),
+        ("/papertrail/search", "post", {"limit": 3}, {"from": "2026-06-01T00:00:00Z"}),
+        ("/papertrail/search", "post", {}, {"from": "2026-10-31T00:00:00Z", "action": ["Updated"]}),
+    ):
+        answer = ask(site, path, body, **query)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["results"], path
+        responses = spec["paths"][f"/4{path}"][method]["responses"]
+        schema = responses["200"]["content"]["application/json"]["schema"]
+        jsonschema.Draft7Validator({**schema, "components": components}).validate(answer.json())
+
+
+def test_links_lead_back_to_the_sandbox_and_pages_add_up(sandbox) -> None:
+    site = sandbox(seed=1, issues=60, now=NOW)
+    found, link = [], "/worklogs?updatedFrom=2010-01-01&limit=20"
+    while link:
+        page = ask(site, link).json()
+        assert page["metadata"]["count"] == len(page["results"]) <= page["metadata"]["limit"] == 20
+        found += [worklog["tempoWorklogId"] for worklog in page["results"]]
+        following = page["metadata"].get("next", "")
+        assert following.startswith(site.env["TEMPO_API_URL"]) or not following
+        link = following.removeprefix(site.env["TEMPO_API_URL"])
+    assert sorted(map(str, found)) == sorted(site.control("tempo/truth")["worklogs"])
+    assert "total" not in page["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "query", "says"),
+    [
+        ("/worklogs", None, {"updatedFrom": "2026-10-01T00:00:00.000Z"}, "valid on the format"),
+        ("/worklogs", None, {"updatedFrom": "2026-10-01", "from": "2026-10-01"}, "must not be combined"),
+        ("/worklogs", None, {"limit": 0}, "greater than 0"),
+        ("/plans", None, {"updatedFrom": "2026-10-01"}, "are required"),
+        ("/papertrail/search", {"from": "2026-05-01T00:00:00Z"}, {}, "last 180 days"),
+    ],
+)
+def test_what_it_does_not_answer(sandbox, path, body, query, says) -> None:
+    answer = ask(sandbox(seed=1, issues=60, now=NOW), path, body, **query)
+    assert answer.status_code == 400
+    assert says in answer.json()["errors"][0]["message"]
+
+
+def test_a_sixth_request_within_a_second_is_refused(sandbox) -> None:
+    site = sandbox(seed=1, issues=60, now=NOW)
+    site.control("tempo/limits")
+    headers = {"Authorization": f"Bearer {site.env['TEMPO_API_TOKEN']}"}
+    with requests.Session() as session:
+        answers = [session.get(f"{site.env['TEMPO_API_URL']}/teams", headers=headers, timeout=30) for _ in range(60)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    assert refused[0].headers["Retry-After"] == "1"
+    assert site.control("tempo/limits") == {"refused": len(refused)}
+
+
+def test_nobody_is_let_in_without_the_token(sandbox) -> None:
+    site = sandbox(seed=1, issues=60, now=NOW)
+    assert requests.get(f"{site.env['TEMPO_API_URL']}/teams", timeout=30).status_code == 401
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_featured_tickets_have_hours_that_name_them(sandbox, seed) -> None:
+    site = sandbox(seed=seed, issues=60, now=NOW)
+    truth = site.control("tempo/truth")
+    for ticket in Team(site.world).featured:
+        hours = [w for w in truth["worklogs"].values() if w["issue_id"] == str(ticket.id)]
+        assert any(ticket.key in w["description"] for w in hours)
+        assert any(plan["issue_id"] == str(ticket.id) for plan in truth["plans"].values())
+    people = {person.jira_id for person in Team(site.world).people}
+    assert {w["author_id"] for w in truth["worklogs"].values()} <= people
+
+
+def test_a_seed_gives_the_same_history_and_part_of_jiras_hours(sandbox) -> None:
+    one = sandbox(seed=3, issues=200, now=NOW)
+    truth = one.control("tempo/truth")
+    assert truth == sandbox(seed=3, issues=200, now=NOW).control("tempo/truth")
+    rows = one.world.store.db.execute("SELECT document FROM worklogs").fetchall()
+    theirs = {
+        (d["issueId"], d["author"]["accountId"], d["timeSpentSeconds"]) for d in (orjson.loads(r[0]) for r in rows)
+    }
+    ours = {(w["issue_id"], w["author_id"], w["time_spent_seconds"]) for w in truth["worklogs"].values()}
+    assert len(theirs & ours) > len(theirs) / 2
+    assert theirs - ours
+    assert ours - theirs
+    assert any(w["started_at"][:10] != w["start_date"] for w in truth["worklogs"].values())
