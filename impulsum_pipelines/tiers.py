@@ -43,4 +43,13 @@ TIERS = (
         pool="jira",
         priority=5,
     ),
+    Tier(
+        source="fireflies",
+        title="Fireflies",
+        every_minutes=60,
+        fresh_within=timedelta(minutes=180),
+        lost_after=timedelta(hours=72),
+        pool="fireflies",
+        priority=2,
+    ),
 )
