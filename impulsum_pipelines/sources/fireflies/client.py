@@ -59,10 +59,7 @@ class FirefliesClient:
             raise ImpulsumError(Category.CONFIGURATION, "Fireflies is off", next_step="set FIREFLIES_API_KEY.")
         url = settings.fireflies_api_url.rstrip("/")
         base, _, self._path = url.rpartition("/")
-        a_day = Rate(settings.fireflies_requests_a_day, Duration.DAY)
-        a_minute = Rate(PER_MINUTE, Duration.MINUTE)
-        # A limit a minute that a day's whole quota does not reach is none.
-        rates = [a_minute, a_day] if settings.fireflies_requests_a_day > PER_MINUTE else [a_day]
+        rates = _rates(settings.fireflies_requests_a_day)
         # With the path: a sandbox has all services on one host, and their limits are not one.
         place = urlsplit(url)
         self._budget = Budget(Home.of(settings).limits, f"{place.netloc}{place.path}", lambda kind: rates)
@@ -160,6 +157,15 @@ class FirefliesClient:
                 self._budget.pause(error.retry_after or 0)  # no later pull spends a request to hear it again
             raise
         return body
+
+
+def _rates(a_day: int) -> list[Rate]:
+    """The limits that can be met: the one a minute says nothing where a day has fewer, and a day's where it has more
+    than all its minutes."""
+    minute, day = Rate(PER_MINUTE, Duration.MINUTE), Rate(a_day, Duration.DAY)
+    if a_day <= PER_MINUTE:
+        return [day]
+    return [minute, day] if a_day < PER_MINUTE * 24 * 60 else [minute]
 
 
 def _iso(at: datetime) -> str:

@@ -18,6 +18,9 @@ Document = dict[str, Any]
 #: A selection: field name to the selection of its parts, or None for a value.
 Selection = Mapping[str, Any]
 
+#: ``meeting_info.summary_status`` while the summary is still being made.
+UNFINISHED = "processing"
+
 _USER = dict.fromkeys(("user_id", "email", "name"))
 
 #: What a list shows of each meeting. Speakers are in it, so that a renamed one is noticed.
@@ -85,4 +88,4 @@ def status_of(document: Document) -> str | None:
 
 def is_finished(document: Document) -> bool:
     """Over, and nothing of it is still being made. What is said of a live meeting are captions that change."""
-    return not document.get("is_live") and status_of(document) != "processing"
+    return not document.get("is_live") and status_of(document) != UNFINISHED

@@ -54,7 +54,7 @@ def fireflies(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Fi
         started = Fireflies(sandbox(seed=seed, **{"now": NOW, **options}))
         if roomy:
             monkeypatch.setattr(client, "PER_MINUTE", 10_000)
-            monkeypatch.setenv("FIREFLIES_REQUESTS_A_DAY", "100000")
+            monkeypatch.setenv("FIREFLIES_REQUESTS_A_DAY", "80000")
             started.do("set_quota", per_day=100_000, per_minute=10_000)
         return started
 

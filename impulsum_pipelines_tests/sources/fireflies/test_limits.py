@@ -11,6 +11,7 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.sources import _http
+from impulsum_pipelines.sources.fireflies import client
 from impulsum_pipelines.sources.fireflies.refusals import seconds_until
 
 
@@ -48,7 +49,7 @@ def test_when_the_quota_is_used_up_the_pull_stops_keeps_what_it_has_and_goes_on(
     site.do("hold_meeting", count=30, minutes_ago=60 * 24 * 40)
     monkeypatch.setenv("FIREFLIES_REQUESTS_A_DAY", "8")
     held = []
-    for _ in range(4):
+    for _ in range(3):
         with pytest.raises(ImpulsumError, match=r"used up until 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC") as stopped:
             site.sync()
         assert stopped.value.category is Category.RATE_LIMIT
@@ -264,3 +265,11 @@ def test_probe_says_whose_key_it_is_and_what_it_sees(fireflies):
     assert "administrator" in told["account"]
     assert told["whole meeting"] == "can be read"
     assert sum(site.served.requests().values()) == 3
+
+
+@pytest.mark.parametrize("a_day", [1, 50, 60, 61, 500, 86_400, 10_000_000])
+def test_any_number_of_requests_a_day_can_be_set(fireflies, monkeypatch, a_day):
+    site = fireflies(seed=20, roomy=False)
+    monkeypatch.setenv("FIREFLIES_REQUESTS_A_DAY", str(a_day))
+    assert client.FirefliesClient(load_settings()).account()["is_admin"]
+    assert site.refused() == 0
