@@ -20,7 +20,8 @@ from impulsum_pipelines.tiers import TIERS
 SOUND = """
 insert into raw.repositories (id, full_name, open_issue_total, has_issues) values
     ('1', 'harbour/platform', 2, true), ('2', 'harbour/mobile', 0, false);
-insert into raw.issues (id, repository_id, number, state, comment_total, payload) values ('10', '1', 1, 'open', 1, '{}');
+insert into raw.issues (id, repository_id, number, state, comment_total, payload) values
+    ('10', '1', 1, 'open', 1, '{}');
 insert into raw.pull_requests
     (id, repository_id, number, state, created_at, closed_at, merged_at, merge_commit_sha, commit_total,
      comment_total, review_comment_total, commit_shas) values
@@ -31,7 +32,8 @@ insert into raw.reviews (id, repository_id, pull_request_id) values ('30', '1', 
 insert into raw.review_comments (id, repository_id, pull_request_number) values ('40', '1', 2);
 insert into raw.issue_comments (id, repository_id, issue_number) values ('50', '1', 1), ('51', '1', 2);
 insert into raw.deployments (id, repository_id, environment, created_at, extracted_at) values
-    ('60', '1', 'production', now() - interval 90 day, now()), ('61', '1', 'production', now() - interval 60 day, now());
+    ('60', '1', 'production', now() - interval 90 day, now()),
+    ('61', '1', 'production', now() - interval 60 day, now());
 insert into raw.deployment_statuses (id, repository_id, deployment_id, state) values
     ('70', '1', '60', 'in_progress'), ('71', '1', '60', 'inactive'), ('72', '1', '61', 'success');
 insert into raw.workflow_runs (id, repository_id) values ('80', '1');
@@ -54,8 +56,10 @@ CORRUPTIONS = [
     ("comment_totals", "review_comments", "one lost", "update raw.review_comments set deleted_at = now()", "ERROR"),
     ("no_orphans", "pull_requests", "no repository", "update raw.pull_requests set repository_id = '9'", "ERROR"),
     ("no_orphans", "reviews", "no pull request", "update raw.reviews set pull_request_id = '10'", "ERROR"),
-    ("no_orphans", "review_comments", "no number", "update raw.review_comments set pull_request_number = null", "ERROR"),
-    ("no_orphans", "issue_comments", "another repository", "update raw.issue_comments set repository_id = '2'", "ERROR"),
+    ("no_orphans", "review_comments", "no number",
+     "update raw.review_comments set pull_request_number = null", "ERROR"),
+    ("no_orphans", "issue_comments", "another repository",
+     "update raw.issue_comments set repository_id = '2'", "ERROR"),
     ("no_orphans", "deployment_statuses", "no deployment", "delete from raw.deployments where id = '60'", "ERROR"),
     ("no_orphans", "workflow_runs", "no repository", "update raw.workflow_runs set repository_id = null", "ERROR"),
     ("no_pull_requests", "issues", "one that is both", "update raw.issues set number = 2", "ERROR"),

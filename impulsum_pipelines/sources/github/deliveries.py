@@ -225,7 +225,8 @@ class Deliveries:
             reading.path("/actions/runs"), reading.endpoint("/actions/runs"), {"created": span}, key="workflow_runs"
         )
         total = listing.total or 0
-        if total <= RUN_CAP:
+        is_one_second = end - start < timedelta(seconds=1)
+        if total <= RUN_CAP or is_one_second:
             found: dict[str, Document] = {}
             for page in listing.pages():
                 self.sync.stream("workflow_runs").pages += 1
@@ -233,7 +234,7 @@ class Deliveries:
             if len(found) >= total:
                 yield list(found.values())
                 return
-        if end - start < timedelta(seconds=2):
+        if is_one_second:
             raise ImpulsumError(
                 Category.SOURCE_OUTAGE,
                 f"GitHub counts {total} runs within one second and does not give them all",

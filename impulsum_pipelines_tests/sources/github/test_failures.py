@@ -1,0 +1,206 @@
+"""What the network, the limits and the token can do to a pull, and what the user is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.sources import _http
+from impulsum_pipelines.sources.github import client
+from impulsum_pipelines.sources.github.probe import probe
+from impulsum_pipelines_tests.sources.github.conftest import NOW
+
+SECONDARY = '{"message": "You have exceeded a secondary rate limit. Please wait a few minutes."}'
+PRIMARY = '{"message": "API rate limit exceeded for user ID 1."}'
+
+
+def primary(seconds: int) -> dict[str, str]:
+    """Headers of a refusal whose hour is over in so many seconds, by the sandbox's clock."""
+    from datetime import datetime
+
+    reset = int(datetime.fromisoformat(NOW).timestamp()) + seconds
+    return {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(reset)}
+
+
+@pytest.mark.parametrize(
+    ("fault", "waits"),
+    [
+        pytest.param({"kind": "status", "status": 403, "retry_after": 1, "body": SECONDARY}, 1, id="403 secondary"),
+        pytest.param({"kind": "status", "status": 429, "retry_after": 1, "body": SECONDARY}, 1, id="429 secondary"),
+        pytest.param({"kind": "status", "status": 403, "body": SECONDARY}, 0.01, id="403 secondary, not how long"),
+        pytest.param({"kind": "status", "status": 429, "body": "{}"}, 0.01, id="429 that says nothing"),
+        pytest.param({"kind": "status", "status": 403, "body": PRIMARY, "headers": primary(0)}, 1, id="403 primary"),
+        pytest.param({"kind": "status", "status": 429, "body": PRIMARY, "headers": primary(0)}, 1, id="429 primary"),
+        pytest.param({"kind": "status", "status": 502}, None, id="502"),
+        pytest.param({"kind": "reset"}, None, id="connection reset"),
+        pytest.param({"kind": "truncate"}, None, id="page cut short"),
+    ],
+)
+def test_what_passes_by_itself_is_sat_out(github, monkeypatch, fault, waits):
+    monkeypatch.setattr(client, "UNTOLD_WAIT", 0.01)
+    hub = github(seed=41)
+    hub.site.control("clock", freeze=True)
+    hub.fault("/platform/pulls", **fault)
+    result = hub.sync()
+    assert hub.differences() == {}
+    assert result.limit_waits == (0 if waits is None else 1)
+    assert result.limit_wait_seconds == pytest.approx(waits or 0, abs=0.001)
+
+
+def test_the_vendor_asks_for_a_minute_when_it_does_not_say(github):
+    assert client.UNTOLD_WAIT >= 60
+
+
+@pytest.mark.parametrize("headers", [primary(1800), {"Retry-After": "1800"}], ids=["reset", "Retry-After"])
+def test_a_long_limit_is_not_sat_out_but_told(github, headers):
+    hub = github(seed=42)
+    hub.site.control("clock", freeze=True)
+    hub.fault("/platform/issues", kind="status", status=403, body=PRIMARY, headers=headers)
+    with pytest.raises(ImpulsumError, match="asked again after 1800 s") as failure:
+        hub.sync()
+    assert (failure.value.category, failure.value.retry_after) == (Category.RATE_LIMIT, 1800)
+    hub.sync()
+    assert hub.differences() == {}
+
+
+def test_a_first_pull_stops_before_the_hour_is_used_up_and_goes_on_from_there(github):
+    """Nothing is refused, what was read is kept, and the pull requests that were read are not asked for again."""
+    hub = github(seed=43, issues=60)
+    hub.do("limits", primary=90)
+    with pytest.raises(ImpulsumError, match="is used up until") as failure:
+        hub.sync()
+    assert failure.value.category is Category.RATE_LIMIT
+    assert hub.refused == 0
+    assert hub.one("select status from raw.syncs") == "incomplete"
+    first = len(hub.alive("pull_requests"))
+    assert first > 10
+    hub.do("limits", primary=5000, reset=True)
+    [until] = Path(load_settings().home).glob("limits/*.until")
+    until.unlink()  # an hour later
+    hub.requests()
+    hub.later()
+    hub.sync()
+    assert hub.differences() == {}
+    details = sum(n for path, n in hub.site.requests().items() if path.endswith("/reviews"))
+    assert details <= len(hub.alive("pull_requests")) - first + 5
+
+
+def test_a_stream_that_stays_down_keeps_what_was_found_and_reads_the_rest_later(github):
+    hub = github(seed=44, issues=40)
+    hub.fault("/mobile/issues/comments", kind="status", status=502, count=_http.ATTEMPTS)
+    with pytest.raises(ImpulsumError, match="answered 502") as failure:
+        hub.sync()
+    assert failure.value.category is Category.SOURCE_OUTAGE
+    assert "What was found is loaded" in failure.value.safe
+    platform, operations = hub.held("select distinct repository_id from raw.pull_requests order by 1")
+    assert platform != operations, "the other repositories were read"
+    assert hub.one("select watermark_to from raw.syncs") is None
+    hub.later()
+    hub.sync()
+    assert hub.differences() == {}
+
+
+def test_a_source_that_stays_down_costs_nothing_held(github):
+    hub = github(seed=45)
+    hub.sync()
+    before = hub.everything()
+    hub.fault("/github/", kind="status", status=503, count=_http.ATTEMPTS)
+    with pytest.raises(ImpulsumError, match="answered 503"):
+        hub.sync()
+    assert hub.everything() == before
+    assert hub.sync().watermark_to is not None
+
+
+@pytest.mark.parametrize(
+    ("kind", "after", "said"), [("repeat_token", 1, "repeated a page"), ("end_early", 1, r"ended after 2 of \d+ pages")]
+)
+def test_a_list_that_only_looks_whole_is_an_error(github, monkeypatch, kind, after, said):
+    monkeypatch.setattr(client, "PAGE", 3)
+    hub = github(seed=46, issues=60)
+    hub.fault("/platform/issues/comments", kind=kind, after=after)
+    with pytest.raises(ImpulsumError, match=said):
+        hub.sync()
+    assert hub.one("select watermark_to from raw.syncs") is None
+    hub.sync()
+    assert hub.differences() == {}
+
+
+def test_wrong_token_revoked_token_and_missing_permissions_are_told_apart(github, monkeypatch):
+    hub = github(seed=47)
+    token = hub.site.env["GITHUB_TOKEN"]
+    monkeypatch.setenv("GITHUB_TOKEN", "ghp_mistyped")
+    found = {"wrong": _failure(hub)}
+    monkeypatch.setenv("GITHUB_TOKEN", token)
+    hub.sync()
+    hub.do("revoke_token")
+    found["revoked"] = _failure(hub)
+    hub.do("revoke_token", revoked=False)
+    hub.do("deny", permission="actions")
+    found["denied"] = _failure(hub)
+    hub.do("deny", permission="actions", denied=False)
+    hub.do("require_sso")
+    found["sso"] = _failure(hub)
+    assert [error.category for error in found.values()] == [
+        Category.AUTHENTICATION, Category.AUTHENTICATION, Category.PERMISSION, Category.PERMISSION,
+    ]  # fmt: skip
+    assert "Bad credentials" in found["wrong"].what
+    assert "worked until" in found["revoked"].what
+    assert "actions=read" in found["denied"].next_step
+    assert "actions/runs" in found["denied"].where
+    assert "single sign-on" in found["sso"].next_step
+    assert len({error.next_step for error in found.values()}) == 4
+    assert not any(error.retryable for error in found.values())
+    assert not any(secret in str(error) for error in found.values() for secret in ("ghp_mistyped", token))
+
+
+def _failure(hub) -> ImpulsumError:
+    with pytest.raises(ImpulsumError) as failure:
+        hub.sync()
+    return failure.value
+
+
+def test_no_secret_reaches_a_table_or_a_log(github, caplog):
+    hub = github(seed=48)
+    caplog.set_level("DEBUG")
+    hub.fault("/platform/releases", kind="status", status=500)
+    hub.sync()
+    token = hub.site.env["GITHUB_TOKEN"]
+    assert token not in caplog.text
+    for (table,) in hub.held("select table_name from information_schema.tables where table_schema = 'raw'"):
+        assert hub.one(f"select count(*) from raw.{table} t where cast(t as varchar) like ?", f"%{token}%") == 0
+
+
+def test_a_document_that_does_not_fit_is_quarantined_and_the_others_go_on(github, monkeypatch):
+    hub = github(seed=49)
+    original = client.Listing._documents
+
+    def with_a_bad_one(self, answer):
+        found = original(self, answer)
+        return [{"name": "no id"}, *found] if self._endpoint.endswith("/releases") else found
+
+    monkeypatch.setattr(client.Listing, "_documents", with_a_bad_one)
+    hub.sync()
+    assert hub.differences() == {}
+    assert {stream for (stream,) in hub.held("select stream from raw.quarantine")} == {"releases"}
+
+
+@pytest.mark.parametrize("name", ["GITHUB_TOKEN", "GITHUB_REPOSITORIES"])
+def test_a_source_without_its_settings_is_off_and_says_what_to_set(github, monkeypatch, name):
+    hub = github(seed=50)
+    monkeypatch.delenv(name)
+    with pytest.raises(ImpulsumError, match=f"{name} is not set"):
+        hub.sync()
+
+
+def test_the_probe_says_who_asks_and_what_may_be_read(github, monkeypatch):
+    github(seed=51)
+    monkeypatch.setenv("GITHUB_REPOSITORIES", "harbour/platform,harbour/nothing,harbour")
+    said = list(probe(load_settings()))
+    assert said[0][0] == "account"
+    assert ("harbour/platform", "visible as harbour/platform") in said
+    assert ("harbour/nothing", "not visible to this token") in said
+    assert ("harbour", "3 repositories") in said
+    assert ("workflow runs", "may be read in harbour/platform") in said

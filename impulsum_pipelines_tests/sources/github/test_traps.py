@@ -1,0 +1,257 @@
+"""Where GitHub does not say what it seems to say: commits, comments, issues, deployments, runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from impulsum_pipelines.sources.github import deliveries
+
+
+def census_agrees(hub, sync_id: str) -> bool:
+    return hub.one("select bool_and(at_source = held) from raw.census where sync_id = ?", sync_id)
+
+
+def test_commits_of_any_date_arrive_and_move_no_cursor(github):
+    """Dates are the committers': pushed late, or by a clock that is ahead."""
+    hub = github(seed=21)
+    hub.sync()
+    hub.later()
+    late = hub.do("push", dated="2026-03-01T00:00:00+00:00")["sha"]
+    future = hub.do("push", dated="2031-01-01T00:00:00+00:00")["sha"]
+    hub.sync()
+    held = {sha for (sha,) in hub.held("select sha from raw.commits where deleted_at is null")}
+    assert {late, future} <= held
+    hub.later()
+    hub.do("push", dated="2026-10-01T00:00:00+00:00")
+    hub.sync()
+    assert hub.differences() == {}
+
+
+def test_a_forced_push_takes_commits_away_and_only_those(github):
+    hub = github(seed=22)
+    number = hub.do("open_pull_request")["number"]
+    hub.do("merge", number=number, method="merge")
+    hub.do("push", count=3)
+    hub.sync()
+    before = len(hub.alive("commits"))
+    hub.later()
+    dropped = hub.do("force_push", drop=4)["dropped"]
+    hub.sync()
+    assert hub.differences() == {}
+    gone = {sha for (sha,) in hub.held("select sha from raw.commits where deleted_at is not null")}
+    assert gone <= set(dropped), "the merge goes, the commits of its pull request stay"
+    assert len(hub.alive("commits")) == before - len(gone) + 1
+
+
+def test_a_forced_push_whose_old_tip_was_thrown_away_is_found_by_reading_all(github):
+    hub = github(seed=23)
+    hub.do("push", count=3)
+    hub.sync()
+    hub.later()
+    hub.do("force_push", drop=2)
+    hub.do("forget_commits")
+    hub.sync()
+    assert hub.differences() == {}
+    assert hub.one("select count(*) from raw.commits where deleted_at is not null") == 2
+
+
+def test_a_forced_push_to_a_pull_request(github):
+    hub = github(seed=24)
+    number = hub.do("open_pull_request", commits=3)["number"]
+    hub.sync()
+    hub.later()
+    hub.do("force_push", pull=number)
+    hub.sync()
+    assert hub.differences() == {}
+    assert hub.one("select count(*) from raw.commits where deleted_at is not null") == 3
+    assert hub.one("select commit_total from raw.pull_requests where number = ? and title = 'A change'", number) == 1
+
+
+@pytest.mark.parametrize("method", ["squash", "merge", "rebase"])
+def test_who_merged_with_what_and_which_commits(github, method):
+    hub = github(seed=25)
+    number = hub.do("open_pull_request", commits=2)["number"]
+    hub.sync()
+    hub.later()
+    sha = hub.do("merge", number=number, method=method)["sha"]
+    hub.sync()
+    assert hub.differences() == {}
+    [(merged_by, merge_sha, additions, shas)] = hub.held(
+        "select merged_by, merge_commit_sha, additions, json_array_length(commit_shas) from raw.pull_requests "
+        "where number = ? and title = 'A change'",
+        number,
+    )
+    assert (merge_sha, shas) == (sha, 2), "the list of pull requests has no numbers, the next version no merge commit"
+    assert merged_by
+    assert additions > 0
+    assert hub.one("select count(*) from raw.commits where sha = ?", sha) == 1
+
+
+def test_a_pull_request_of_more_commits_than_are_listed_is_held_whole(github):
+    hub = github(seed=26)
+    number = hub.do("open_pull_request", commits=260)["number"]
+    hub.sync()
+    [(total, held)] = hub.held(
+        "select commit_total, json_array_length(commit_shas) from raw.pull_requests where number = ? "
+        "and title = 'A change'",
+        number,
+    )
+    assert (total, held) == (260, 260)
+    assert hub.differences() == {}
+
+
+def test_edits_of_comments_are_seen_and_deletions_by_the_census(github):
+    hub = github(seed=27)
+    number = hub.do("open_pull_request")["number"]
+    comments = [hub.do("comment", number=number, text=text)["id"] for text in ("one", "two")]
+    line = hub.do("review", number=number, line="this line")["comment"]
+    hub.sync()
+    hub.later(86_400)
+    hub.do("edit_comment", comment=comments[0], text="one, edited")
+    hub.do("edit_comment", comment=line, text="that line")
+    hub.sync()
+    assert hub.differences() == {}
+    hub.later()
+    hub.do("delete_comment", comment=comments[1])
+    hub.do("delete_comment", comment=line)
+    hub.sync()
+    assert {i for (i,) in hub.held("select id from raw.issue_comments where deleted_at is not null")} == set()
+    census = hub.sync(census=True)
+    assert hub.differences() == {}
+    assert census.rows["issue_comments"].deleted == census.rows["review_comments"].deleted == 1
+    assert census_agrees(hub, census.sync_id)
+    [(conversation, lines)] = hub.held(
+        "select comment_total, review_comment_total from raw.pull_requests where number = ? and title = 'A change'",
+        number,
+    )
+    assert (conversation, lines) == (1, 0), "the numbers of a pull request that lost comments are read again"
+
+
+def test_issues_hold_no_pull_requests_and_may_be_transferred_or_deleted(github):
+    hub = github(seed=28, issues=40)
+    moved = hub.do("create_issue", title="moves")
+    deleted = hub.do("create_issue", title="goes")
+    hub.do("comment", number=moved["number"], text="moves, too")
+    hub.sync()
+    assert hub.one("select count(*) from raw.issues where json_exists(payload, '$.pull_request')") == 0
+    assert hub.alive("issues").isdisjoint(hub.alive("pull_requests"))
+    hub.later()
+    arrived = hub.do("transfer_issue", number=moved["number"], to="mobile")
+    hub.do("delete_issue", number=deleted["number"])
+    hub.sync()
+    assert str(arrived["id"]) in hub.alive("issues")
+    census = hub.sync(census=True)
+    assert hub.differences() == {}
+    assert census.rows["issues"].deleted == 2
+    assert census_agrees(hub, census.sync_id)
+
+
+def test_issues_that_are_turned_off_hide_no_pull_request(github):
+    hub = github(seed=29, issues=40)
+    hub.sync()
+    hub.do("disable_issues", repository="platform")
+    hub.later()
+    number = hub.do("open_pull_request")["number"]
+    hub.sync()
+    assert hub.differences() == {}
+    hub.later()
+    hub.do("comment", number=number)
+    hub.do("disable_issues", repository="platform", disabled=False)
+    hub.sync()
+    assert hub.differences() == {}
+
+
+def test_reviews_are_dismissed(github):
+    hub = github(seed=30)
+    number = hub.do("open_pull_request")["number"]
+    review = hub.do("review", number=number)["id"]
+    hub.sync()
+    hub.later()
+    hub.do("dismiss_review", review=review)
+    hub.sync()
+    assert hub.one("select state from raw.reviews where id = ?", str(review)) == "DISMISSED"
+    assert hub.differences() == {}
+
+
+def test_a_deployment_goes_on_after_it_was_first_seen(github):
+    """Its statuses change while it does not; and a newer one ends it."""
+    hub = github(seed=31)
+    first = hub.do("deploy", environment="production", state="in_progress")["id"]
+    hub.sync()
+    hub.later()
+    hub.do("deployment_status", deployment=first, state="success")
+    hub.sync()
+    assert hub.differences() == {}
+    hub.later(86_400)
+    second = hub.do("deploy", environment="production", state="in_progress")["id"]
+    hub.sync()
+    hub.later(60)
+    hub.do("deployment_status", deployment=second, state="success")
+    hub.sync()
+    assert hub.differences() == {}
+    newest = "select arg_max(state, id::bigint) from raw.deployment_statuses where deployment_id = ?"
+    assert hub.one(newest, str(first)) == "inactive"
+    hub.do("delete_deployment", deployment=first)
+    hub.sync(census=True)
+    assert hub.differences() == {}
+
+
+def test_a_deployment_that_nobody_ends_is_not_asked_about_for_ever(github, monkeypatch):
+    hub = github(seed=32)
+    stuck = hub.do("deploy", environment="preview")["id"]
+    hub.sync()
+    hub.later(40 * 86_400)
+    monkeypatch.setenv("IMPULSUM_REFERENCE_MINUTES", "0")
+    hub.sync()
+    hub.site.requests(reset=True)
+    hub.sync()
+    asked = [path for path in hub.site.requests() if "/statuses" in path]
+    assert not [path for path in asked if str(stuck) in path]
+    assert len(asked) <= 3 * 2, "of each environment the one that runs, once an hour"
+
+
+def test_runs_end_and_are_run_again(github):
+    hub = github(seed=33)
+    going = hub.do("run_workflow", conclusion=None)["id"]
+    hub.do("run_workflow", count=120)
+    hub.sync()
+    hub.later()
+    hub.do("finish_run", run=going)  # it is on no first page any more
+    hub.sync()
+    assert hub.differences() == {}
+    hub.later(7 * 86_400)
+    hub.do("rerun", run=going, conclusion="failure")
+    hub.do("delete_run", run=going + 1)
+    census = hub.sync(census=True)
+    assert hub.differences() == {}
+    assert (census.rows["workflow_runs"].changed, census.rows["workflow_runs"].deleted) == (1, 1)
+
+
+def test_a_run_again_of_an_old_run_is_found_within_the_hour(github, monkeypatch):
+    hub = github(seed=34)
+    old = hub.do("run_workflow", conclusion="failure")["id"]
+    hub.do("run_workflow", count=120)
+    hub.sync()
+    hub.later(86_400)
+    hub.do("rerun", run=old)
+    monkeypatch.setenv("IMPULSUM_REFERENCE_MINUTES", "0")
+    hub.sync()
+    assert hub.differences() == {}
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["cap as documented", "lower cap"])
+def test_a_filtered_list_of_runs_that_is_cut_off_is_read_in_halves(github, monkeypatch, known):
+    if known:
+        monkeypatch.setattr(deliveries, "RUN_CAP", 30)
+    hub = github(seed=35, issues=60)
+    hub.do("limits", run_cap=30)
+    hub.do("run_workflow", repository="mobile", count=60)
+    # A cap of 30 within one second cannot be got round: let them be of different days.
+    for day in range(4):
+        hub.later(86_400)
+        hub.do("run_workflow", count=15 + day)
+    with pytest.raises(Exception, match="within one second"):
+        hub.sync()
+    hub.do("limits", run_cap=70)
+    hub.sync()
+    assert hub.differences() == {}
