@@ -35,9 +35,6 @@ class Month:
         """One day's work: several verbs at several hours."""
         hub, rng = self.hub, self.rng
         home = REPOSITORIES[number % 3]
-        made = hub.do(
-            "open_pull_request", repository=home, title=f"ATLAS-{number} day {number}", commits=1 + number % 3
-        )
         title = f"ATLAS-{number} day {number}"
         made = hub.do("open_pull_request", repository=home, title=title, commits=1 + number % 3)
         self.open.append((home, made["number"]))
