@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 
-def impulsum(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def impulsum(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", "from impulsum_pipelines.cli import main; main()", *arguments],
         capture_output=True,

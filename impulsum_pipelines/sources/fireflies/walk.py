@@ -251,7 +251,9 @@ class MeetingWalk:
     def _known(self, ids: Collection[str]) -> dict[str, _Known]:
         rows = self.sync.held.query(
             "select id, fingerprint, is_whole from raw.transcripts "
-            "where deleted_at is null and unreachable_since is null and id in (select unnest(?::varchar[]))",
+            "where deleted_at is null and unreachable_since is null and id in (select unnest(?::varchar[])) "
+            # What a load that was cut off wrote may lack its sentences.
+            "and sync_id not in (select sync_id from raw.syncs where status = 'loading')",
             [list(ids)],
         )
         return {row_id: _Known(fingerprint, bool(whole)) for row_id, fingerprint, whole in rows} if ids else {}
