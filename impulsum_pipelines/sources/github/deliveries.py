@@ -191,7 +191,8 @@ class Deliveries:
         met.update(str(run.get("id")) for run in page)
         yield self._piece(page)
         oldest = moment(page[-1].get("created_at")) if page else None
-        reaches = newest.unchanged or oldest is None or oldest < start or len(page) < min(newest.total or 0, PAGE)
+        is_all = newest.total is not None and newest.total <= len(page)
+        reaches = newest.unchanged or is_all or oldest is None or oldest < start
         if not reaches or (due and newest.unchanged and len(reading.held_ids("workflow_runs")) > PAGE):
             for runs in self._between(start, self.now + timedelta(days=1)):
                 fresh = [run for run in runs if str(run.get("id")) not in met]

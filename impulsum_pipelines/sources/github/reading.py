@@ -152,11 +152,12 @@ class Reading:
         """
         existing = set(existing)
         counted = existing if counted is None else set(counted)
-        missing = len(counted - self.held_ids(table))
         self.sync.found_all(Scan(table, existing, parents=("repository_id",), scope=[self.id]))
-        self.sync.counts.append(
-            CensusCount(table, self.id, self.name, len(counted), missing, column="repository_id")
-        )  # fmt: skip
+        if self.full:  # else it is one table that was read whole in passing, and no census of the repository
+            missing = len(counted - self.held_ids(table))
+            self.sync.counts.append(
+                CensusCount(table, self.id, self.name, len(counted), missing, column="repository_id")
+            )  # fmt: skip
 
     def held_ids(self, table: str) -> set[str]:
         """Ids of the repository that are held alive."""

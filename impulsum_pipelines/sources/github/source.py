@@ -46,7 +46,8 @@ def build_source(client: GitHubClient, sync: Sync, site: Site) -> Any:
         for piece in walk.pieces():
             if piece.is_last:  # every stream has ended: it is known whether one did so early
                 sync.remember_watermark(state)
-            yield piece
+            if piece.items or piece.is_last:
+                yield piece
 
     @dlt.resource(**hints(REPOSITORIES, sync.held))
     def repositories() -> Iterator[Any]:
