@@ -21,6 +21,7 @@ from impulsum_pipelines.sources.slack.errors import THREAD_GONE, SlackError
 from impulsum_pipelines.sources.slack.tables import MESSAGES
 from impulsum_pipelines.sources.slack.workspace import Workspace
 from impulsum_pipelines.sources.sync import CensusCount, Scan, Sync
+from impulsum_pipelines.sources.values import whole
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +165,7 @@ class ChannelReading:
         held = self._held_threads([str(m.get("ts")) for m in listed])
         chosen = []
         for message in listed:
-            ts, count = str(message.get("ts")), int(message.get("reply_count") or 0)
+            ts, count = str(message.get("ts")), whole(message.get("reply_count")) or 0
             latest = str(message.get("latest_reply") or "")
             if _is_broadcast(message):
                 continue
@@ -224,8 +225,9 @@ class ChannelReading:
         """How many replies are held of each of these roots, and the ts of the newest."""
         held = self.sync.held.query(
             f"select thread_ts, count(*), max(ts) from raw.messages "
-            f"where channel_id = ? and is_reply and {_ALIVE} and list_contains(?, thread_ts) group by thread_ts",
-            [self.id, roots],
+            f"semi join (select unnest(?::varchar[]) as thread_ts) using (thread_ts) "
+            f"where channel_id = ? and is_reply and {_ALIVE} group by thread_ts",
+            [roots, self.id],
         )
         return {ts: (count, latest) for ts, count, latest in held}
 
@@ -259,21 +261,22 @@ class ChannelReading:
 
     def _record_gone(self, bounds: Bounds) -> None:
         """Of what is held in the span that was listed, and in the threads that were read, what is not there now."""
-        first = max(self.found.reached, bounds.first)
         shown = "(not is_reply or subtype is not distinct from 'thread_broadcast')"
         within = f"channel_id = ? and ts >= ? and ts < ? and {_ALIVE}"
         held = self.sync.held.query(
-            f"select ts, thread_ts, {shown} from raw.messages where {within} and {shown} "
-            f"union all select ts, thread_ts, {shown} from raw.messages where {within} and not {shown}",
-            [self.id, first, bounds.last, self.id, bounds.first, bounds.last],
+            f"select ts from raw.messages where {within} and {shown}",
+            [self.id, max(self.found.reached, bounds.first), bounds.last],
         )
-        vanished = {ts for ts, _, is_shown in held if is_shown and ts not in self.found.listed}
-        threads = self.found.threads
-        lost = {
-            ts: root
-            for ts, root, is_shown in held
-            if not is_shown and (root in vanished or (root in threads and ts not in threads[root]))
-        }
+        vanished = {ts for (ts,) in held if ts not in self.found.listed}
+        # A thread of which Slack gives fewer replies than it counts proves nothing about the others.
+        counted = {root: count for root, (count, _) in self._claims.items()}
+        threads = {root: ts for root, ts in self.found.threads.items() if len(ts) >= counted.get(root, 0)}
+        replies = self.sync.held.query(
+            f"select ts, thread_ts from raw.messages "
+            f"semi join (select unnest(?::varchar[]) as thread_ts) using (thread_ts) where {within} and not {shown}",
+            [[*vanished, *threads], self.id, bounds.first, bounds.last],
+        )
+        lost = {ts: root for ts, root in replies if root in vanished or ts not in threads[root]}
         lost |= dict.fromkeys(vanished, "")
         oldest_shown = min(self.found.listed, default=bounds.last) if self.found.is_limited else ""
         hidden = {ts for ts, root in lost.items() if (root or ts) < oldest_shown}

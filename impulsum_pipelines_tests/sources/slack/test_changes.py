@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from impulsum_pipelines.sources.slack import client
+from impulsum_pipelines.sources.slack import client, reading
 from impulsum_pipelines_tests.sources.slack.support import ATLAS, DAY, asked, held, later, one, row, sync, wrong
 
 #: Reference data counts as old at each pull.
@@ -384,3 +384,37 @@ def test_what_is_written_during_the_pull_is_neither_lost_nor_doubled(workspace, 
     sync(census=True)
     assert wrong(site) == {}
     assert one("select count(*) - count(distinct id) from raw.messages") == 0
+
+
+def test_a_thread_given_short_of_its_count_loses_nothing_and_is_not_read_again_and_again(workspace):
+    site = workspace(seed=27)
+    root = site.control("slack/post", channel=ATLAS)["ts"]
+    for _ in range(5):
+        site.control("slack/reply", channel=ATLAS, thread=root)
+    sync()
+    site.control("slack/reply", channel=ATLAS, thread=root)
+    refused = {"kind": "status", "status": 200, "body": '{"ok": false, "error": "thread_not_found"}'}
+    site.control("fault", path="conversations.replies", **refused)
+    asked(site)
+    assert sync().rows["messages"].deleted == 0
+    sync()
+    assert wrong(site) == {}
+    sync()
+    assert asked(site)["conversations.replies"] == 2
+
+
+def test_a_census_reads_old_threads_in_turns(workspace, monkeypatch):
+    """A workspace of years has more threads than a night has minutes: each census reads a share of the old ones."""
+    site = workspace(seed=28)
+    later(site, 90 * DAY)
+    sync()
+    monkeypatch.setattr(reading, "OLD_THREADS_A_CENSUS", 2)
+    threads = sum(len(site.control("slack/threads", channel=name)) for name in readable(site))
+    asked(site)
+    read = []
+    for _ in range(5):
+        result = sync(census=True)
+        read.append(asked(site).get("conversations.replies", 0))
+        assert one("select bool_and(at_source = held) from raw.census where sync_id = ?", result.sync_id)
+        later(site, DAY)
+    assert max(read) < threads <= sum(read)

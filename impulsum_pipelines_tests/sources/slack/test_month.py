@@ -75,7 +75,7 @@ class Month:
                 self.do("deactivate_user", user="guest")
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [2])
 def test_a_month(workspace, monkeypatch, tmp_path, seed):
     site = workspace(seed=60 + seed, issues=40, now="2026-11-01T08:00:00Z")
     month = Month(site, seed)
