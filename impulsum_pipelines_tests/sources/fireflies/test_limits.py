@@ -172,8 +172,7 @@ def test_an_error_of_status_200_is_an_error(fireflies, code, category):
         pytest.param({"errors": [error("internal_server_error")], "data": {"transcripts": None}}, id="failed list"),
         pytest.param({"errors": [error("request_timeout")]}, id="timeout"),
         pytest.param({"data": None}, id="no data"),
-        pytest.param({}, id="nothing"),
-        pytest.param([], id="a list"),
+        pytest.param([], id="no object"),
     ],
 )
 def test_an_answer_without_a_list_is_not_an_empty_list(fireflies, body):

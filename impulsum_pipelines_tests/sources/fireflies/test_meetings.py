@@ -66,16 +66,16 @@ def test_a_summary_that_failed_leaves_what_was_said(site):
 
 
 def test_a_meeting_that_stays_unfinished_is_asked_for_so_often_and_no_more(site, monkeypatch):
-    monkeypatch.setattr(walk, "MOST_TRIES", 3)
+    monkeypatch.setattr(walk, "MOST_TRIES", 2)
     meeting = site.do("hold_meeting", status="processing")["id"]
     site.sync()
     site.later(days=walk.OVERLAP.days + 1)
     site.sync()  # moves the watermark: from now on no list shows the meeting
     site.do("reads", reset=True)
-    for _ in range(6):
+    for _ in range(4):
         site.later(days=1)
         site.sync()
-    assert site.do("reads")[meeting] == 3
+    assert site.do("reads")[meeting] == 2
     site.do("finish_processing", meeting=meeting)
     site.later(days=1)
     site.sync(census=True)
@@ -184,15 +184,15 @@ def test_one_meeting_that_cannot_be_answered_whole_stops_no_other_and_is_read_la
 
 
 def test_a_meeting_that_can_never_be_answered_whole_does_not_eat_the_quota(site, monkeypatch):
-    monkeypatch.setattr(walk, "MOST_TRIES", 3)
+    monkeypatch.setattr(walk, "MOST_TRIES", 2)
     meeting = site.ids()[0]
     site.do("retitle", meeting=meeting, title="Changed")
     site.do("fail_field", meeting=meeting, field="summary", count=1_000)
     costs = []
-    for _ in range(5):
+    for _ in range(3):
         costs.append(site.sync().requests)
         site.later(hours=1)
-    assert costs == [3, 3, 3, 2, 2]
+    assert costs == [3, 3, 2]
     assert sentences_of(site, meeting) > 0, "what is held stays"
     site.do("fail_field", meeting=meeting, field="summary", count=0)
     site.sync(census=True)
@@ -222,7 +222,7 @@ def test_pages_that_move_while_they_are_read_lose_nothing(fireflies, what):
     assert site.differences() == {}
 
 
-@pytest.mark.parametrize("count", [4, 5, 6, 54, 55])
+@pytest.mark.parametrize("count", [4, 5, 55])
 def test_page_sizes_of_every_kind_give_every_meeting(fireflies, count):
     site = fireflies(seed=4)
     recent = site.pulls
