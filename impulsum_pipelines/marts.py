@@ -29,6 +29,7 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home, connect
 from impulsum_pipelines.loading.assets import OWNER, failure
 from impulsum_pipelines.loading.raw import ensure_tables, refuse_half_loaded
+from impulsum_pipelines.people import copy_mapping
 from impulsum_pipelines.release import MART_SCHEMAS
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import TIERS
@@ -161,6 +162,7 @@ def _files(home: Home) -> Iterator[Path]:
                 with home.reading(tier.source):
                     refuse_half_loaded(home, tier.source)
                     home.copy_raw(tier.source, raw)
+            copy_mapping(load_settings(), raw)
             yield raw
         finally:
             shutil.rmtree(raw, ignore_errors=True)
@@ -178,7 +180,12 @@ def _build(context: dg.AssetExecutionContext, home: Home, raw: Path, target: Pat
     target.mkdir(parents=True, exist_ok=True)
     dbt = DbtCliResource(project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=str(DBT))
     # dbt runs in the project's folder, where a relative IMPULSUM_HOME would be another place.
-    with _environment(IMPULSUM_HOME=str(home.root), IMPULSUM_RAW=str(raw), DBT_SEND_ANONYMOUS_USAGE_STATS="false"):
+    with _environment(
+        IMPULSUM_HOME=str(home.root),
+        IMPULSUM_RAW=str(raw),
+        NOTION_RESTRICTED=",".join(load_settings().notion_restricted),
+        DBT_SEND_ANONYMOUS_USAGE_STATS="false",
+    ):
         # Unit tests judge the code and not the data: they belong to the tests of the project.
         return dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context, target_path=target)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import duckdb
 
 #: Schemas that are for analysts; the rest of the warehouse is the pipeline's own.
-MART_SCHEMAS = ("core", "velocity", "risk", "quality")
+MART_SCHEMAS = ("core", "velocity", "risk", "quality", "restricted")
 
 _ABOUT = {
     "release": "One row: which version of the data this file is, and how old it is. Times are UTC.",

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 
+_NOTION_ID = re.compile(r"^[A-Za-z0-9:/._~%]*[0-9a-f]{32}$")
 _HOURS = re.compile(r"^(\d{1,2})-(\d{1,2})$")
 
 
@@ -46,6 +47,10 @@ class Settings(BaseSettings):
     impulsum_keep_versions: int = Field(default=5, ge=1, description="Published versions kept to go back to.")
     impulsum_lock_seconds: float = Field(
         default=300, gt=0, description="How long to wait for another process to let go of a file."
+    )
+
+    impulsum_people: Path | None = Field(
+        default=None, description="Mapping file that says whose an account is; default people.csv in IMPULSUM_HOME."
     )
 
     jira_base_url: str | None = Field(
@@ -91,6 +96,11 @@ class Settings(BaseSettings):
     notion_token: SecretStr | None = Field(
         default=None, description="Token of an internal integration; without it Notion is off."
     )
+    notion_restricted: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated ids or addresses of pages, databases or data sources that are private, with all "
+        "that they hold: their text is published in the restricted tables only.",
+    )
     tempo_api_url: str = Field(
         default="https://api.tempo.io/4",
         description="Tempo's API; of other regions api.eu.tempo.io or api.us.tempo.io.",
@@ -99,11 +109,19 @@ class Settings(BaseSettings):
         default=None, description="Token of a user who may view all worklogs; without it Tempo is off."
     )
 
-    @field_validator("jira_projects", "github_repositories", mode="before")
+    @field_validator("jira_projects", "github_repositories", "notion_restricted", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("notion_restricted")
+    @classmethod
+    def _notion_ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for named in value:
+            if not _NOTION_ID.search(named.split("?")[0].replace("-", "")):
+                raise ValueError(f"{named!r} does not end with the 32 hexadecimal digits of a Notion id")
         return value
 
     @field_validator("impulsum_timezone")

@@ -22,8 +22,13 @@ def register(app: typer.Typer) -> None:
     app.command()(rollback)
 
 
-def query(statement: str, settings: Settings) -> tuple[list[str], list[tuple[Any, ...]]]:
+def query(statement: str, settings: Settings, **parameters: object) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Columns and rows of a statement over the published file, on a connection as short as the statement.
+
+    Args:
+        statement: SQL, in which ``$name`` stands for a parameter.
+        settings: where the file is.
+        parameters: values by name.
 
     Raises:
         ImpulsumError: when nothing is published yet, or the statement cannot be run.
@@ -39,7 +44,7 @@ def query(statement: str, settings: Settings) -> tuple[list[str], list[tuple[Any
         )
     try:
         with connect(path, read_only=True) as connection:
-            result = connection.execute(statement)
+            result = connection.execute(statement, parameters)
             return [column[0] for column in result.description or []], result.fetchall()
     except duckdb.Error as error:
         raise ImpulsumError(

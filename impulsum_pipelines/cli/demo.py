@@ -19,6 +19,7 @@ import typer
 from impulsum_pipelines.cli.console import notes, show_table
 from impulsum_pipelines.cli.data import query
 from impulsum_pipelines.cli.runs import run_job
+from impulsum_pipelines.cli.story import best_linked, show_story, tell
 from impulsum_pipelines.cli.work import exit_unless_checked, show_checks
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home
@@ -46,7 +47,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="The history is generated from it: same seed, same history.")] = 1,
     issues: Annotated[int, typer.Option(help="How many issues to generate.", min=1)] = 500,
 ) -> None:
-    """Generate a team's Jira, pull it, build and publish velocity, and compare with the truth."""
+    """Generate a team's six tools, pull them, build and publish the marts, and compare velocity with the truth."""
     settings = load_settings()
     home = Home.of(settings)
     folder = _fresh_folder(home)
@@ -57,6 +58,8 @@ def demo(
     columns, rows = query("from velocity.sprint_velocity order by board_name, started_at", settings)
     sprints = [dict(zip(columns, row, strict=True)) for row in rows]
     show_table(("sprint", "state", "unit", *_SHOWN, "say/do %"), [_line(sprint) for sprint in sprints])
+    best = best_linked(settings)
+    show_story(tell(best, settings), title=f"\n{best} through all six tools")
     show_checks(report)
     truths = json.loads(truth_file.read_text())["sprints"]
     wrong = differences(sprints, truths)
@@ -179,6 +182,7 @@ The data is in {home.published}: open it read-only with any DuckDB client.
 
 Next:
   {shown} sql "from velocity.sprint_scope_changes limit 10"
+  {shown} story              another issue by its key, with its pull requests, threads, meetings, pages, hours
   {shown} sql "show all tables"
   {shown} status
   make dev     the asset graph, partitions, checks and history, in a browser

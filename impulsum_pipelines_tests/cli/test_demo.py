@@ -24,9 +24,16 @@ def test_demo_shows_velocity_that_equals_the_truth(tmp_path: Path) -> None:
     assert str(published) in "".join(done.stderr.split())
     assert "Next:" in said and 'sql "from velocity.sprint_scope_changes' in said and "make dev" in said
 
-    sprints_told, _, warned = done.stdout.partition("\ncheck ")
+    told, _, warned = done.stdout.partition("\ncheck ")
     assert " error " not in warned
-    head, *lines = sprints_told.splitlines()
+    sprints_told, title, story = told.partition(" through all six tools\n")
+    assert title, done.stdout
+    *sprints_told, key = sprints_told.rstrip().splitlines()
+    lines = story.splitlines()[1:]
+    kinds = [kind for kind in (line[:14].strip() for line in lines) if kind]
+    assert kinds == ["issue", "pull request", "review", "in production", "thread", "meeting", "page", "hours"]
+    assert lines[0].split()[1] == key
+    head, *lines = (line for line in sprints_told if line)
     for column in ("committed", "added", "removed", "final", "completed", "say/do"):
         assert column in head
     rows = velocity(published)

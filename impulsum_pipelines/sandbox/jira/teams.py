@@ -113,6 +113,9 @@ def _columns(workflow: Workflow, *, cancelled_is_mapped: bool) -> list[tuple[str
 def _person(rng: Random, site: Site, team: int) -> User:
     name = f"{rng.choice(_FIRST.split())} {rng.choice(_LAST.split())}"
     account_id = f"712020:{team}{len(site.users):04d}-{rng.getrandbits(48):012x}"
-    user = User(account_id, name, None, active=rng.random() < 0.95, time_zone="Europe/Berlin")
+    # Who sees an address is each person's own setting at Atlassian: some hide theirs from every API.
+    hidden = len(site.users) % 4 == 0
+    email = None if hidden else f"{name.lower().replace(' ', '.')}.{len(site.users)}@example.com"
+    user = User(account_id, name, email, active=rng.random() < 0.95, time_zone="Europe/Berlin")
     site.users[account_id] = user
     return user

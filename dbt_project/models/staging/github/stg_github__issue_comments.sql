@@ -18,6 +18,7 @@ renamed as (
         issue_number,
 
         ---------- flags
+        coalesce(payload ->> '$.user.type' = 'Bot', false) as is_bot,
         is_on_pull_request,
         deleted_at is not null as is_deleted,
 

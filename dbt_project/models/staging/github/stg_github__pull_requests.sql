@@ -14,6 +14,8 @@ renamed as (
 
         ---------- text
         title,
+        payload ->> '$.body' as pull_request_body,
+        payload ->> '$.html_url' as url,
         author,
         state as pull_request_state,
         merged_by,

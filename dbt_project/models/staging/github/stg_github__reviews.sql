@@ -20,6 +20,7 @@ renamed as (
         pull_request_number,
 
         ---------- flags
+        coalesce(payload ->> '$.user.type' = 'Bot', false) as is_bot,
         deleted_at is not null as is_deleted,
 
         ---------- timestamps

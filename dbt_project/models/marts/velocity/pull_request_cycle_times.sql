@@ -1,0 +1,121 @@
+with pulls as (
+    select * from {{ ref('pull_requests') }} where not is_deleted
+),
+
+first_commits as (
+    select links.pull_request_id, min(commits.authored_at) as first_commit_at
+    from {{ ref('stg_github__pull_request_commits') }} as links
+    inner join {{ ref('stg_github__commits') }} as commits using (commit_id)
+    -- A merge of the base branch into the pull request is no work of its own.
+    where not commits.is_merge
+    group by links.pull_request_id
+),
+
+-- A review, or a comment on a line or in the conversation, by somebody who is neither the author nor an app.
+said as (
+    select pull_request_id, reviewer as login, is_bot, submitted_at as said_at, state
+    from {{ ref('reviews') }}
+    where not is_deleted
+    union all
+    select pulls.pull_request_id, comments.author, comments.is_bot, comments.created_at, null
+    from {{ ref('stg_github__review_comments') }} as comments
+    inner join pulls using (repository_id, pull_request_number)
+    where not comments.is_deleted
+    union all
+    select pulls.pull_request_id, comments.author, comments.is_bot, comments.created_at, null
+    from {{ ref('stg_github__issue_comments') }} as comments
+    inner join pulls
+        on pulls.repository_id = comments.repository_id
+        and pulls.pull_request_number = comments.issue_number
+    where not comments.is_deleted
+),
+
+feedback as (
+    select
+        said.pull_request_id,
+        min(said.said_at) as first_review_at,
+        min(said.said_at) filter (where said.state = 'APPROVED') as first_approval_at,
+        count(*) filter (where said.state = 'CHANGES_REQUESTED') as change_requests
+    from said
+    inner join pulls using (pull_request_id)
+    where not said.is_bot
+        and said.login is distinct from pulls.author
+        and said.said_at >= pulls.created_at
+        -- What is said after the merge made nobody wait.
+        and said.said_at <= coalesce(pulls.merged_at, pulls.closed_at, 'infinity')
+    group by said.pull_request_id
+),
+
+deployments as (
+    select deployments.repository_id, deployments.succeeded_at, commits.committed_at
+    from {{ ref('deployments') }} as deployments
+    left join {{ ref('stg_github__commits') }} as commits
+        on commits.repository_id = deployments.repository_id
+        and commits.sha = deployments.sha
+    where deployments.is_production and deployments.succeeded_at is not null and not deployments.is_deleted
+),
+
+-- The first success in production after the merge, of a commit that is not older than the merge: a rollback to an
+-- older one does not bring the change to anybody.
+deployed as (
+    select pulls.pull_request_id, min(deployments.succeeded_at) as deployed_at
+    from pulls
+    left join {{ ref('stg_github__commits') }} as merges
+        on merges.repository_id = pulls.repository_id
+        and merges.sha = pulls.merge_commit_sha
+    inner join deployments
+        on deployments.repository_id = pulls.repository_id
+        and deployments.succeeded_at >= pulls.merged_at
+        and coalesce(deployments.committed_at, deployments.succeeded_at)
+        >= coalesce(merges.committed_at, pulls.merged_at)
+    group by pulls.pull_request_id
+),
+
+issues as (
+    select part_of_id as pull_request_id, list_sort(list_distinct(list(issue_key))) as issue_keys
+    from {{ ref('work_links') }}
+    where tool = 'github' and entity = 'pull_requests'
+    group by part_of_id
+),
+
+timed as (
+    select
+        pulls.pull_request_id,
+        pulls.repository_id,
+        pulls.repository_name,
+        pulls.pull_request_number,
+        pulls.author,
+        pulls.author_person_id,
+        pulls.state,
+        pulls.is_bot,
+        pulls.is_draft,
+        coalesce(issues.issue_keys, []) as issue_keys,
+        pulls.additions + pulls.deletions as changed_lines,
+        coalesce(feedback.change_requests, 0) as change_requests,
+        -- A branch that was rewritten after it was opened may hold no commit from before.
+        least(first_commits.first_commit_at, pulls.created_at) as first_commit_at,
+        pulls.created_at,
+        -- A draft asks nobody for a review yet.
+        if(pulls.is_draft, null, feedback.first_review_at) as first_review_at,
+        if(pulls.is_draft, null, feedback.first_approval_at) as first_approval_at,
+        pulls.merged_at,
+        pulls.closed_at,
+        deployed.deployed_at
+    from pulls
+    left join first_commits using (pull_request_id)
+    left join feedback using (pull_request_id)
+    left join deployed using (pull_request_id)
+    left join issues using (pull_request_id)
+)
+
+select
+    *,
+    {{ hours_between('first_commit_at', 'created_at') }} as coding_hours,
+    {{ hours_between('created_at', 'first_review_at') }} as pickup_hours,
+    {{ hours_between('first_review_at', 'merged_at') }} as review_hours,
+    {{ hours_between('merged_at', 'deployed_at') }} as deploy_hours,
+    {{ hours_between('first_commit_at', 'merged_at') }} as cycle_hours,
+    {{ hours_between('first_commit_at', 'deployed_at') }} as lead_hours,
+    {{ working_hours_between('created_at', 'first_review_at') }} as pickup_business_hours,
+    {{ working_hours_between('first_review_at', 'merged_at') }} as review_business_hours
+from timed

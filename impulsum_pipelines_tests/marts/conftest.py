@@ -1,0 +1,56 @@
+"""One warehouse of the small firm, built and published through the command once a run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from impulsum_pipelines_tests.marts.world import PEOPLE_CSV, firm, notion_id, write_raw
+
+Query = Callable[[str], list[tuple[Any, ...]]]
+
+
+def build(home: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """``impulsum build`` on a home; the caller judges its exit code."""
+    return subprocess.run(
+        [sys.executable, "-c", "from impulsum_pipelines.cli import main; main()", "build"],
+        env=os.environ | {"IMPULSUM_HOME": str(home)} | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that analysts read, of the small firm."""
+    home = tmp_path_factory.mktemp("firm")
+    write_raw(home, firm())
+    (home / "people.csv").write_text(PEOPLE_CSV)
+    done = build(
+        home,
+        IMPULSUM_TIMEZONE="Europe/Berlin",
+        IMPULSUM_BUSINESS_HOURS="9-17",
+        NOTION_RESTRICTED=f"https://notes.test/Root-{notion_id('2').replace('-', '')}?v=1",
+    )
+    assert (home / "impulsum.duckdb").exists(), done.stdout + done.stderr
+    return home / "impulsum.duckdb"
+
+
+@pytest.fixture(scope="session")
+def rows(published: Path) -> Query:
+    """``rows(sql)``: rows of a query over the published file, times in UTC."""
+
+    def query(sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(published, read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            return connection.execute(sql).fetchall()
+
+    return query

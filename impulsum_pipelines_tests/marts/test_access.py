@@ -1,0 +1,48 @@
+"""What is private at its source is published in the restricted tables and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from impulsum_pipelines_tests.marts.conftest import Query
+from impulsum_pipelines_tests.marts.world import SECRET, notion_id
+
+pytestmark = pytest.mark.xdist_group("marts")
+
+
+def test_no_other_table_shows_private_text(published: Path) -> None:
+    found = set()
+    with duckdb.connect(published, read_only=True) as connection:
+        tables = connection.execute("select schema_name, table_name from duckdb_tables() where not internal").fetchall()
+        assert len(tables) > 20
+        for schema, table in tables:
+            (hits,) = connection.execute(
+                f'select count(*) from "{schema}"."{table}" as t where contains(to_json(t)::varchar, ?)', [SECRET]
+            ).fetchone() or (0,)
+            if hits:
+                found.add((schema, table, hits))
+    assert found == {
+        ("restricted", "private_messages", 2),
+        ("restricted", "private_meetings", 2),
+        ("restricted", "private_action_items", 1),
+        ("restricted", "private_pages", 3),
+    }
+
+
+def test_private_rows_are_counted_and_marked(rows: Query) -> None:
+    # the second was read while its channel was open; the third meeting does not say who may see it
+    assert rows("select message_id from core.messages where is_private order by all") == [("C2:2.1",), ("C2:2.2",)]
+    assert rows("select meeting_id from core.meetings where is_private order by all") == [("t2",), ("t3",)]
+    assert rows("select action_item_id from core.action_items where is_private") == [("t2:0",)]
+
+
+def test_a_page_is_private_with_everything_that_holds_it(rows: Query) -> None:
+    assert rows("select page_id from core.pages where is_private order by all") == [
+        (notion_id(digit),) for digit in "234"
+    ]
+    assert rows("select title, properties ->> 'Issue' from core.pages where not is_private") == [
+        ("Plan of APP-1", "APP-2")
+    ]
