@@ -1,13 +1,15 @@
 """The raw file of a source: its tables, and the books that loading keeps beside them.
 
-Beside the declared tables every file has ``syncs`` (one row per sync), ``census`` (one row per census and scope) and
-``quarantine`` (one row per document that did not fit its table).
+Beside the declared tables every file has ``syncs`` (one row per sync), ``census`` (one row per census and scope),
+``quarantine`` (one row per document that did not fit its table) and ``state`` (one row: where the next live sync begins).
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home, connect
@@ -72,7 +74,13 @@ QUARANTINE = (
     Column("reason", "text", "Why it does not fit."),
     Column("document", "text", "The document, at most 1 MB of it."),
 )
-BOOKS = {"syncs": SYNCS, "census": CENSUS, "quarantine": QUARANTINE}
+STATE = (
+    Column("sync_id", "text", "The live sync that left it."),
+    Column("saved_at", "timestamp", "When, by our clock."),
+    Column("watermark", "timestamp", "Start of the last complete live sync, by the source's clock."),
+    Column("memory", "json", "What the source chose to remember for its next sync: a cursor a channel, an ETag a page."),
+)
+BOOKS = {"syncs": SYNCS, "census": CENSUS, "quarantine": QUARANTINE, "state": STATE}
 
 
 def ensure_tables(home: Home, source: str) -> None:
@@ -182,6 +190,12 @@ class HeldRows:
         )
         at: datetime | None = found[0][0]
         return at.astimezone(UTC) if at else None
+
+    def state(self) -> tuple[datetime | None, dict[str, Any]]:
+        """The watermark, and what the source chose to remember; nothing before the first live sync."""
+        for watermark, memory in self.query("select watermark, memory from raw.state"):
+            return watermark.astimezone(UTC) if watermark else None, orjson.loads(memory)
+        return None, {}
 
     def last_success(self) -> datetime | None:
         """When the last sync ended well."""

@@ -1,9 +1,10 @@
 """One sync of one source, staged so that the raw file is locked only while it is written.
 
 ``pipeline.run`` would open the destination first, fail at once if it is locked, and hold it during the API pull.
-Here: restore the state (lock), extract and normalize (no lock that anybody waits for), load (lock). The working
-folder is new for each sync and the destination is the only state, so a sync that was killed is simply run again:
-what it had not committed it never had, and what it had is merged again onto itself.
+Here: extract and normalize (no lock that anybody waits for), load (lock). The working folder is new for each sync and
+the raw file is the only state, its watermark in the books that are committed last. So a sync that was killed is simply
+run again: what it had not committed it never had, and what it had is merged again onto itself. A sync that found
+nothing new writes its books alone.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 #: memory.
 DLT_DEFAULTS = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
+    "RESTORE_FROM_DESTINATION": "false",  # the watermark is in our books, which commit together with what it says
     "RUNTIME__LOG_LEVEL": "ERROR",
     "DATA_WRITER__BUFFER_MAX_ITEMS": "250",
     "DATA_WRITER__ROW_GROUP_SIZE": "250",
@@ -156,12 +158,11 @@ class _Load:
     def run(self) -> LoadResult:
         ensure_tables(self.home, self.source)
         with self._pipeline() as pipeline:
-            with self._stage("restore"), self.home.writing(self.source):
-                pipeline.sync_destination()
             with self._stage("extract"), self.home.read_raw(self.source) as connection:
                 sync, traffic = self._extract(pipeline, HeldRows(connection))
             with self._stage("normalize"):
-                pipeline.normalize()
+                if sync.has_rows:
+                    pipeline.normalize()
             with self._stage("load"), self.home.writing(self.source):
                 return self._load(pipeline, sync, traffic)
 
@@ -170,19 +171,18 @@ class _Load:
     def _extract(self, pipeline: Any, held: HeldRows) -> tuple[Sync, Any]:
         module = import_module(f"impulsum_pipelines.sources.{self.source}.source")
         declared = frozenset(table.name for table in tables_of(self.source))
-        state = pipeline.state.get("sources", {}).get(self.source, {})
-        stored = state.get("watermark")
+        watermark, memory = held.state()
         sync = Sync(
             sync_id=self.sync_id,
             held=held,
-            watermark=datetime.fromisoformat(stored) if stored else None,
+            watermark=watermark,
             window=self.window,
             census=self.census,
             overlap=timedelta(minutes=self.settings.impulsum_overlap_minutes),
             reference_age=timedelta(minutes=self.settings.impulsum_reference_minutes),
             first_day=datetime.combine(self.settings.impulsum_start_date, time_of_day.min, UTC),
             report=self.report,
-            memory=dict(state.get("memory", {})),
+            memory=memory,
             reads_all=self.tables >= declared,
         )
         client = module.open_client(self.settings)
@@ -196,6 +196,7 @@ class _Load:
                 ]
                 with _no_cycle_search():
                     pipeline.extract(data.with_resources(*wanted), loader_file_format="parquet")
+                sync.conclude()
         finally:
             client.api.close()
         return sync, client.api.traffic
@@ -206,7 +207,8 @@ class _Load:
         # Open throughout: DuckDB checkpoints when the last connection closes, and dlt closes one after each file.
         with self.home.open_raw(self.source) as connection:
             insert(connection, "syncs", self._row(sync, "loading"))
-            self._load_package(pipeline)
+            if sync.has_rows:
+                self._load_package(pipeline)
             connection.begin()
             rows = {
                 table: RowCounts(new=seen.new, changed=seen.changed, unchanged=seen.unchanged)
@@ -227,6 +229,9 @@ class _Load:
             connection.execute("delete from raw.syncs where sync_id = ? or status = 'loading'", [self.sync_id])
             status = "incomplete" if sync.failures else "done"
             insert(connection, "syncs", self._row(sync, status) | _books_of(result, sync))
+            if self.window is None:
+                connection.execute("delete from raw.state")
+                insert(connection, "state", self._state(sync))
             connection.commit()
         self.report("load", 1, 1)
         if sync.failures:
@@ -260,6 +265,15 @@ class _Load:
             "started_at": self.started_at,
             "status": status,
             "error": sync.failures[0].what if sync.failures else None,
+        }
+
+    def _state(self, sync: Sync) -> dict[str, Any]:
+        """Where the next live sync begins: kept with the books, so that it never runs ahead of the rows."""
+        return {
+            "sync_id": self.sync_id,
+            "saved_at": datetime.now(UTC),
+            "watermark": sync.watermark_to or sync.watermark,
+            "memory": orjson.dumps(sync.memory).decode(),
         }
 
     def _census_row(self, connection: Any, sync: Sync, count: Any, marks: list[Any]) -> dict[str, Any]:

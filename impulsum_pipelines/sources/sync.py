@@ -166,7 +166,6 @@ class Sync:
     refreshed: dict[str, bool] = field(default_factory=dict)
     failures: list[ImpulsumError] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
-    _state: tuple[dict[str, Any], Any] | None = None
     _met: dict[str, set[str]] = field(default_factory=dict)
     _waiting: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
@@ -182,6 +181,11 @@ class Sync:
         return max(bound, self.first_day).replace(second=0, microsecond=0)
 
     @property
+    def has_rows(self) -> bool:
+        """Whether anything new or changed was found, and so has to be written."""
+        return any(seen.new or seen.changed for seen in self.seen.values())
+
+    @property
     def until(self) -> datetime | None:
         """The upper bound of a window, exclusive; a live sync has none."""
         return self.window.end if self.window else None
@@ -191,25 +195,17 @@ class Sync:
         """True when nothing was ever pulled completely."""
         return self.window is None and self.watermark is None
 
-    def remember_watermark(self, state: dict[str, Any]) -> None:
-        """Move the watermark to this sync's start, in dlt's state: it is stored with the rows, or not at all.
+    def conclude(self) -> None:
+        """Everything was read: the watermark moves to this sync's start, to be stored with the rows.
 
         Left alone by a window, by a sync of some tables only, and by one that ended early (see :meth:`fail`).
         """
-        if self.window is None:
-            state["memory"] = self.memory
-        if self.window is None and not self.failures and self.reads_all and self.started_at:
-            self._state = (state, state.get("watermark"))
-            state["watermark"] = self.started_at.isoformat()
+        if self.window is None and self.reads_all and not self.failures:
             self.watermark_to = self.started_at
 
     def fail(self, error: ImpulsumError) -> None:
         """A stream ended early. What it found is loaded, the watermark stays, and then the sync raises the error."""
         self.failures.append(error)
-        if self._state:
-            state, before = self._state
-            state["watermark"] = before
-            self._state = self.watermark_to = None
 
     def due(self, table: Table) -> bool:
         """Whether slow reference data must be read afresh now; the same answer for the whole sync."""

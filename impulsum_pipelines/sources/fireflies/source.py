@@ -49,7 +49,6 @@ def build_source(client: FirefliesClient, sync: Sync, account: Document) -> Any:
     def pages() -> Iterator[Page]:
         yield from walk.pages()
         _mark_gone(sync, walk)
-        sync.remember_watermark(dlt.current.source_state())
         yield Page(is_last=True)
 
     def of_pages(table: Table) -> Any:

@@ -42,10 +42,7 @@ def build_source(client: GitHubClient, sync: Sync, site: Site) -> Any:
 
     @dlt.resource(name="pieces", selected=False)
     def pieces() -> Iterator[Piece]:
-        state = dlt.current.source_state()
         for piece in walk.pieces():
-            if piece.is_last:  # every stream has ended: it is known whether one did so early
-                sync.remember_watermark(state)
             if piece.items or piece.is_last:
                 yield piece
 

@@ -45,8 +45,6 @@ def build_source(client: JiraClient, sync: Sync, site: Site) -> Any:
 def _of_issues(client: JiraClient, sync: Sync, site: Site, walk: IssueWalk) -> tuple[Any, ...]:
     @dlt.resource(name="pages", selected=False)
     def pages() -> Iterator[Page]:
-        _ = walk.ids  # known before the watermark moves: a walk that ended early leaves it
-        sync.remember_watermark(dlt.current.source_state())
         yield from walk.pages()
 
     def of_pages(table: Table, name: str = "") -> Any:

@@ -61,7 +61,6 @@ def build_source(client: NotionClient, sync: Sync, site: list[Document]) -> Any:
 
     @dlt.resource(name="steps", selected=False)
     def steps() -> Iterator[Step]:
-        sync.remember_watermark(dlt.current.source_state())
         yield from walk.steps()
 
     def of_steps(table: Table) -> Any:

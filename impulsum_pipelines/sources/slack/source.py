@@ -59,7 +59,6 @@ def build_source(client: SlackClient, sync: Sync, site: Workspace) -> Any:
     @dlt.resource(**hints(t.MESSAGES, sync.held))
     def messages() -> Iterator[Any]:
         yield from _messages(client, sync, site)
-        sync.remember_watermark(dlt.current.source_state())
 
     return channels, users, members, messages
 

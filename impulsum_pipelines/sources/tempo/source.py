@@ -45,7 +45,6 @@ def build_source(client: TempoClient, sync: Sync, site: Site) -> Any:
     @dlt.resource(**hints(t.WORKLOGS, sync.held))
     def worklogs() -> Iterator[Any]:
         site.remember_audit()
-        sync.remember_watermark(dlt.current.source_state())
         sync.found_all(site.deletions(t.WORKLOGS))
         yield from WorklogWalk(client, site, sync).read()
 

@@ -51,7 +51,6 @@ def progress(stage, done, total):
 loading.run_load("github", load_settings(), progress=progress)
 """
 POINTS = [
-    "restore",
     "extract",
     "pull_requests",
     "normalize",

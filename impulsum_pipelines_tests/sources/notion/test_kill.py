@@ -49,7 +49,6 @@ def progress(stage, done, total):
 loading.run_load("notion", load_settings(), progress=progress)
 """
 POINTS = [
-    "restore",
     "extract",
     "pages",
     "normalize",
