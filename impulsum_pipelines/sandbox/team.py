@@ -30,7 +30,7 @@ class Person:
         number: counts from 0; stable for a seed.
         name: display name.
         email: address, the same in every service that shows one.
-        jira_id: Atlassian account id; Tempo uses it too.
+        jira_id: Atlassian account id, the same in whatever is added to the site.
         login: login at the code host.
     """
 
