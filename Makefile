@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs: a virtual environment in .venv from the locked packages.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test dev lint bench soak lock clean
+.PHONY: help venv demo test dev lint bench requests soak lock clean
 SHELL := /bin/bash
 
 VENV   := .venv
@@ -14,7 +14,7 @@ export PYTHONUTF8 := 1
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-7s %s\n", $$1, $$2}'
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 demo: $(STAMP) ## Generated Jira to published velocity, end to end, no account (SEED=1 ISSUES=500)
 	@$(VENV)/bin/impulsum demo --seed $(SEED) --issues $(ISSUES)
@@ -32,6 +32,9 @@ lint: $(STAMP) ## Check style, formatting and types
 
 bench: $(STAMP) ## Measure a sync beside a plain requests loop
 	@$(PYTHON) -m impulsum_pipelines_tests.bench
+
+requests: $(STAMP) ## Measure what a sync of each source asks its service for
+	@$(PYTHON) -m impulsum_pipelines_tests.bench.requests
 
 soak: $(STAMP) ## Query the published file for a minute while pulls, builds and publishes run in a loop
 	@$(PYTHON) -m impulsum_pipelines_tests.soak 60

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from impulsum_pipelines.tiers import TIERS
+
 if TYPE_CHECKING:
     from impulsum_pipelines.sandbox.server import Running
 
 _OURS = (
-    *("IMPULSUM_", "JIRA_", "GITHUB_", "SLACK_", "FIREFLIES_", "NOTION_", "TEMPO_"),
+    *("IMPULSUM_", *(f"{tier.source.upper()}_" for tier in TIERS)),
     *("DAGSTER_", "DLT_", "DBT_", "RUNTIME__", "DESTINATION__", "SOURCES__"),
 )
 _TELEMETRY_OFF = {
@@ -31,14 +33,19 @@ SandboxFactory = Callable[..., "Running"]
 @pytest.fixture(autouse=True)
 def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting comes from outside, and all state goes to the test's own folder."""
+    isolate(monkeypatch, tmp_path)
+
+
+def isolate(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Unset every setting, and put all state below a folder."""
     for name in os.environ:
         if name.startswith(_OURS):
             monkeypatch.delenv(name)
     for name, value in _TELEMETRY_OFF.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
-    monkeypatch.setenv("DLT_PROJECT_DIR", str(tmp_path))
+    monkeypatch.setenv("IMPULSUM_HOME", str(folder / "home"))
+    monkeypatch.setenv("DLT_DATA_DIR", str(folder / "dlt"))
+    monkeypatch.setenv("DLT_PROJECT_DIR", str(folder))
 
 
 @pytest.fixture

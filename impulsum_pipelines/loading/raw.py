@@ -1,7 +1,8 @@
 """The raw file of a source: its tables, and the books that loading keeps beside them.
 
 Beside the declared tables every file has ``syncs`` (one row per sync), ``census`` (one row per census and scope),
-``quarantine`` (one row per document that did not fit its table) and ``state`` (one row: where the next live sync begins).
+``quarantine`` (one row per document that did not fit its table) and ``state`` (one row: where the next live sync
+begins).
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ STATE = (
     Column("sync_id", "text", "The live sync that left it."),
     Column("saved_at", "timestamp", "When, by our clock."),
     Column("watermark", "timestamp", "Start of the last complete live sync, by the source's clock."),
-    Column("memory", "json", "What the source chose to remember for its next sync: a cursor a channel, an ETag a page."),
+    Column("memory", "json", "What the source chose to remember, such as a cursor a channel."),
 )
 BOOKS = {"syncs": SYNCS, "census": CENSUS, "quarantine": QUARANTINE, "state": STATE}
 

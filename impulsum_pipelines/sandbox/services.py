@@ -14,9 +14,10 @@ from typing import Any, Protocol
 from starlette.types import ASGIApp
 
 from impulsum_pipelines.sandbox.team import Team
+from impulsum_pipelines.tiers import TIERS
 
-#: The folders. Paths of a service begin with its name, so ``/github/...`` is GitHub's.
-NAMES: tuple[str, ...] = ("github", "slack", "fireflies", "notion", "tempo")
+#: The folders, named as the sources are. Paths of a service begin with its name; Jira's are those that are left.
+NAMES: tuple[str, ...] = tuple(tier.source for tier in TIERS if tier.source != "jira")
 
 
 class Service(Protocol):

@@ -30,7 +30,7 @@ class Person:
         number: counts from 0; stable for a seed.
         name: display name.
         email: address, the same in every service that shows one.
-        jira_id: Atlassian account id; Tempo uses it too.
+        jira_id: Atlassian account id, the same in whatever is added to the site.
         login: login at the code host.
     """
 
@@ -87,9 +87,13 @@ class Team:
 
     @cached_property
     def people(self) -> list[Person]:
-        """Who works in the team: active human accounts. One that hides its address gets one."""
-        users = self.world.site.users.values()
-        members = [user for user in users if user.active and user.account_type == "atlassian"]
+        """Who works in the team: active human accounts, without the token's. One that hides its address gets one."""
+        site = self.world.site
+        members = [
+            user
+            for user in site.users.values()
+            if user.active and user.account_type == "atlassian" and user is not site.account
+        ]
         return [
             Person(
                 number=number,

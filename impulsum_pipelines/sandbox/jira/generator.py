@@ -17,6 +17,9 @@ from impulsum_pipelines.sandbox.jira.season import Season
 from impulsum_pipelines.sandbox.jira.teams import build_site
 from impulsum_pipelines.sandbox.jira.world import World
 
+#: People of a site of ordinary size, all teams together.
+PEOPLE = 12
+
 _TEXT = (
     "People asked for this more than once. It should work the same on every page, be quick, and say what went wrong "
     "when it cannot be done. Mind the old clients, the limits of the interface and the time zones of the users. "
@@ -47,7 +50,7 @@ def generate(
     rng = Random(seed)
     clock = Clock(now)
     teams_count = projects or (1 if issues < 40 else 2 if issues < 200 else 3)
-    site, teams = build_site(rng, teams=teams_count, people=6 if issues < 5000 else 40, time_zone=time_zone)
+    site, teams = build_site(rng, teams=teams_count, people=_members(issues, teams_count), time_zone=time_zone)
     world = World(site, clock, seed=seed)
     share, rest = divmod(issues, len(teams))
     closed = sprints if sprints is not None else max(3, min(52, share // 12))
@@ -68,6 +71,11 @@ def generate(
         shared = [sprint.id for sprint in site.sprints.values() if sprint.board_id == first.board.id]
         second.board.borrowed = shared[:2]
     return world
+
+
+def _members(issues: int, teams: int) -> int:
+    """Members of each team: twelve people in all where there are two teams or three; many on a large site."""
+    return 40 if issues >= 5000 else min(6, PEOPLE // teams)
 
 
 @contextmanager

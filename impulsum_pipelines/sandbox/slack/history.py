@@ -54,7 +54,7 @@ class _History:
         featured = {ticket.key for ticket in self.team.featured}
         for ticket in self.team.tickets:
             self._ticket(channels[ticket.project], ticket, people, featured=ticket.key in featured)
-        for name in ("general", "random", "releases", "old-launch"):
+        for name in ("general", "random", "releases", "support", "old-launch"):
             self._chatter(channels[name], people)
         self._talk(channels["incidents"], people)
         self._private_words(channels, people)
@@ -78,6 +78,7 @@ class _History:
             name = f"team-{project.lower()}"
             channels[project] = add(name, "public_channel", start, first, all_and_bot)
         channels["releases"] = add("releases", "public_channel", start, first, [*ids[:4], BOT_USER])
+        channels["support"] = add("support", "public_channel", start, first, [*ids[:6], BOT_USER])
         channels["incidents"] = add("incidents", "private_channel", start, first, [*ids[:5], BOT_USER])
         channels["old-launch"] = add("old-launch", "public_channel", start, first, [*ids[:3], BOT_USER])
         channels["design"] = add("design", "public_channel", start, first, ids[:3])

@@ -32,6 +32,8 @@ AHEAD = timedelta(days=3_650)
 #: The first span of a sweep. Spans grow while little is in them, and shrink where there is much.
 FIRST_SPAN = timedelta(days=30)
 LITTLE, MUCH = 25, 500
+#: How many times longer the next span is after one with little in it: years without a meeting are crossed quickly.
+GROWTH = 4
 #: How often a meeting that stays unfinished, or cannot be read whole, is asked for by id before only a census does.
 MOST_TRIES = 10
 #: Losing more than this share of what was listed, and at least so many meetings, is not believed.
@@ -138,7 +140,7 @@ class MeetingWalk:
             sweep["to"] = lower.isoformat()  # whatever is listed and not read below is put off, not lost
             yield from self._take(listing)
             upper = lower
-            span = span * 2 if found < LITTLE else span / 2 if found > MUCH else span
+            span = span * GROWTH if found < LITTLE else span / 2 if found > MUCH else span
         self._count(sweep)
         del self.sync.memory["sweep"]
 

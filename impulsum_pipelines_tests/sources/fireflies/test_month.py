@@ -75,8 +75,8 @@ def test_a_month(fireflies, monkeypatch, tmp_path):
         elif number % 3 == 2:  # not every day: what happens in between must be caught, too
             site.sync()
             assert site.differences() == {}, f"day {number}"
-    old = site.do("upload_old", days_ago=60)["id"]
     site.do("delete", meeting=site.ids()[-1])
+    old = site.do("upload_old", days_ago=60)["id"]
     site.served.control("clock", freeze=True)
     site.sync(census=True)
     assert site.differences() == {}

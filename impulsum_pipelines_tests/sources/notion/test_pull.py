@@ -25,7 +25,7 @@ def test_every_featured_ticket_has_a_page_that_names_it(workspace):
     site = workspace(seed=3, issues=200)
     sync()
     for ticket in Team(site.world).featured:
-        pages = "select count(*) from raw.pages where title like ? and properties->>'$.Ticket' = ?"
+        pages = "select count(*) from raw.pages where title like ? and (properties->>'$.Ticket') = ?"
         assert one(pages, f"{ticket.key}:%", ticket.key) == 1
 
 

@@ -150,6 +150,6 @@ def test_requests_after_ten_changes(workspace):
     result = sync()
     assert wrong(site) == {}
     assert asked(site) == {
-        "auth.test": 1, "conversations.list": 1, "conversations.history": 8, "conversations.replies": 3,
+        "auth.test": 1, "conversations.list": 1, "conversations.history": 9, "conversations.replies": 3,
     }  # fmt: skip
-    assert result.requests == 13
+    assert result.requests == 14

@@ -19,8 +19,8 @@ def test_a_first_pull_holds_everything_within_slacks_limits(sandbox):
     second = sync()
     assert everything() == before
     assert all((c.new, c.changed, c.deleted, c.unreachable) == (0, 0, 0, 0) for c in second.rows.values())
-    assert asked(site) == {"auth.test": 1, "conversations.list": 1, "conversations.history": 8}
-    assert second.requests == 10
+    assert asked(site) == {"auth.test": 1, "conversations.list": 1, "conversations.history": 9}
+    assert second.requests == 11
     assert second.watermark_to is not None
     assert site.control("slack/refusals") == {}
 

@@ -1,0 +1,57 @@
+"""What a source takes: the places that name it are those that the README lists, and no more."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from impulsum_pipelines.tiers import TIERS
+
+ROOT = Path(__file__).resolve().parents[2]
+#: What is searched; what tools write there is not ours.
+FOLDERS, WRITTEN = ("impulsum_pipelines", "dbt_project"), {"target", "logs", "__pycache__"}
+#: Models that use a source: any may.
+MODELS = ("dbt_project/models/intermediate/", "dbt_project/models/marts/")
+#: Tempo's worklogs and Jira's are the same hours, and both say so: it is no place that Tempo took.
+SAME_HOURS = {
+    "impulsum_pipelines/sources/jira/tables.py",
+    "dbt_project/models/staging/jira/_jira__models.yml",
+    "dbt_project/models/staging/jira/_jira__sources.yml",
+}
+#: Jira was there first: the sandbox's site, the demo and the examples in descriptions are Jira's.
+LATER = [tier.source for tier in TIERS if tier.source != "jira"]
+
+
+def listed(mark: str, source: str) -> set[str]:
+    """The paths that the README's listing marks so, of a source."""
+    (listing,) = re.findall(r"### Adding a source\n.*?```diff\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    return {path.replace("tempo", source) for path in re.findall(rf"^{re.escape(mark)} (\S+)", listing, re.MULTILINE)}
+
+
+def naming(source: str) -> set[str]:
+    """Files that name a source, in their path or text."""
+    name = re.compile(rf"(?<![a-z]){source}(?![a-z])", re.IGNORECASE)
+    found = set()
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*")):
+            place = path.relative_to(ROOT)
+            if WRITTEN.intersection(place.parts) or not path.is_file():
+                continue
+            if name.search(str(place)) or name.search(path.read_text(errors="replace")):
+                found.add(str(place))
+    return found
+
+
+@pytest.mark.parametrize("source", LATER)
+def test_a_source_is_named_where_the_readme_says_and_nowhere_else(source: str) -> None:
+    own = tuple(listed("+", source))
+    elsewhere = {path for path in naming(source) if not path.startswith((*own, *MODELS))}
+    assert elsewhere - (SAME_HOURS if source == "tempo" else set()) == listed("~", source)
+
+
+@pytest.mark.parametrize("source", [tier.source for tier in TIERS])
+def test_a_source_has_all_that_the_readme_lists(source: str) -> None:
+    assert [path for path in listed("+", source) | listed("~", source) if not (ROOT / path).exists()] == []
+    assert listed("~", source) <= naming(source)
