@@ -17,6 +17,8 @@ from impulsum_pipelines.sources.values import moment
 
 #: States after which a deployment is given no other.
 FINAL = frozenset({"error", "failure", "inactive"})
+#: Those of a deployment that put nothing in the place of the one before it.
+FAILED = frozenset({"error", "failure"})
 #: For how long a deployment that nobody ends is asked about in every live pull, and for how long once an hour.
 ASKED_ALWAYS, ASKED_HOURLY = timedelta(days=2), timedelta(days=30)
 #: A run can be started again for 30 days: https://docs.github.com/en/actions/how-tos/manage-workflow-runs.
@@ -72,8 +74,9 @@ class Deliveries:
         yield from self._statuses(sorted(asked))
 
     def _around(self, listed: dict[str, Document], in_span: dict[str, Document]) -> set[str]:
-        """In a window: its deployments, those of just before, and the one before each in its environment."""
+        """In a window: its deployments, those of just before, and the one that each replaced in its environment."""
         asked = set(in_span)
+        failed = {i for i, (_, _, state) in self._held().items() if state in FAILED}
         ids = sorted(listed, key=int)
         for place, deployment_id in enumerate(ids):
             created = moment(listed[deployment_id].get("created_at"))
@@ -81,26 +84,15 @@ class Deliveries:
                 asked.add(deployment_id)
             if deployment_id in in_span:
                 where = listed[deployment_id].get("environment")
-                asked.update([i for i in ids[:place] if listed[i].get("environment") == where][-1:])
+                before = [i for i in ids[:place] if listed[i].get("environment") == where and i not in failed]
+                asked.update(before[-1:])
         return asked
 
     def _unsettled(self, listed: dict[str, Document]) -> set[str]:
         """Deployments that are new, not at their end, or that a newer one in their environment may have replaced."""
-        alive = "deleted_at is null and unreachable_since is null"
-        held = self.sync.held.query(
-            f"""
-            select id, environment, created_at, state
-            from raw.deployments
-            left join (
-                select deployment_id as id, arg_max(state, id::bigint) as state
-                from raw.deployment_statuses where {alive} group by deployment_id
-            ) using (id)
-            where repository_id = ? and {alive}
-            """,
-            [self.reading.id],
-        )
-        states = {row_id: state for row_id, _, _, state in held}
-        known = {row_id: (environment, at) for row_id, environment, at, _ in held}
+        held = self._held()
+        states = {row_id: state for row_id, (_, _, state) in held.items()}
+        known = {row_id: (environment, at) for row_id, (environment, at, _) in held.items()}
         known |= {i: (d.get("environment"), moment(d.get("created_at"))) for i, d in listed.items()}
         due = self.sync.due(DEPLOYMENT_STATUSES)
         replaced: dict[str, datetime] = {}  # by environment, when the deployment after this one was made
@@ -108,7 +100,8 @@ class Deliveries:
         for deployment_id in sorted(known, key=int, reverse=True):
             environment, at = known[deployment_id]
             since = replaced.get(str(environment))
-            replaced[str(environment)] = at or self.now
+            if states.get(deployment_id) not in FAILED:  # what failed put nothing in the place of another
+                replaced[str(environment)] = at or self.now
             if self.reading.full and deployment_id not in listed:
                 continue
             if deployment_id not in states:
@@ -120,6 +113,23 @@ class Deliveries:
                 if age < ASKED_ALWAYS or (due and age < ASKED_HOURLY) or self.reading.full:
                     asked.add(deployment_id)
         return asked
+
+    def _held(self) -> dict[str, tuple[str | None, datetime | None, str | None]]:
+        """Environment, creation and newest state of each deployment that is held."""
+        alive = "deleted_at is null and unreachable_since is null"
+        rows = self.sync.held.query(
+            f"""
+            select id, environment, created_at, state
+            from raw.deployments
+            left join (
+                select deployment_id as id, arg_max(state, id::bigint) as state
+                from raw.deployment_statuses where {alive} group by deployment_id
+            ) using (id)
+            where repository_id = ? and {alive}
+            """,
+            [self.reading.id],
+        )
+        return {row_id: (environment, at, state) for row_id, environment, at, state in rows}
 
     def _statuses(self, deployment_ids: list[str]) -> Iterator[Piece]:
         """All statuses of these deployments."""
