@@ -86,7 +86,7 @@ def test_every_asset_has_an_owner_a_group_and_a_meaning() -> None:
         assert node.owners, f"{key.to_user_string()} has no owner"
         assert node.description, f"{key.to_user_string()} has no description"
         groups.add(node.group_name)
-    expected = {"staging", "intermediate", "core", "velocity", "quality", "published"}
+    expected = {"staging", "intermediate", "core", "velocity", "quality", "restricted", "published"}
     assert groups == expected | {tier.source for tier in TIERS}
 
 
@@ -107,7 +107,7 @@ def test_raw_assets_are_those_of_the_dlt_source() -> None:
 def test_publishing_waits_for_every_mart() -> None:
     assets = graph().asset_graph
     published = assets.get(dg.AssetKey(["published", "impulsum"]))
-    marts = {key for key in assets.get_all_asset_keys() if key.path[0] in {"core", "velocity", "quality"}}
+    marts = {key for key in assets.get_all_asset_keys() if key.path[0] in {"core", "velocity", "quality", "restricted"}}
     assert marts
     assert published.parent_keys == marts
 

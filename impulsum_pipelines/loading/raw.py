@@ -81,12 +81,12 @@ STATE = (
     Column("watermark", "timestamp", "Start of the last complete live sync, by the source's clock."),
     Column("memory", "json", "What the source chose to remember, such as a cursor a channel."),
 )
-BOOKS = {"syncs": SYNCS, "census": CENSUS, "quarantine": QUARANTINE, "state": STATE}
+BOOKS = {"syncs": SYNCS, "census": CENSUS, "quarantine": QUARANTINE}
 
 
 def ensure_tables(home: Home, source: str) -> None:
     """Create the raw file and every table in it that is missing, empty, so that it can always be attached."""
-    declared = {table.name: table.all_columns for table in tables(source)} | BOOKS
+    declared = {table.name: table.all_columns for table in tables(source)} | BOOKS | {"state": STATE}
     if home.raw(source).exists():
         with home.read_raw(source) as connection:
             if connection is not None and declared.keys() <= _names(connection):

@@ -10,6 +10,10 @@ from typing import Any
 
 import duckdb
 
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.loading.raw import ensure_tables
+from impulsum_pipelines.tiers import TIERS
+
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 
 
@@ -19,6 +23,8 @@ def run_dbt(home: Path, *arguments: str, **settings: str) -> subprocess.Complete
     The home is told as the working folder, so that a copied home keeps dbt's parsed project: another value of a
     variable that the profile reads would have it parsed again, for five seconds.
     """
+    for tier in TIERS:
+        ensure_tables(Home(home), tier.source)
     return subprocess.run(
         [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments,
          "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
