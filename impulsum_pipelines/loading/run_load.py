@@ -26,6 +26,7 @@ import orjson
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import FIRST_LOAD_MEMORY, MERGE_MEMORY, Home
+from impulsum_pipelines.loading import cut_off
 from impulsum_pipelines.loading.absence import mark_gone
 from impulsum_pipelines.loading.raw import HeldRows, ensure_tables, insert, is_configured, why_off
 from impulsum_pipelines.settings import Settings
@@ -157,6 +158,8 @@ class _Load:
         ensure_tables(self.home, self.source)
         with self._pipeline() as pipeline:
             with self._stage("restore"), self.home.writing(self.source):
+                with self.home.open_raw(self.source) as connection:
+                    cut_off.disown(connection)
                 pipeline.sync_destination()
             with self._stage("extract"), self.home.read_raw(self.source) as connection:
                 sync, traffic = self._extract(pipeline, HeldRows(connection))
@@ -224,7 +227,8 @@ class _Load:
                 insert(connection, "quarantine", {"sync_id": self.sync_id, **asdict(bad)})
             self.seconds["load"] = time.monotonic() - began
             result = self._result(sync, traffic, rows)
-            connection.execute("delete from raw.syncs where sync_id = ? or status = 'loading'", [self.sync_id])
+            cut_off.settle(connection, sync)
+            connection.execute("delete from raw.syncs where sync_id = ?", [self.sync_id])
             status = "incomplete" if sync.failures else "done"
             insert(connection, "syncs", self._row(sync, status) | _books_of(result, sync))
             connection.commit()

@@ -16,7 +16,8 @@ from impulsum_pipelines.sources.sync import Scan
 from impulsum_pipelines.sources.values import moment
 
 #: States after which a deployment is given no other.
-FINAL = frozenset({"error", "failure", "inactive"})
+FAILED = frozenset({"error", "failure"})
+FINAL = FAILED | {"inactive"}
 #: For how long a deployment that nobody ends is asked about in every live pull, and for how long once an hour.
 ASKED_ALWAYS, ASKED_HOURLY = timedelta(days=2), timedelta(days=30)
 #: A run can be started again for 30 days: https://docs.github.com/en/actions/how-tos/manage-workflow-runs.
@@ -108,7 +109,10 @@ class Deliveries:
         for deployment_id in sorted(known, key=int, reverse=True):
             environment, at = known[deployment_id]
             since = replaced.get(str(environment))
-            replaced[str(environment)] = at or self.now
+            if (
+                states.get(deployment_id) not in FAILED
+            ):  # one that failed replaces none: the next one that goes well does
+                replaced[str(environment)] = at or self.now
             if self.reading.full and deployment_id not in listed:
                 continue
             if deployment_id not in states:
