@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
+from impulsum_pipelines.sandbox.hours import ZONES
 from impulsum_pipelines.sandbox.team import Person, Team
-from impulsum_pipelines.sandbox.tempo.history import ZONES
 from impulsum_pipelines.sandbox.tempo.limit import RealTimeLimit
 from impulsum_pipelines.sandbox.tempo.records import Membership, Plan, Worklog
 from impulsum_pipelines.sandbox.tempo.world import TempoWorld
