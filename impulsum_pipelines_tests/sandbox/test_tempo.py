@@ -63,6 +63,8 @@ def test_it_answers_as_described(sandbox) -> None:
         ("/teams", "get", {}, None),
         ("/plans", "get", PLANS, None),
         ("/team-memberships/search", "post", {}, {"teamIds": [int(team) for team in truth["teams"]]}),
+        ("/workload-schemes", "get", {}, None),
+        ("/workload-schemes/members/search", "post", {}, {"schemeIds": [1, 2], "limit": 5}),
         ("/papertrail/search", "post", {"limit": 3}, {"from": "2026-06-01T00:00:00Z"}),
         ("/papertrail/search", "post", {}, {"from": "2026-10-31T00:00:00Z", "action": ["Updated"]}),
     ):

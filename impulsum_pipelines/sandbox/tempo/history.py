@@ -16,7 +16,7 @@ import orjson
 from impulsum_pipelines.sandbox.clock import to_datetime, to_ms
 from impulsum_pipelines.sandbox.hours import Entry, entries, zone_of
 from impulsum_pipelines.sandbox.team import Person, Team, Ticket
-from impulsum_pipelines.sandbox.tempo.records import Account, Membership, Plan, TempoTeam, Worklog
+from impulsum_pipelines.sandbox.tempo.records import Account, Membership, Plan, TempoTeam, WorkloadScheme, Worklog
 from impulsum_pipelines.sandbox.tempo.world import TempoWorld, workday
 from impulsum_pipelines.sources.values import moment
 
@@ -31,6 +31,7 @@ def grow(team: Team) -> TempoWorld:
     world = TempoWorld(team.clock, team.people[0].jira_id)
     _accounts(world, team)
     _teams(world, team)
+    _schemes(world, team)
     for worklog in sorted(_disagree(team, rng, _mirrored(team, rng)), key=lambda worklog: worklog.created):
         world.log(replace(worklog, id=world.next_id("worklog")))
     _deleted(world, team, rng)
@@ -73,6 +74,15 @@ def _teams(world: TempoWorld, team: Team) -> None:
     one = world.teams[min(world.teams)]
     last = began + timedelta(days=20)
     world.memberships[former] = Membership(former, one, team.people[-1].jira_id, 100, began, last)
+
+
+def _schemes(world: TempoWorld, team: Team) -> None:
+    """Most work full time, the others mornings; those whose membership of a team is a half."""
+    full, part = (world.next_id("workload scheme") for _ in range(2))
+    halves = [person.jira_id for person in team.people if person.number % 4 == 3]
+    others = [person.jira_id for person in team.people if person.jira_id not in halves]
+    world.workload_schemes[full] = WorkloadScheme(full, "Full time", (28_800,) * 5 + (0, 0), True, others)
+    world.workload_schemes[part] = WorkloadScheme(part, "Mornings", (14_400,) * 5 + (0, 0), False, halves)
 
 
 def _mirrored(team: Team, rng: Random) -> list[Worklog]:
