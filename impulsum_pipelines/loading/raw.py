@@ -16,6 +16,7 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home, connect
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.registry import missing_settings, tables
+from impulsum_pipelines.sources.sync import NOT_CUT_OFF
 from impulsum_pipelines.sources.table import Column
 
 if TYPE_CHECKING:
@@ -45,7 +46,12 @@ SYNCS = (
     Column("watermark_to", "timestamp", "Watermark after; null when it was not moved."),
     Column("started_at", "timestamp", "Start, by our clock."),
     Column("finished_at", "timestamp", "End, by our clock; null while it loads."),
-    Column("status", "text", "loading, done, or incomplete: loaded, but a stream ended early."),
+    Column(
+        "status",
+        "text",
+        "loading, done, incomplete (loaded, but a stream ended early), or cut off (killed while it loaded; what it "
+        "wrote is read again until a sync that reads as much is done).",
+    ),
     Column("requests", "int", "Requests answered by the source."),
     Column("limit_waits", "int", "How often the source made us wait."),
     Column("limit_wait_seconds", "double", "How long in all, s."),
@@ -178,10 +184,11 @@ class HeldRows:
             )
         )
 
-    def ids(self, table: str, *, alive: bool = True) -> set[str]:
+    def ids(self, table: str, *, alive: bool = True, settled: bool = False) -> set[str]:
         """Every id held."""
-        where = "where deleted_at is null and unreachable_since is null" if alive else ""
-        return {row_id for (row_id,) in self.query(f"select id from raw.{table} {where}")}
+        where = "deleted_at is null and unreachable_since is null" if alive else "true"
+        where += f" and {NOT_CUT_OFF}" if settled else ""
+        return {row_id for (row_id,) in self.query(f"select id from raw.{table} where {where}")}
 
     def refreshed_at(self, table: str) -> datetime | None:
         """When a done sync last read the table afresh."""

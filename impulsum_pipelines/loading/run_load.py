@@ -27,6 +27,7 @@ import orjson
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import FIRST_LOAD_MEMORY, MERGE_MEMORY, Home
+from impulsum_pipelines.loading import cut_off
 from impulsum_pipelines.loading.absence import mark_gone
 from impulsum_pipelines.loading.raw import HeldRows, ensure_tables, insert, is_configured, why_off
 from impulsum_pipelines.settings import Settings
@@ -226,7 +227,8 @@ class _Load:
                 insert(connection, "quarantine", {"sync_id": self.sync_id, **asdict(bad)})
             self.seconds["load"] = time.monotonic() - began
             result = self._result(sync, traffic, rows)
-            connection.execute("delete from raw.syncs where sync_id = ? or status = 'loading'", [self.sync_id])
+            cut_off.settle(connection, sync)
+            connection.execute("delete from raw.syncs where sync_id = ?", [self.sync_id])
             status = "incomplete" if sync.failures else "done"
             insert(connection, "syncs", self._row(sync, status) | _books_of(result, sync))
             if self.window is None:

@@ -12,6 +12,7 @@ from random import Random
 import orjson
 
 from impulsum_pipelines.sandbox.clock import Clock, to_ms
+from impulsum_pipelines.sandbox.hours import log_hours
 from impulsum_pipelines.sandbox.jira.issues import Issue, rich_text
 from impulsum_pipelines.sandbox.jira.season import Season
 from impulsum_pipelines.sandbox.jira.teams import build_site
@@ -70,6 +71,8 @@ def generate(
     for first, second in pairwise(teams):
         shared = [sprint.id for sprint in site.sprints.values() if sprint.board_id == first.board.id]
         second.board.borrowed = shared[:2]
+    with world.store.transaction():
+        log_hours(world)
     return world
 
 

@@ -61,6 +61,8 @@ def routes(world: TempoWorld) -> list[Route]:
         route("/accounts", accounts),
         route("/teams", teams),
         route("/team-memberships/search", memberships, "POST"),
+        route("/workload-schemes", workload_schemes),
+        route("/workload-schemes/members/search", scheme_members, "POST"),
         route("/papertrail/search", audit, "POST"),
     ]
 
@@ -130,6 +132,32 @@ def memberships(world: TempoWorld, request: Request, body: Any) -> bytes:
     seen = wanted & {team.id for team in world.seen_teams()}
     base = _base(request)
     return _page(world, request, [m.document(base) for m in world.memberships.values() if m.team.id in seen])
+
+
+def workload_schemes(world: TempoWorld, request: Request, _: object) -> bytes:
+    """``GET /workload-schemes``."""
+    if "schemes" in world.denied:
+        raise Refusal(403, "The user may not view workload schemes")
+    base = _base(request)
+    return _page(world, request, [scheme.document(base) for scheme in world.workload_schemes.values()])
+
+
+def scheme_members(world: TempoWorld, request: Request, body: Any) -> bytes:
+    """``POST /workload-schemes/members/search``: a flat list that pages by the body and links to no next page."""
+    if "schemes" in world.denied:
+        raise Refusal(403, "The user may not view workload schemes")
+    if not body.get("schemeIds"):
+        raise Refusal(400, "'schemeIds' is required")
+    base = f"{_base(request)}/users"
+    found = [
+        {"schemeId": number, "member": {"self": f"{base}/{member}", "accountId": member}}
+        for number in body["schemeIds"]
+        if number in world.workload_schemes
+        for member in world.workload_schemes[number].members
+    ]
+    offset, limit = int(body.get("offset", 0)), _limit(world, int(body.get("limit", 50)), 5_000)
+    page = found[offset : offset + limit]
+    return orjson.dumps({"metadata": {"count": len(page), "offset": offset, "limit": limit}, "results": page})
 
 
 def audit(world: TempoWorld, request: Request, body: Any) -> bytes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
+from impulsum_pipelines.sandbox.hours import ZONES
 from impulsum_pipelines.sandbox.team import Person, Team
-from impulsum_pipelines.sandbox.tempo.history import ZONES
 from impulsum_pipelines.sandbox.tempo.limit import RealTimeLimit
 from impulsum_pipelines.sandbox.tempo.records import Membership, Plan, Worklog
 from impulsum_pipelines.sandbox.tempo.world import TempoWorld
@@ -207,6 +207,26 @@ class TempoControl:
         self._world.teams[int(team)].hidden = hidden
         return {}
 
+    def set_workload(self, scheme: int, seconds: int) -> Answer:
+        """Let the members of a workload scheme work so long on each day from Monday to Friday."""
+        self._world.workload_schemes[int(scheme)].seconds = (seconds,) * 5 + (0, 0)
+        return {}
+
+    def move_to_scheme(self, scheme: int, person: str | int = 1) -> Answer:
+        """Put somebody into a workload scheme, and so out of the one before."""
+        member = self._person(person).jira_id
+        for found in self._world.workload_schemes.values():
+            found.members = [other for other in found.members if other != member]
+        self._world.workload_schemes[int(scheme)].members.append(member)
+        return {"member": member}
+
+    def delete_scheme(self, scheme: int) -> Answer:
+        """Delete a workload scheme; its members fall back to the default one."""
+        gone = self._world.workload_schemes.pop(int(scheme))
+        [default] = [found for found in self._world.workload_schemes.values() if found.is_default]
+        default.members += gone.members
+        return {}
+
     # -- the account of the token
 
     def revoke_token(self, revoked: bool = True) -> Answer:
@@ -220,7 +240,7 @@ class TempoControl:
         return {}
 
     def deny(self, permission: str, denied: bool = True) -> Answer:
-        """Take a permission (audit, plans, accounts, teams, worklogs), or give it back."""
+        """Take a permission (audit, plans, accounts, teams, worklogs, schemes), or give it back."""
         (self._world.denied.add if denied else self._world.denied.discard)(permission)
         return {}
 

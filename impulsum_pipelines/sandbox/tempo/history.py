@@ -1,29 +1,27 @@
-"""Tempo's past, grown out of the team's tickets: who logged what when, some of it in Jira too and some not.
+"""Tempo's past, grown out of the team's tickets: who logged what when, and what was planned.
 
-Most of Jira's own worklogs have their twin in Tempo, as on a real site; some hours are in one of the two alone.
+Jira's worklogs have their twin in Tempo, as on a real site; on a few issues the two differ.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as time_of_day
+from datetime import timedelta
 from random import Random
 from zoneinfo import ZoneInfo
 
 import orjson
 
 from impulsum_pipelines.sandbox.clock import to_datetime, to_ms
+from impulsum_pipelines.sandbox.hours import Entry, entries, zone_of
 from impulsum_pipelines.sandbox.team import Person, Team, Ticket
-from impulsum_pipelines.sandbox.tempo.records import Account, Membership, Plan, TempoTeam, Worklog
-from impulsum_pipelines.sandbox.tempo.world import DAY_MS, TempoWorld, workday
+from impulsum_pipelines.sandbox.tempo.records import Account, Membership, Plan, TempoTeam, WorkloadScheme, Worklog
+from impulsum_pipelines.sandbox.tempo.world import TempoWorld, workday
 from impulsum_pipelines.sources.values import moment
 
-#: Where people sit: a work date is a wall date, and differs from the date in UTC for the late and the far.
-ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata")
-#: Share of Jira's worklogs that Tempo shows as well.
-MIRRORED = 0.8
+#: One issue with hours in so many differs between Tempo and Jira.
+ODD = 12
 INTERNAL = "INTERNAL"
 
 
@@ -33,23 +31,18 @@ def grow(team: Team) -> TempoWorld:
     world = TempoWorld(team.clock, team.people[0].jira_id)
     _accounts(world, team)
     _teams(world, team)
-    entries = sorted([*_mirrored(team, rng), *_own(team, rng)], key=lambda worklog: worklog.created)
-    for entry in entries:
-        world.log(replace(entry, id=world.next_id("worklog")))
+    _schemes(world, team)
+    for worklog in sorted(_disagree(team, rng, _mirrored(team, rng)), key=lambda worklog: worklog.created):
+        world.log(replace(worklog, id=world.next_id("worklog")))
     _deleted(world, team, rng)
     _plans(world, team, rng)
     world.audit.sort(key=lambda event: event.at)
     return world
 
 
-def zone_of(person: Person) -> str:
-    """Where a person sits."""
-    return ZONES[person.number % len(ZONES)]
-
-
-def account_key(ticket: Ticket) -> str:
-    """The account that a ticket's hours go to."""
-    return f"{ticket.project}-DEV"
+def account_key(key: str) -> str:
+    """The account that the hours of an issue go to."""
+    return f"{key.rpartition('-')[0]}-DEV"
 
 
 def _accounts(world: TempoWorld, team: Team) -> None:
@@ -83,83 +76,82 @@ def _teams(world: TempoWorld, team: Team) -> None:
     world.memberships[former] = Membership(former, one, team.people[-1].jira_id, 100, began, last)
 
 
-def _mirrored(team: Team, rng: Random) -> Iterator[Worklog]:
-    """Tempo's side of Jira's own worklogs. A few were edited in one of the two, and no longer agree."""
+def _schemes(world: TempoWorld, team: Team) -> None:
+    """Most work full time, the others mornings; those whose membership of a team is a half."""
+    full, part = (world.next_id("workload scheme") for _ in range(2))
+    halves = [person.jira_id for person in team.people if person.number % 4 == 3]
+    others = [person.jira_id for person in team.people if person.jira_id not in halves]
+    world.workload_schemes[full] = WorkloadScheme(full, "Full time", (28_800,) * 5 + (0, 0), True, others)
+    world.workload_schemes[part] = WorkloadScheme(part, "Mornings", (14_400,) * 5 + (0, 0), False, halves)
+
+
+def _mirrored(team: Team, rng: Random) -> list[Worklog]:
+    """Tempo's side of Jira's worklogs, the same hours on each issue."""
     people = {person.jira_id: person for person in team.people}
-    tickets = {ticket.id: ticket for ticket in team.tickets}
-    rows = team.world.store.db.execute("SELECT id, issue_id, updated, document FROM worklogs ORDER BY id").fetchall()
-    for jira_id, issue_id, updated, content in rows:
+    keys = {ticket.id: ticket.key for ticket in team.tickets}
+    rows = team.world.store.db.execute("SELECT id, issue_id, document FROM worklogs ORDER BY id").fetchall()
+    found = []
+    for jira_id, issue_id, content in rows:
         document = orjson.loads(content)
         person = people.get(document["author"]["accountId"])
-        chance, slip = rng.random(), rng.random()
-        started = moment(document["started"])
-        if issue_id not in tickets or person is None or started is None or chance > MIRRORED:
-            continue
-        wall = started.astimezone(ZoneInfo(zone_of(person)))
-        seconds = document["timeSpentSeconds"] + (1800 if slip < 0.05 else 0)
-        ticket = tickets[issue_id]
-        yield Worklog(
-            id=0,
-            issue_id=issue_id,
-            author=person.jira_id,
-            start_date=wall.date(),
-            start_time=f"{wall:%H:%M:%S}",
-            zone=zone_of(person),
-            seconds=seconds,
-            billable=seconds,
-            description=f"Working on issue {ticket.key}",
-            account=account_key(ticket),
-            created=updated,
-            updated=updated,
-            jira_id=jira_id,
-        )
+        began, created, updated = (moment(document[name]) for name in ("started", "created", "updated"))
+        if person and began and created and updated:
+            key = keys.get(issue_id) or team.world.store.issue(issue_id).key
+            entry = Entry(issue_id, to_ms(began), document["timeSpentSeconds"], to_ms(created), to_ms(updated))
+            found.append(replace(_worklog(rng, person, key, entry), jira_id=jira_id))
+    return found
 
 
-def _own(team: Team, rng: Random) -> Iterator[Worklog]:
-    """Hours that were logged in Tempo alone: on the featured tickets always, on others often."""
+def _disagree(team: Team, rng: Random, mirrored: list[Worklog]) -> list[Worklog]:
+    """A few issues differ, as on a real site: hours edited in one of the two, hours that one of the two has alone.
+
+    Featured tickets do only where Jira has no hours of them.
+    """
+    tickets = {ticket.id: ticket for ticket in team.tickets}
     featured = {ticket.id for ticket in team.featured}
-    newest = max((ticket.resolved or ticket.created) for ticket in team.tickets)
-    for ticket in team.tickets:
-        wanted = rng.randint(1, 3) if ticket.id in featured else rng.choice((0, 0, 1, 2))
-        end = ticket.resolved or min(ticket.created + 10 * DAY_MS, newest)
-        for _ in range(wanted):
-            day = workday(to_datetime(rng.randint(ticket.created, max(end, ticket.created))).date())
-            yield _entry(rng, ticket, day, newest)
+    in_jira = {worklog.issue_id for worklog in mirrored}
+    chosen = rng.sample(sorted(in_jira - featured), len(in_jira - featured) // ODD)
+    edited, only_jira, only_tempo = chosen[::3], chosen[1::3], chosen[2::3]
+    found = [worklog for worklog in mirrored if worklog.issue_id not in only_jira]
+    for issue_id in edited:
+        next(worklog for worklog in found if worklog.issue_id == issue_id).seconds += 1800
+    for issue_id in sorted((featured - in_jira) | (tickets.keys() & only_tempo)):
+        found += _alone(team, rng, tickets[issue_id])
+    return found
 
 
-def _entry(rng: Random, ticket: Ticket, day: date, newest: int) -> Worklog:
-    """Hours on a ticket and day, entered no later than the newest thing that happened in Jira."""
-    person = ticket.assignee
-    zone, hour = zone_of(person), rng.choice((8, 9, 10, 13, 14, 19, 21))
-    seconds = rng.randint(2, 10) * 900
-    wall = datetime.combine(day, time_of_day(hour, rng.choice((0, 30))), ZoneInfo(zone))
-    # Most enter it in the evening, some days later: what is entered today may have been worked last week.
-    late = rng.choice((0, 0, 0, 1, 3, 9)) * DAY_MS
-    created = to_ms(wall.astimezone(UTC)) + seconds * 1000 + late + rng.randint(0, 3_000_000)
-    updated = created + (rng.randint(1, 5 * 24) * 3_600_000 if rng.random() < 0.2 else 0)
+def _alone(team: Team, rng: Random, ticket: Ticket) -> Iterator[Worklog]:
+    """Hours that Tempo could not write into Jira."""
+    for entry in entries(rng, team, ticket, 1):
+        yield _worklog(rng, ticket.assignee, ticket.key, entry)
+
+
+def _worklog(rng: Random, person: Person, key: str, entry: Entry) -> Worklog:
+    """An entry as Tempo keeps it, without a number."""
+    wall = to_datetime(entry.began).astimezone(ZoneInfo(zone_of(person)))
     return Worklog(
         id=0,
-        issue_id=ticket.id,
+        issue_id=entry.issue_id,
         author=person.jira_id,
-        start_date=day,
+        start_date=wall.date(),
         start_time=f"{wall:%H:%M:%S}",
-        zone=zone,
-        seconds=seconds,
-        billable=0 if rng.random() < 0.15 else seconds,
-        description=f"{ticket.key}: {ticket.summary}",
-        account=account_key(ticket) if rng.random() < 0.9 else INTERNAL,
-        created=min(created, newest),
-        updated=min(updated, newest),
+        zone=zone_of(person),
+        seconds=entry.seconds,
+        billable=0 if rng.random() < 0.15 else entry.seconds,
+        description=f"Working on issue {key}",
+        account=account_key(key) if rng.random() < 0.9 else INTERNAL,
+        created=entry.created,
+        updated=entry.updated,
     )
 
 
 def _deleted(world: TempoWorld, team: Team, rng: Random) -> None:
-    """Some entries were mistakes: the audit log still knows those of the last months."""
-    featured = {ticket.id for ticket in team.featured}
-    numbers = [number for number, worklog in world.worklogs.items() if worklog.issue_id not in featured]
-    for number in rng.sample(numbers, min(3, len(numbers) // 10)):
-        gone = world.worklogs.pop(number)
-        world.note(min(gone.updated + 3_600_000, world.clock.now()), "Deleted", "worklog", number, gone.author)
+    """Some entries were mistakes, gone from Jira with them: the audit log still knows those of the last months."""
+    for ticket in rng.sample(team.tickets, min(3, len(team.tickets))):
+        for mistake in _alone(team, rng, ticket):
+            number = world.log(replace(mistake, id=world.next_id("worklog"))).id
+            gone = world.worklogs.pop(number)
+            world.note(min(gone.updated + 3_600_000, world.clock.now()), "Deleted", "worklog", number, gone.author)
 
 
 def _plans(world: TempoWorld, team: Team, rng: Random) -> None:

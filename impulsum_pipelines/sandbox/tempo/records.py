@@ -17,6 +17,9 @@ from impulsum_pipelines.sandbox.clock import to_datetime
 Columns = dict[str, Any]
 
 
+WEEK = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
+
+
 def stamp(ms: int) -> str:
     """An instant as Tempo writes it: UTC, whole seconds."""
     return f"{to_datetime(ms):%Y-%m-%dT%H:%M:%SZ}"
@@ -268,6 +271,38 @@ class Membership:
             "commitment_percent": self.percent,
             "start_date": self.first.isoformat() if self.first else None,
             "last_date": self.last.isoformat() if self.last else None,
+        }
+
+
+@dataclass
+class WorkloadScheme:
+    """How long its members are to work on each day of the week, Monday first, in seconds."""
+
+    id: int
+    name: str
+    seconds: tuple[int, ...]
+    is_default: bool
+    members: list[str]
+
+    def document(self, base: str) -> Columns:
+        """As ``/workload-schemes`` shows it."""
+        return {
+            "self": f"{base}/workload-schemes/{self.id}",
+            "id": self.id,
+            "name": self.name,
+            "description": f"{sum(self.seconds) // 3600} hours a week",
+            "defaultScheme": self.is_default,
+            "memberCount": len(self.members),
+            "days": [{"day": day, "requiredSeconds": seconds} for day, seconds in zip(WEEK, self.seconds, strict=True)],
+        }
+
+    def columns(self) -> Columns:
+        """What must be held of it."""
+        return {
+            "name": self.name,
+            "is_default": self.is_default,
+            "member_total": len(self.members),
+            "week_seconds": sum(self.seconds),
         }
 
 

@@ -7,7 +7,15 @@ from datetime import date, timedelta
 from typing import TypeVar
 
 from impulsum_pipelines.sandbox.clock import Clock, to_datetime
-from impulsum_pipelines.sandbox.tempo.records import Account, Event, Membership, Plan, TempoTeam, Worklog
+from impulsum_pipelines.sandbox.tempo.records import (
+    Account,
+    Event,
+    Membership,
+    Plan,
+    TempoTeam,
+    WorkloadScheme,
+    Worklog,
+)
 
 #: How long the audit log reaches back.
 AUDIT_DAYS = 180
@@ -32,11 +40,12 @@ class TempoWorld:
         self.accounts: dict[int, Account] = {}
         self.teams: dict[int, TempoTeam] = {}
         self.memberships: dict[int, Membership] = {}
+        self.workload_schemes: dict[int, WorkloadScheme] = {}
         self.audit: list[Event] = []
         self.token_revoked = False
         #: Whether the token's user sees only own worklogs.
         self.restricted = False
-        #: What the user may not do: ``audit``, ``plans``, ``accounts``, ``teams``, ``worklogs``.
+        #: What the user may not do: ``audit``, ``plans``, ``accounts``, ``teams``, ``worklogs``, ``schemes``.
         self.denied: set[str] = set()
         #: The most that a page gives, whatever is asked for.
         self.page_limit = 5_000
@@ -65,6 +74,12 @@ class TempoWorld:
             "accounts": {str(a.id): a.columns() for a in self.accounts.values() if a.status != "ARCHIVED"},
             "teams": {str(t.id): t.columns() for t in self.seen_teams()},
             "team_members": {str(m.id): m.columns() for m in self.memberships.values() if m.team.id in sight},
+            "workload_schemes": {str(s.id): s.columns() for s in self.workload_schemes.values()},
+            "workload_scheme_members": {
+                f"{s.id}:{member}": {"scheme_id": str(s.id), "member_id": member}
+                for s in self.workload_schemes.values()
+                for member in s.members
+            },
         }
 
     # -- what is done
@@ -119,7 +134,7 @@ class TempoWorld:
         return self.clock.now() - AUDIT_DAYS * DAY_MS
 
 
-_FIRST_NUMBERS = {"worklog": 1001, "plan": 501, "account": 21, "team": 31, "membership": 301}
+_FIRST_NUMBERS = {"worklog": 1001, "plan": 501, "account": 21, "team": 31, "membership": 301, "workload scheme": 1}
 
 
 def workday(day: date) -> date:

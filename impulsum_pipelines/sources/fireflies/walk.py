@@ -22,7 +22,7 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.fireflies.client import WHOLE_BATCH, FirefliesClient
 from impulsum_pipelines.sources.fireflies.documents import LIGHT, Document, cut, fingerprint, is_finished
 from impulsum_pipelines.sources.fireflies.listing import Lister, Listing
-from impulsum_pipelines.sources.sync import CensusCount, Sync
+from impulsum_pipelines.sources.sync import NOT_CUT_OFF, CensusCount, Sync
 from impulsum_pipelines.sources.values import moment
 
 #: How far behind the watermark a live pull lists again: longer than any summary takes.
@@ -254,8 +254,7 @@ class MeetingWalk:
         rows = self.sync.held.query(
             "select id, fingerprint, is_whole from raw.transcripts "
             "where deleted_at is null and unreachable_since is null and id in (select unnest(?::varchar[])) "
-            # What a load that was cut off wrote may lack its sentences.
-            "and sync_id not in (select sync_id from raw.syncs where status = 'loading')",
+            f"and {NOT_CUT_OFF}",
             [list(ids)],
         )
         return {row_id: _Known(fingerprint, bool(whole)) for row_id, fingerprint, whole in rows} if ids else {}

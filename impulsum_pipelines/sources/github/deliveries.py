@@ -15,10 +15,9 @@ from impulsum_pipelines.sources.github.tables import DEPLOYMENT_STATUSES, RELEAS
 from impulsum_pipelines.sources.sync import Scan
 from impulsum_pipelines.sources.values import moment
 
-#: States after which a deployment is given no other.
-FINAL = frozenset({"error", "failure", "inactive"})
-#: Those of a deployment that put nothing in the place of the one before it.
+#: States after which a deployment is given no other; one that failed put nothing in the place of the one before it.
 FAILED = frozenset({"error", "failure"})
+FINAL = FAILED | {"inactive"}
 #: For how long a deployment that nobody ends is asked about in every live pull, and for how long once an hour.
 ASKED_ALWAYS, ASKED_HOURLY = timedelta(days=2), timedelta(days=30)
 #: A run can be started again for 30 days: https://docs.github.com/en/actions/how-tos/manage-workflow-runs.

@@ -13,7 +13,7 @@ from impulsum_pipelines.sources._http import NotFoundError
 from impulsum_pipelines.sources.github.client import CONCURRENCY, EmptyRepositoryError
 from impulsum_pipelines.sources.github.reading import BY_CHANGE, BY_CREATION, Piece, Reading
 from impulsum_pipelines.sources.github.rows import Document
-from impulsum_pipelines.sources.sync import Scan
+from impulsum_pipelines.sources.sync import NOT_CUT_OFF, Scan
 from impulsum_pipelines.sources.values import moment, whole
 
 #: The list of a pull request's commits ends at so many, whatever it has.
@@ -106,7 +106,7 @@ class Pulls:
             }
         held = self.sync.held.query(
             "select id, updated_at, extracted_at from raw.pull_requests where repository_id = ? "
-            "and deleted_at is null and unreachable_since is null",
+            f"and deleted_at is null and unreachable_since is null and {NOT_CUT_OFF}",
             [reading.id],
         )
         settled_at = {row_id: at for row_id, at, read in held if at and read - at > SETTLED}
@@ -176,7 +176,7 @@ class Pulls:
         reading.after |= {"branch": branch, "pushed_at": pushed, "head": reading.before.get("head")}
         stream = self.sync.stream("commits")
         head = reading.before.get("head")
-        if reading.full:
+        if reading.full or self._lost_track():
             yield from self._history()
         elif not reading.is_live:
             yield from self._window()
@@ -187,6 +187,18 @@ class Pulls:
         else:
             yield from self._since(str(head), str(branch))
         self._gone()
+
+    def _lost_track(self) -> bool:
+        """Whether the last load was cut off after it wrote which commits pull requests have.
+
+        Which they had before is known no more, so neither is which of them are gone: all there are must be listed.
+        """
+        cut_off = self.sync.held.query(
+            "select 1 from raw.pull_requests semi join (select sync_id from raw.syncs where status = 'loading') "
+            "using (sync_id) where repository_id = ? limit 1",
+            [self.reading.id],
+        )
+        return bool(cut_off)
 
     def _history(self) -> Iterator[Piece]:
         """Every commit of the default branch."""

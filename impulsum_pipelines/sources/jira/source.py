@@ -161,11 +161,15 @@ def _comments(client: JiraClient, page: Page) -> Iterator[tuple[str, Document]]:
 
 
 def _worklogs(client: JiraClient, sync: Sync, walk: IssueWalk) -> Iterator[Any]:
-    """Worklogs by their own feed: editing one need not touch its issue. Only those of issues that we hold."""
+    """Worklogs by their own feed: editing one need not touch its issue. Only those of issues that we hold.
+
+    Of issues that came into sight unchanged they may be of any age.
+    """
     until = sync.until.timestamp() * 1000 if sync.until else float("inf")
     stream = sync.stream(t.WORKLOGS.name)
-    changed = [i for i, at in client.worklogs_changed(sync.since, "updated") if at < until]
     issue_ids = set(walk.ids)
+    since = sync.first_day if walk.came_into_sight else sync.since
+    changed = [i for i, at in client.worklogs_changed(since, "updated") if at < until]
     for start in range(0, len(changed), WORKLOG_BATCH):
         shaped = list(sync.shaped(t.WORKLOGS, rows.worklog, client.worklogs(changed[start : start + WORKLOG_BATCH])))
         others = {row["issue_id"] for row in shaped} - issue_ids

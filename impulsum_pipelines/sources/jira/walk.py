@@ -50,6 +50,8 @@ class IssueWalk:
         self.client = client
         self.site = site
         self.sync = sync
+        #: Whether a census found issues that are missing though they did not change; known with :attr:`ids`.
+        self.came_into_sight = False
 
     # ------------------------------------------------------------------- ids
 
@@ -58,8 +60,12 @@ class IssueWalk:
         """Ids of the issues to read, each once: those that changed, and those that a census finds missing."""
         if self.sync.is_first:  # reads everything: the walk is a census by itself
             return list(dict.fromkeys(self._census()))
-        missing = self._missing() if self.sync.census else ()
-        return list(dict.fromkeys(chain(self._changed(), missing)))
+        changed = dict.fromkeys(self._changed())
+        if not self.sync.census:
+            return list(changed)
+        unchanged = [issue_id for issue_id in self._missing() if issue_id not in changed]
+        self.came_into_sight = bool(unchanged)
+        return [*changed, *unchanged]
 
     def _changed(self) -> Iterator[str]:
         projects = [str(project["id"]) for project in self.site.visible]
@@ -68,7 +74,7 @@ class IssueWalk:
             yield from self._search(_jql(scope, self.sync.since, self.sync.until))[0]
 
     def _missing(self) -> Iterator[str]:
-        alive = self.sync.held.ids("issues")
+        alive = self.sync.held.ids("issues", settled=True)
         return (issue_id for issue_id in self._census() if issue_id not in alive)
 
     def _census(self) -> list[str]:

@@ -50,6 +50,7 @@ class Places:
         self._whole = whole
         held = sync.held.query(f"select id, database_id, title from raw.data_sources where {ALIVE}")
         self.held = {source_id for source_id, _, _ in held}
+        self._read = sync.held.ids(DATA_SOURCES.name, settled=True)
         self._databases = {database_id for _, database_id, _ in held}
         self._hints = {str(doc["id"]): doc for doc in named if doc.get("object") == "data_source"}
         self.titles: dict[str, str] = {source_id: title or source_id for source_id, _, title in held}
@@ -90,8 +91,8 @@ class Places:
         return database_id in self._databases
 
     def is_new(self, source_id: str) -> bool:
-        """Whether nothing of a data source is held: its past must be read, however old."""
-        return source_id not in self.held
+        """Whether nothing of a data source need be held: its past must be read, however old."""
+        return source_id not in self._read
 
     def checked(self, source_id: str) -> Document | None:
         """A data source asked for by its id; None, and noted as gone, where it is in the trash or not to be seen."""

@@ -61,6 +61,7 @@ class Walk:
         self._gone_comments = Gone()
         self._hints = [document for document in hints if document.get("object") == "page"]
         self._alive = sync.held.ids(PAGES.name)
+        self._settled = sync.held.ids(PAGES.name, settled=True)
         self._met: set[str] = set()
         self._blocks_met: set[str] = set()
         self._pages_due: deque[str] = deque()
@@ -94,7 +95,7 @@ class Walk:
         at = moment(document.get("last_edited_time"))
         until = self.sync.until
         in_span = at is None or (at >= self.sync.since and (until is None or at < until))
-        return self.whole or in_span or (until is None and str(document["id"]) not in self._alive)
+        return self.whole or in_span or (until is None and str(document["id"]) not in self._settled)
 
     # ---------------------------------------------------------- data sources
 

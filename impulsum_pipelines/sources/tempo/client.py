@@ -93,6 +93,21 @@ class TempoClient:
             body = {"teamIds": list(team_ids)}
             yield from self._pages("POST", "/team-memberships/search", {"limit": REFERENCE_PAGE}, body)
 
+    def workload_schemes(self) -> Pages:
+        """Workload schemes."""
+        yield from self._pages("GET", "/workload-schemes", {"limit": REFERENCE_PAGE})
+
+    def workload_scheme_members(self, scheme_ids: Sequence[int]) -> Pages:
+        """Who is in which workload scheme. It pages by its body alone, and names no next page."""
+        offset, more = 0, bool(scheme_ids)
+        while more:
+            path, body = "/workload-schemes/members/search", {"schemeIds": list(scheme_ids), "limit": PAGE}
+            page = self._ask("POST", path, path, body | {"offset": offset})
+            yield page["results"]
+            limit = (page.get("metadata") or {}).get("limit")
+            offset += len(page["results"])
+            more = bool(page["results"]) and len(page["results"]) >= (limit if isinstance(limit, int) else PAGE)
+
     # ------------------------------------------------------------- audit log
 
     def deletions(self, kinds: Sequence[str], since: datetime, until: datetime | None = None) -> Iterator[Document]:

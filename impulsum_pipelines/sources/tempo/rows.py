@@ -138,5 +138,31 @@ def team_member(document: Document) -> Row:
     }
 
 
+def workload_scheme(document: Document) -> Row:
+    """One workload scheme."""
+    listed = document.get("days")
+    days = {
+        str(item["day"]): whole(item.get("requiredSeconds"))
+        for item in (listed if isinstance(listed, list) else ())
+        if isinstance(item, dict) and "day" in item
+    }
+    return {
+        "id": str(document["id"]),
+        "name": text(document.get("name")),
+        "description": text(document.get("description")),
+        "is_default": _flag(document.get("defaultScheme")),
+        "member_total": whole(document.get("memberCount")),
+        "days": orjson.dumps(days).decode(),
+        "week_seconds": sum(seconds or 0 for seconds in days.values()) if days else None,
+        "payload": document,
+    }
+
+
+def workload_scheme_member(document: Document) -> Row:
+    """One person in a workload scheme."""
+    scheme, member = document["schemeId"], document["member"]["accountId"]
+    return {"id": f"{scheme}:{member}", "scheme_id": str(scheme), "member_id": str(member), "payload": document}
+
+
 def _flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None

@@ -51,6 +51,19 @@ class Site:
         """Every team that the token's user sees."""
         return [team for page in self.client.teams() for team in page]
 
+    @cached_property
+    def workload_schemes(self) -> list[Document] | None:
+        """Every workload scheme; None where the token's user may not see them."""
+        try:
+            return [scheme for page in self.client.workload_schemes() for scheme in page]
+        except ImpulsumError as error:
+            if error.category is not Category.PERMISSION:
+                raise
+            for table in (t.WORKLOAD_SCHEMES, t.WORKLOAD_SCHEME_MEMBERS):
+                self.sync.stream(table.name).ended = "not permitted"
+            log.warning("Tempo's workload schemes are not read: %s", error.what)
+            return None
+
     @property
     def takes_census(self) -> bool:
         """Whether to compare every id: when told to, and when the audit log does not reach back to the last sync."""

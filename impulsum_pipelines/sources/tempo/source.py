@@ -72,7 +72,20 @@ def build_source(client: TempoClient, sync: Sync, site: Site) -> Any:
         if sync.due(t.TEAM_MEMBERS):
             yield from _team_members(client, sync, site)
 
-    return worklogs, plans, accounts, teams, team_members
+    @dlt.resource(**hints(t.WORKLOAD_SCHEMES, sync.held))
+    def workload_schemes() -> Iterator[Any]:
+        if sync.due(t.WORKLOAD_SCHEMES) and (schemes := site.workload_schemes) is not None:
+            yield from sync.whole(t.WORKLOAD_SCHEMES, sync.shaped(t.WORKLOAD_SCHEMES, rows.workload_scheme, schemes))
+
+    @dlt.resource(**hints(t.WORKLOAD_SCHEME_MEMBERS, sync.held))
+    def workload_scheme_members() -> Iterator[Any]:
+        if sync.due(t.WORKLOAD_SCHEME_MEMBERS) and (schemes := site.workload_schemes) is not None:
+            pages = client.workload_scheme_members([scheme["id"] for scheme in schemes if "id" in scheme])
+            documents = (document for page in pages for document in page)
+            shaped = sync.shaped(t.WORKLOAD_SCHEME_MEMBERS, rows.workload_scheme_member, documents)
+            yield from sync.whole(t.WORKLOAD_SCHEME_MEMBERS, shaped)
+
+    return worklogs, plans, accounts, teams, team_members, workload_schemes, workload_scheme_members
 
 
 def _plans(client: TempoClient, sync: Sync, site: Site) -> Iterator[Any]:

@@ -108,4 +108,26 @@ TEAM_MEMBERS = Table(
     ),
 )
 
-TABLES = (WORKLOGS, PLANS, ACCOUNTS, TEAMS, TEAM_MEMBERS)
+WORKLOAD_SCHEMES = Table(
+    "workload_schemes",
+    "One row per workload scheme: how long whoever is in it is to work on each day of the week, holidays aside.",
+    (
+        Column("name", "text", "Name."),
+        Column("description", "text", "What it is for."),
+        Column("is_default", "bool", "True for the scheme of people who were put in no other."),
+        Column("member_total", "int", "How many people Tempo counts in it."),
+        Column("days", "json", "Day of the week to time required, s, such as MONDAY to 28800."),
+        Column("week_seconds", "int", "Time required in a week, s."),
+    ),
+)
+
+WORKLOAD_SCHEME_MEMBERS = Table(
+    "workload_scheme_members",
+    "One row per person in a workload scheme, now: Tempo keeps no past ones. The id is scheme_id:member_id.",
+    (
+        Column("scheme_id", "text", "The workload scheme."),
+        Column("member_id", "text", "Account of the person."),
+    ),
+)
+
+TABLES = (WORKLOGS, PLANS, ACCOUNTS, TEAMS, TEAM_MEMBERS, WORKLOAD_SCHEMES, WORKLOAD_SCHEME_MEMBERS)

@@ -196,6 +196,22 @@ def test_a_deployment_goes_on_after_it_was_first_seen(github):
     assert hub.differences() == {}
 
 
+def test_a_deployment_that_is_replaced_after_one_that_failed_gets_its_end(github):
+    hub = github()
+    first = hub.do("deploy", environment="review", state="success")["id"]
+    hub.later()
+    hub.do("deploy", environment="review", state="failure")
+    hub.sync()
+    hub.later(3 * 86_400)
+    hub.do("deploy", environment="review", state="success")
+    hub.later()
+    hub.sync()
+    assert hub.one(
+        "select arg_max(state, id::int) from raw.deployment_statuses where deployment_id = ?", str(first)
+    ) == ("inactive")
+    assert hub.differences() == {}
+
+
 def test_a_deployment_that_nobody_ends_is_not_asked_about_for_ever(github, monkeypatch):
     hub = github(seed=32)
     stuck = hub.do("deploy", environment="preview")["id"]

@@ -14,6 +14,7 @@ from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import refuse_half_loaded
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines_tests.sources.jira.support import alive, everything, sync
+from impulsum_pipelines_tests.sources.stops import stopped_after
 
 NOW = "2026-11-01T12:00:00Z"
 
@@ -79,3 +80,23 @@ def test_a_killed_sync_is_simply_run_again(sandbox, tmp_path, monkeypatch, point
     sync()
     assert everything() == rerun
     assert not list(Path(tmp_path / "home" / "work").rglob("*.parquet"))
+
+
+def test_a_census_reads_what_hangs_on_issues_of_a_load_that_was_cut_off(sandbox, tmp_path, monkeypatch):
+    """Issues of a project that comes into sight changed long ago: only that they are missing makes them be read."""
+    site = sandbox(seed=8, issues=60, now=NOW)
+    site.control("clock", freeze=True)
+    project = min(site.control("ids"))
+    site.control("hide_project", project=project)
+    sync()
+    site.control("hide_project", project=project, hidden=False)
+    site.control("clock", advance_seconds=3600)
+    with stopped_after("issues"):
+        sync(census=True)
+    assert len(alive("issues")) == 60
+    sync()
+    sync(census=True)
+    rerun = everything()
+    monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path / "undisturbed"))
+    sync()
+    assert everything() == rerun

@@ -13,7 +13,8 @@ from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import refuse_half_loaded
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines_tests.sources.notion.support import differences, everything, sync
+from impulsum_pipelines_tests.sources.notion.support import differences, everything, later, sync
+from impulsum_pipelines_tests.sources.stops import stopped_after
 
 #: A sync that kills itself: at the start of a stage, after some pages, or between two steps of the load.
 VICTIM = """
@@ -76,3 +77,39 @@ def test_a_killed_sync_is_simply_run_again(workspace, tmp_path, monkeypatch, poi
     sync()
     assert everything() == rerun
     assert not list(Path(tmp_path / "home" / "work").rglob("*.parquet"))
+
+
+def test_blocks_and_comments_of_a_page_of_a_load_that_was_cut_off_are_read(workspace):
+    """The page was not edited since long before: only that it is not held makes a live pull read it."""
+    site = workspace()
+    home = site.control("notion/truth")["pages"]
+    [team_home] = [page_id for page_id, page in home.items() if page["title"] == "Team home"]
+    page = site.control("notion/create_page", parent=team_home, title="Old", lines=["one", "two"])["id"]
+    site.control("notion/comment", page=page)
+    site.control("notion/unshare", thing=page)
+    later(site, 24 * 60)
+    sync()
+    site.control("notion/share", thing=page)
+    later(site)
+    with stopped_after("pages"):
+        sync()
+    assert differences(site).keys() == {"blocks", "comments"}
+    sync()
+    assert differences(site) == {}
+
+
+def test_entries_of_a_data_source_of_a_load_that_was_cut_off_are_read(workspace, monkeypatch):
+    monkeypatch.setenv("IMPULSUM_REFERENCE_MINUTES", "0")
+    site = workspace()
+    [source] = [i for i, s in site.control("notion/truth")["data_sources"].items() if s["title"] == "Specs"]
+    site.control("notion/unshare", thing=source)
+    later(site, 24 * 60)
+    sync()
+    site.control("notion/share", thing=source)
+    later(site)
+    with stopped_after("data_sources"):
+        sync()
+    assert differences(site).keys() >= {"pages", "blocks"}
+    assert "data_sources" not in differences(site)
+    sync()
+    assert differences(site) == {}

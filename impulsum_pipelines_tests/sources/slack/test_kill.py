@@ -8,7 +8,9 @@ import sys
 
 import pytest
 
+from impulsum_pipelines.sources import sync as sync_module
 from impulsum_pipelines_tests.sources.slack.support import ATLAS, everything, later, sync, wrong
+from impulsum_pipelines_tests.sources.stops import stopped_after
 
 #: A sync that kills itself: within the channels, or between two steps of the load.
 VICTIM = """
@@ -68,3 +70,17 @@ def test_a_killed_sync_is_simply_run_again(workspace, tmp_path, monkeypatch, poi
     assert len(rerun["messages"]) - len(undisturbed["messages"]) == gone
     for table, rows in undisturbed.items():
         assert set(map(repr, rows)) <= set(map(repr, rerun[table])), table
+
+
+def test_replies_whose_root_was_written_by_a_load_that_was_cut_off_are_read(workspace, monkeypatch):
+    """Part of the messages is written. What is read of a thread is told by its replies that are held, not its root."""
+    monkeypatch.setattr(sync_module, "PIECE_ROWS", 1)
+    monkeypatch.setenv("DATA_WRITER__BUFFER_MAX_ITEMS", "1")
+    monkeypatch.setenv("DATA_WRITER__FILE_MAX_ITEMS", "1")
+    site = workspace(seed=51)
+    with stopped_after("messages", files=2):
+        sync()
+    missing = wrong(site)["messages"]["missing"]
+    assert 0 < len(missing) < len(site.control("slack/truth")["messages"])
+    sync()
+    assert wrong(site) == {}

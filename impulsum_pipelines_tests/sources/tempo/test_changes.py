@@ -85,12 +85,42 @@ def test_accounts_and_teams_change_when_they_are_due(sandbox, monkeypatch):
     assert "GET /accounts" not in asked(site)
     monkeypatch.setenv("IMPULSUM_REFERENCE_MINUTES", "0")
     sync()
-    assert sum(asked(site).values()) == 6
+    assert sum(asked(site).values()) == 8
     assert wrong(site) == {}
     assert one("select status from raw.accounts where key = 'INTERNAL'") == "CLOSED"
     assert state("accounts", one("select id from raw.accounts where key = 'MIGRATION'")) == "unreachable"
     assert state("team_members", removed) == "deleted"
     assert str(one("select last_date from raw.team_members where id = ?", str(first))) == "2026-11-01"
+
+
+def test_workload_schemes_and_who_is_in_them_change_when_they_are_due(sandbox, monkeypatch):
+    monkeypatch.setenv("IMPULSUM_REFERENCE_MINUTES", "0")
+    site = sandbox(seed=4, issues=60, now=NOW)
+    do = door(site)
+    sync()
+    assert held("select name, week_seconds, days->>'SUNDAY' from raw.workload_schemes where is_default") == [
+        ("Full time", 144_000, "0")
+    ]
+    full, part = (int(row_id) for (row_id,) in held("select id from raw.workload_schemes order by id::int"))
+    moved = do("move_to_scheme", scheme=part, person=1)["member"]
+    do("set_workload", scheme=part, seconds=18_000)
+    do("shrink_page", limit=2)
+    later(site)
+    asked(site)
+    sync()
+    assert wrong(site) == {}
+    assert asked(site)["POST /workload-schemes/members/search"] > 2
+    assert state("workload_scheme_members", f"{full}:{moved}") == "deleted"
+    do("delete_scheme", scheme=part)
+    later(site)
+    sync()
+    assert wrong(site) == {}
+    assert (state("workload_schemes", part), state("workload_scheme_members", f"{part}:{moved}")) == (
+        "deleted", "deleted",
+    )  # fmt: skip
+    do("deny", permission="schemes")
+    sync()
+    assert (state("workload_schemes", full), state("workload_scheme_members", f"{full}:{moved}")) == ("alive", "alive")
 
 
 def test_a_hidden_team_is_out_of_sight_and_a_deleted_one_is_deleted(sandbox, monkeypatch):

@@ -17,6 +17,8 @@ def test_the_first_pull_holds_everything(sandbox):
         "GET /plans": 1,
         "GET /accounts": 1,
         "POST /team-memberships/search": 1,
+        "GET /workload-schemes": 1,
+        "POST /workload-schemes/members/search": 1,
     }
     assert door(site)("limits") == {"refused": 0}
 

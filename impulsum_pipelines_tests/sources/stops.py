@@ -1,0 +1,50 @@
+"""Syncs that stop where a kill may hit them: between two tables of a load, or before its books are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from dlt.common.storages import LoadStorage, ParsedLoadJobFileName
+from dlt.load.load import Load
+
+from impulsum_pipelines.loading import run_load as loading
+
+
+class StoppedError(BaseException):
+    """Nobody handles it: like a kill, it leaves the file as it is."""
+
+
+@contextmanager
+def stopped_after(*tables: str, files: int | None = None) -> Iterator[None]:
+    """The sync inside writes these tables (of each the first ``files``), no other and no state, and ends there.
+
+    The caller asserts what that leaves missing.
+    """
+    listed, done = LoadStorage.list_new_jobs, set[str]()
+
+    def chosen(self: Any, load_id: str) -> list[str]:
+        jobs = [job for job in listed(self, load_id) if ParsedLoadJobFileName.parse(job).table_name in tables]
+        if files is not None:
+            done.update(sorted(set(jobs) - done)[: max(files - len(done), 0)])
+            jobs = [job for job in jobs if job in done]
+        return jobs
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(StoppedError):
+        patch.setattr(LoadStorage, "list_new_jobs", chosen)
+        patch.setattr(Load, "complete_package", _stop)
+        yield
+
+
+@contextmanager
+def stopped_before_books() -> Iterator[None]:
+    """The sync inside writes every table and its state, marks nothing as gone, and ends there."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(StoppedError):
+        patch.setattr(loading, "mark_gone", _stop)
+        yield
+
+
+def _stop(*_: Any, **__: Any) -> None:
+    raise StoppedError
