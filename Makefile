@@ -20,7 +20,7 @@ demo: $(STAMP) ## Generated Jira to published velocity, end to end, no account (
 	@$(VENV)/bin/impulsum demo --seed $(SEED) --issues $(ISSUES)
 
 test: $(STAMP) ## Run the tests
-	@$(PYTHON) -m pytest -n 2 --dist loadgroup
+	@$(PYTHON) -m pytest -n 4 --dist loadgroup
 
 dev: $(STAMP) ## Open Dagster's UI on http://127.0.0.1:3000, with schedules running
 	@DAGSTER_HOME="$$($(VENV)/bin/impulsum dagster-home)" exec $(VENV)/bin/dagster dev -h 127.0.0.1 -w workspace.yaml

@@ -183,7 +183,6 @@ def _build(context: dg.AssetExecutionContext, home: Home, raw: Path, target: Pat
     with _environment(
         IMPULSUM_HOME=str(home.root),
         IMPULSUM_RAW=str(raw),
-        NOTION_RESTRICTED=",".join(load_settings().notion_restricted),
         DBT_SEND_ANONYMOUS_USAGE_STATS="false",
     ):
         # Unit tests judge the code and not the data: they belong to the tests of the project.

@@ -15,7 +15,7 @@ links as (
 
 pulls as (
     select * from core.pull_requests
-    where pull_request_id in (select entity_id from links where tool = 'github' and entity = 'pull_requests')
+    where pull_request_id in (select entity_id from links where entity = 'pull_requests')
         and not is_deleted
 ),
 
@@ -74,12 +74,12 @@ story as (
         people.person_name, started_at
     from core.meetings as meetings
     left join core.people as people on people.person_id = meetings.organizer_person_id
-    where meeting_id in (select part_of_id from links where tool = 'fireflies') and not is_deleted
+    where meeting_id in (select part_of_id from links where entity in ('transcripts', 'sentences', 'action_items')) and not is_deleted
     union all
     select 7, 'page', if(is_private, 'a private page', coalesce(title, 'without a title')), people.person_name, pages.created_at
     from core.pages as pages
     left join core.people as people on people.person_id = pages.creator_person_id
-    where page_id in (select part_of_id from links where tool = 'notion') and not is_deleted
+    where page_id in (select part_of_id from links where entity in ('pages', 'blocks', 'comments')) and not is_deleted
     union all
     select 8, 'hours', round(hours, 2) || ' h', coalesce(person_name, worker_id), last_work_date
     from velocity.hours_by_issue_and_person

@@ -1,13 +1,13 @@
 """Hours that the team logs on its tickets, as Jira's worklogs show them.
 
-On a site with Tempo people log there, and Tempo writes a worklog of Jira for each entry: the two show the same work.
-They are logged when the site is made, so that Jira's pull is right whether or not anybody asks Tempo.
+Where a team keeps its hours in a tool of their own, that tool writes a worklog of Jira for each entry: the two show the
+same work. They are logged when the site is made, so that Jira's pull is right whether or not the other is asked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from random import Random
 from typing import NamedTuple
@@ -17,7 +17,8 @@ from impulsum_pipelines.sandbox.clock import to_datetime, to_ms
 from impulsum_pipelines.sandbox.jira.site import platform_time
 from impulsum_pipelines.sandbox.jira.world import World, worklog_document
 from impulsum_pipelines.sandbox.team import Person, Team, Ticket
-from impulsum_pipelines.sandbox.tempo.world import DAY_MS, workday
+
+DAY_MS = 86_400_000
 
 #: Where people sit: a work date is a wall date, and differs from the date in UTC for the late and the far.
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata")
@@ -86,3 +87,8 @@ def _entry(rng: Random, ticket: Ticket, day: date, newest: int) -> Entry:
     created = began + seconds * 1000 + late + rng.randint(0, 3_000_000)
     updated = created + (rng.randint(1, 5 * 24) * 3_600_000 if rng.random() < 0.2 else 0)
     return Entry(ticket.id, began, seconds, min(created, newest), min(updated, newest))
+
+
+def workday(day: date) -> date:
+    """The day itself, or the Monday after a weekend."""
+    return day + timedelta(days=max(0, 7 - day.weekday())) if day.weekday() >= 5 else day

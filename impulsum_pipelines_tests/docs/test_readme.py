@@ -68,7 +68,7 @@ def test_gate_runs_the_tests_as_the_readme_does() -> None:
 
 def test_tables_in_the_readme_are_models() -> None:
     models = {f"{path.parent.name}.{path.stem}" for path in (ROOT / "dbt_project" / "models" / "marts").rglob("*.sql")}
-    written = set(re.findall(r"`((?:core|velocity|risk|quality)\.\w+)`", README))
+    written = set(re.findall(r"`((?:core|velocity|risk|quality|restricted)\.\w+)`", README))
     assert written == models
 
 

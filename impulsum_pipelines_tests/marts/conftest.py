@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from impulsum_pipelines_tests.marts.world import PEOPLE_CSV, firm, notion_id, write_raw
+from impulsum_pipelines_tests.marts.world import CENSUSES, PEOPLE_CSV, firm, notion_id, write_raw
 
 Query = Callable[[str], list[tuple[Any, ...]]]
 
@@ -32,7 +32,7 @@ def build(home: Path, **settings: str) -> subprocess.CompletedProcess[str]:
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file that analysts read, of the small firm."""
     home = tmp_path_factory.mktemp("firm")
-    write_raw(home, firm())
+    write_raw(home, firm(), CENSUSES)
     (home / "people.csv").write_text(PEOPLE_CSV)
     done = build(
         home,

@@ -46,3 +46,22 @@ def test_a_page_is_private_with_everything_that_holds_it(rows: Query) -> None:
     assert rows("select title, properties ->> 'Issue' from core.pages where not is_private") == [
         ("Plan of APP-1", "APP-2")
     ]
+
+
+def test_completeness_speaks_of_every_source_and_names_nothing_private(rows: Query) -> None:
+    assert rows(
+        "select source, entity, scope_name, at_source, held, why from quality.completeness "
+        "where basis = 'census' order by source, scope_id"
+    ) == [
+        ("github", "pull_requests", "firm/app", 5, 2, "the census could not read them all again"),
+        (
+            "notion",
+            "pages",
+            None,
+            1,
+            2,
+            "the source counts fewer than are held: not visible to the account, or its count is rounded",
+        ),
+        ("slack", "messages", "open", 2, 2, "complete"),
+        ("slack", "messages", None, 2, 2, "complete"),
+    ]

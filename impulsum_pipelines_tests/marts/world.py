@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from impulsum_pipelines.files import Home
-from impulsum_pipelines.loading.raw import ensure_tables
+from impulsum_pipelines.loading.raw import ensure_tables, insert
 from impulsum_pipelines.sources.registry import tables
 from impulsum_pipelines.tiers import TIERS
 
@@ -37,8 +37,8 @@ def at(day: int, hour: int = 9, minute: int = 0) -> datetime:
 READ = {"site": "firm.test", "sync_id": "s1", "extracted_at": at(30)}
 
 
-def write_raw(root: Path, rows: Rows) -> None:
-    """The raw files of a home, every table there, with these rows in them."""
+def write_raw(root: Path, rows: Rows, censuses: dict[str, list[dict[str, Any]]]) -> None:
+    """The raw files of a home, every table there, with these rows in them, and these lines of a census."""
     home = Home(root)
     for tier in TIERS:
         ensure_tables(home, tier.source)
@@ -49,6 +49,8 @@ def write_raw(root: Path, rows: Rows) -> None:
                 raw.register("incoming", incoming)
                 raw.execute(f"insert into raw.{name} by name select * from incoming")
                 raw.unregister("incoming")
+            for count in censuses.get(tier.source, ()):
+                insert(raw, "census", count)
 
 
 def issue(id: str, key: str, **more: Any) -> dict[str, Any]:
@@ -305,6 +307,22 @@ def _tempo() -> dict[str, list[dict[str, Any]]]:
             hours("604", "12", "j-sam", 3600, 6) | {"deleted_at": at(9)},
         ]
     }
+
+
+def _counted(scope: str, name: str, entity: str, at_source: int) -> dict[str, Any]:
+    """A line of a census; its books are written beside the tables."""
+    return {
+        "sync_id": "s1", "taken_at": at(30), "entity": entity, "scope_id": scope, "scope_name": name,
+        "at_source": at_source, "held": 2, "missing": 0, "deleted": 0, "unreachable": 0,
+    }  # fmt: skip
+
+
+#: What a census of each source counted.
+CENSUSES = {
+    "slack": [_counted("C1", "open", "messages", 2), _counted("C2", f"{SECRET}-channel", "messages", 2)],
+    "notion": [_counted(notion_id("d"), f"{SECRET} table", "pages", 1)],
+    "github": [_counted("7", "firm/app", "pull_requests", 5)],
+}
 
 
 def firm() -> Rows:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -18,6 +19,39 @@ _ALIVE = "deleted_at is null and unreachable_since is null"
 
 #: A service's truth: by raw table and id, the columns that a row must have and their values.
 Truth = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How one table ended, beside the source.
+
+    Args:
+        table: the raw table.
+        at_source: records that the source has.
+        held: those of them that are held and alive.
+        wrong: those of them of which a column is not as at the source.
+        gone: records that were once held and that the source has no more.
+        gone_known: those of them that are marked deleted or out of sight.
+    """
+
+    table: str
+    at_source: int
+    held: int
+    wrong: int
+    gone: int
+    gone_known: int
+
+    @property
+    def is_perfect(self) -> bool:
+        """100 % held, nothing wrong, 100 % of what is gone known."""
+        return self.held == self.at_source and not self.wrong and self.gone_known == self.gone
+
+
+def as_table(scores: Sequence[Score]) -> str:
+    """The scores as people read them."""
+    lines = [f"{'table':24}{'at source':>10}{'held':>10}{'wrong':>8}{'gone':>8}{'known':>8}"]
+    lines += [f"{s.table:24}{s.at_source:10}{s.held:10}{s.wrong:8}{s.gone:8}{s.gone_known:8}" for s in scores]
+    return "\n".join(lines)
 
 
 class Pulls:
@@ -58,6 +92,34 @@ class Pulls:
             )  # fmt: skip
             found[table.name] = self.held(f"select {columns} from raw.{table.name} order by id")
         return found
+
+    def scores(self, truth: Truth) -> list[Score]:
+        """How each table ended; printed as well, for `pytest -rP`."""
+        differences = self.differences(truth)
+        scores = []
+        for table, true in truth.items():
+            found = differences.get(table, {})
+            every = {row_id for (row_id,) in self.held(f"select id from raw.{table}")}
+            gone = every - true.keys()
+            scores.append(
+                Score(
+                    table,
+                    at_source=len(true),
+                    held=len(true) - len(found.get("missing", ())),
+                    wrong=len({row_id for row_id, _ in found.get("wrong", ())}),
+                    gone=len(gone),
+                    gone_known=len(gone - self.alive(table)),
+                )
+            )
+        print(f"{self.source}\n{as_table(scores)}")  # noqa: T201
+        return scores
+
+    def prove(self, truth: Truth) -> None:
+        """Assert the table: everything held, nothing wrong, everything gone known, and something was gone at all."""
+        scores = self.scores(truth)
+        assert all(score.is_perfect for score in scores), as_table(scores)
+        assert sum(score.at_source for score in scores) > 0
+        assert sum(score.gone for score in scores) > 0, "the month deleted nothing"
 
     def differences(self, truth: Truth) -> dict[str, dict[str, Any]]:
         """By table what is missing, what is held too much, and what is held wrong (held, true); empty when right.

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from impulsum_pipelines.sandbox.clock import to_datetime, to_ms
-from impulsum_pipelines.sandbox.hours import Entry, entries, zone_of
+from impulsum_pipelines.sandbox.hours import Entry, entries, workday, zone_of
 from impulsum_pipelines.sandbox.team import Person, Team, Ticket
 from impulsum_pipelines.sandbox.tempo.records import Account, Membership, Plan, TempoTeam, WorkloadScheme, Worklog
-from impulsum_pipelines.sandbox.tempo.world import TempoWorld, workday
+from impulsum_pipelines.sandbox.tempo.world import TempoWorld
 from impulsum_pipelines.sources.values import moment
 
 #: One issue with hours in so many differs between Tempo and Jira.

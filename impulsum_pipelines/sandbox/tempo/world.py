@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from datetime import date, timedelta
+from datetime import date
 from typing import TypeVar
 
 from impulsum_pipelines.sandbox.clock import Clock, to_datetime
+from impulsum_pipelines.sandbox.hours import DAY_MS
 from impulsum_pipelines.sandbox.tempo.records import (
     Account,
     Event,
@@ -19,7 +20,6 @@ from impulsum_pipelines.sandbox.tempo.records import (
 
 #: How long the audit log reaches back.
 AUDIT_DAYS = 180
-DAY_MS = 86_400_000
 
 Kept = TypeVar("Kept", Worklog, Plan, Account, TempoTeam, Membership)
 
@@ -135,8 +135,3 @@ class TempoWorld:
 
 
 _FIRST_NUMBERS = {"worklog": 1001, "plan": 501, "account": 21, "team": 31, "membership": 301, "workload scheme": 1}
-
-
-def workday(day: date) -> date:
-    """The day itself, or the Monday after a weekend."""
-    return day + timedelta(days=max(0, 7 - day.weekday())) if day.weekday() >= 5 else day

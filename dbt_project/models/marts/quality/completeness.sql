@@ -1,8 +1,12 @@
-with latest_census as (
+with newest_census as (
     select *
-    from {{ ref('stg_jira__census') }}
-    where entity = 'issues'
-    qualify row_number() over (partition by scope_id order by taken_at desc) = 1
+    from {{ ref('int_quality__census') }}
+    qualify row_number() over (partition by source, entity, scope_id order by taken_at desc, sync_id desc) = 1
+),
+
+-- A project's own total lets Jira's issues be judged before any census, and their marks be counted.
+latest_census as (
+    select * from newest_census where source = 'jira' and entity = 'issues'
 ),
 
 held as (
@@ -60,3 +64,26 @@ select
         else 'the source counts fewer than are held: deleted since, or not visible to the account'
     end as why
 from compared
+
+union all by name
+
+select
+    source,
+    entity,
+    scope_id,
+    scope_name,
+    'census' as basis,
+    taken_at as counted_at,
+    at_source,
+    held,
+    at_source - held as difference,
+    missing as repaired,
+    deleted,
+    unreachable,
+    case
+        when at_source = held then 'complete'
+        when at_source > held then 'the census could not read them all again'
+        else 'the source counts fewer than are held: not visible to the account, or its count is rounded'
+    end as why
+from newest_census
+where not (source = 'jira' and entity = 'issues')

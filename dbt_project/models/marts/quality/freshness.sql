@@ -1,5 +1,5 @@
 with syncs as (
-    select * from {{ ref('stg_jira__syncs') }}
+    select * from {{ ref('int_quality__syncs') }}
 ),
 
 latest as (
@@ -14,6 +14,7 @@ by_source as (
         max(finished_at) filter (where sync_status = 'done') as last_done_at,
         max(watermark_to) filter (where sync_status = 'done' and mode = 'live') as read_until,
         max(finished_at) filter (where sync_status = 'done' and is_census) as last_census_at,
+        any_value(newest_change_at) as newest_change_at,
         count(*) filter (where sync_status = 'done') as syncs_done,
         count(*) filter (where sync_status <> 'done') as syncs_not_done
     from syncs
@@ -25,7 +26,7 @@ select
     by_source.read_until,
     by_source.last_done_at,
     by_source.last_census_at,
-    (select max(updated_at) from {{ ref('stg_jira__issues') }}) as newest_change_at,
+    by_source.newest_change_at,
     latest.mode as last_mode,
     latest.sync_status as last_status,
     latest.error_message as last_error,
