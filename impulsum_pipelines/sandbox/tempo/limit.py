@@ -14,12 +14,13 @@ class RealTimeLimit:
 
     def __init__(self) -> None:
         self.refused = 0
-        self._passed: deque[float] = deque(maxlen=PER_SECOND)
+        self._most = PER_SECOND
+        self._passed: deque[float] = deque(maxlen=self._most)
 
     def lets_pass(self) -> bool:
         """Whether one more request may pass now."""
         now = time.monotonic()
-        if len(self._passed) == PER_SECOND and now - self._passed[0] < 1:
+        if len(self._passed) == self._most and now - self._passed[0] < 1:
             self.refused += 1
             return False
         self._passed.append(now)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -16,63 +13,19 @@ from impulsum_pipelines.loading.raw import refuse_half_loaded
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines_tests.sources.pulls import Pulls
 from impulsum_pipelines_tests.sources.stops import stopped_after, stopped_before_books
+from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
 
 NOW = "2026-11-01T12:00:00Z"
 
-#: A sync that kills itself: at the start of a stage, after some pages, or between two steps of the load.
-VICTIM = """
-import os, signal, sys
-from impulsum_pipelines.loading import run_load as loading
-from impulsum_pipelines.settings import load_settings
-
-def die(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-point = sys.argv[1]
-if point == "first table loaded":
-    from dlt.load.load import Load
-    original, done = Load.complete_package, []
-    from dlt.common.storages.load_package import PackageStorage
-    complete = PackageStorage.complete_job
-    def counted(self, *args, **kwargs):
-        done.append(1)
-        result = complete(self, *args, **kwargs)
-        if len(done) == 3:
-            die()
-        return result
-    PackageStorage.complete_job = counted
-elif point == "rows loaded, books not":
-    loading.mark_gone = die
-elif point == "books written, not committed":
-    loading._books_of = die
-
-def progress(stage, done, total):
-    if stage == point and (stage != "pull_requests" or done):
-        die()
-
-loading.run_load("github", load_settings(), progress=progress)
-"""
-POINTS = [
-    "extract",
-    "pull_requests",
-    "normalize",
-    "load",
-    "first table loaded",
-    "rows loaded, books not",
-    "books written, not committed",
-]
-HALF_LOADED = ("first table loaded", "rows loaded, books not", "books written, not committed")
+#: Where it dies, and how much of a stream it has read by then.
+POINTS = {"extract": 0, "pull_requests": 1, "normalize": 0, "load": 0, **dict.fromkeys(HALF_LOADED, 0)}
 
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_killed_sync_is_simply_run_again(sandbox, tmp_path, monkeypatch, point):
     site, pulls = sandbox(seed=41, issues=24, now=NOW), Pulls("github")
     site.control("clock", freeze=True)
-    victim = subprocess.run([sys.executable, "-c", VICTIM, point], capture_output=True, text=True, check=False)
-    assert victim.returncode == -signal.SIGKILL, victim.stderr
-    if point in HALF_LOADED:
-        with pytest.raises(ImpulsumError, match="cut off half-way"):
-            refuse_half_loaded(Home.of(load_settings()), "github")
+    kill("github", point, after=POINTS[point])
     pulls.sync()
     refuse_half_loaded(Home.of(load_settings()), "github")
     rerun = pulls.everything()

@@ -2,73 +2,25 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import refuse_half_loaded
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines_tests.sources.notion.support import differences, everything, later, sync
 from impulsum_pipelines_tests.sources.stops import stopped_after
+from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
 
-#: A sync that kills itself: at the start of a stage, after some pages, or between two steps of the load.
-VICTIM = """
-import os, signal, sys
-from impulsum_pipelines.loading import run_load as loading
-from impulsum_pipelines.settings import load_settings
-
-def die(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-point = sys.argv[1]
-if point == "first table loaded":
-    from dlt.load.load import Load
-    original, done = Load.complete_package, []
-    from dlt.common.storages.load_package import PackageStorage
-    complete = PackageStorage.complete_job
-    def counted(self, *args, **kwargs):
-        done.append(1)
-        result = complete(self, *args, **kwargs)
-        if len(done) == 3:
-            die()
-        return result
-    PackageStorage.complete_job = counted
-elif point == "rows loaded, books not":
-    loading.mark_gone = die
-elif point == "books written, not committed":
-    loading._books_of = die
-
-def progress(stage, done, total):
-    if stage == point and (stage != "pages" or done >= 5):
-        die()
-
-loading.run_load("notion", load_settings(), progress=progress)
-"""
-POINTS = [
-    "extract",
-    "pages",
-    "normalize",
-    "load",
-    "first table loaded",
-    "rows loaded, books not",
-    "books written, not committed",
-]
-HALF_LOADED = ("first table loaded", "rows loaded, books not", "books written, not committed")
+#: Where it dies, and how much of a stream it has read by then.
+POINTS = {"extract": 0, "pages": 5, "normalize": 0, "load": 0, **dict.fromkeys(HALF_LOADED, 0)}
 
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_killed_sync_is_simply_run_again(workspace, tmp_path, monkeypatch, point):
     site = workspace(seed=41)
-    victim = subprocess.run([sys.executable, "-c", VICTIM, point], capture_output=True, text=True, check=False)
-    assert victim.returncode == -signal.SIGKILL, victim.stderr
-    if point in HALF_LOADED:
-        with pytest.raises(ImpulsumError, match="cut off half-way"):
-            refuse_half_loaded(Home.of(load_settings()), "notion")
+    kill("notion", point, after=POINTS[point])
     sync()
     refuse_half_loaded(Home.of(load_settings()), "notion")
     rerun = everything()

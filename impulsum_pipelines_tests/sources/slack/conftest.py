@@ -10,10 +10,9 @@ import pytest
 from impulsum_pipelines.sandbox.server import Running
 from impulsum_pipelines.sources.slack import client
 from impulsum_pipelines_tests.conftest import SandboxFactory
+from impulsum_pipelines_tests.sources.slack.support import FACTOR
 
 NOW = "2026-11-01T12:00:00Z"
-#: How much faster; both sides keep counting.
-FACTOR = 40
 
 
 @pytest.fixture

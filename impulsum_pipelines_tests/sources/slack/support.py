@@ -5,13 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from impulsum_pipelines.sandbox.server import Running
+from impulsum_pipelines.sources.slack import client
 from impulsum_pipelines_tests.sources.pulls import Pulls
+
+#: How much faster than Slack's limits both sides go; both keep counting.
+FACTOR = 40
 
 slack = Pulls("slack")
 sync, held, one, alive, everything = slack.sync, slack.held, slack.one, slack.alive, slack.everything
 
 ATLAS = "team-atlas"
 DAY = 86_400
+
+
+def hurry() -> None:
+    """Let this process, which is not a test's own, ask as often as the workspace of the tests allows."""
+    client.RATES = {method: calls * FACTOR for method, calls in client.RATES.items()}
 
 
 def wrong(site: Running) -> dict[str, Any]:

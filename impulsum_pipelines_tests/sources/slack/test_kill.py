@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-
 import pytest
 
 from impulsum_pipelines.sources import sync as sync_module
-from impulsum_pipelines_tests.sources.slack.support import ATLAS, everything, later, sync, wrong
+from impulsum_pipelines_tests.sources.slack.support import ATLAS, everything, hurry, later, sync, wrong
 from impulsum_pipelines_tests.sources.stops import stopped_after
-
-#: A sync that kills itself: within the channels, or between two steps of the load.
-VICTIM = """
-import os, signal, sys
-from impulsum_pipelines.loading import run_load as loading
-from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.sources.slack import client
-client.RATES = {method: calls * 40 for method, calls in client.RATES.items()}
-
-def die(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-point = sys.argv[1]
-if point == "first table loaded":
-    from dlt.common.storages.load_package import PackageStorage
-    complete, done = PackageStorage.complete_job, []
-    def counted(self, *args, **kwargs):
-        done.append(1)
-        result = complete(self, *args, **kwargs)
-        if len(done) == 2:
-            die()
-        return result
-    PackageStorage.complete_job = counted
-elif point == "rows loaded, books not":
-    loading.mark_gone = die
-
-def progress(stage, done, total):
-    if stage == point and (stage != "messages" or done >= 3):
-        die()
-
-loading.run_load("slack", load_settings(), progress=progress)
-"""
+from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
 
 
-@pytest.mark.parametrize("point", ["messages", "load", "first table loaded", "rows loaded, books not"])
-@pytest.mark.parametrize("pull", ["first", "later"])
+@pytest.mark.parametrize(
+    ("pull", "point"),
+    [
+        *(("first", point) for point in ("messages", "load", *HALF_LOADED)),
+        ("later", "messages"),
+        ("later", HALF_LOADED[0]),
+    ],
+)
 def test_a_killed_sync_is_simply_run_again(workspace, tmp_path, monkeypatch, point, pull):
     site = workspace(seed=51)
     site.control("clock", freeze=True)
@@ -58,8 +29,7 @@ def test_a_killed_sync_is_simply_run_again(workspace, tmp_path, monkeypatch, poi
             site.control("slack/reply", channel=ATLAS, thread=root, broadcast=number == 5)
         site.control("slack/delete", channel=ATLAS, ts=deleted)
         site.control("slack/post", channel="general")
-    victim = subprocess.run([sys.executable, "-c", VICTIM, point], capture_output=True, text=True, check=False)
-    assert victim.returncode == -signal.SIGKILL, victim.stderr
+    kill("slack", point, after=3 if point == "messages" else 0, first=hurry)
     sync()
     assert wrong(site) == {}
     rerun = everything()

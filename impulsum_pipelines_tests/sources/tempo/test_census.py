@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from impulsum_pipelines_tests.sources.tempo.support import (
     NOW,
     alive,
@@ -14,6 +16,8 @@ from impulsum_pipelines_tests.sources.tempo.support import (
     sync,
     wrong,
 )
+
+pytestmark = pytest.mark.usefixtures("hurry")
 
 
 def months() -> list[tuple[object, ...]]:

@@ -20,6 +20,8 @@ from impulsum_pipelines_tests.sources.tempo.support import (
     wrong,
 )
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 
 def some_worklog(number: int = 0) -> int:
     return int(one("select id from raw.worklogs order by id::int limit 1 offset ?", number))

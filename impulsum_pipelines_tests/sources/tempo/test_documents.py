@@ -12,6 +12,8 @@ import pytest
 
 from impulsum_pipelines.sources.tempo import rows
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 EXAMPLES = Path(__file__).parents[3] / ".." / "shared" / "data" / "webhooks" / "tempo_examples.json"
 
 

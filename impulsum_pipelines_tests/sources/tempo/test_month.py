@@ -13,6 +13,8 @@ from impulsum_pipelines.loading.run_load import Window
 from impulsum_pipelines.sources import _http
 from impulsum_pipelines_tests.sources.tempo.support import Do, alive, door, everything, sync, tempo, wrong
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 START = datetime(2026, 11, 1, tzinfo=UTC)
 DAYS = 30
 #: Days on which something happens; on the one of the outage nothing is pulled.

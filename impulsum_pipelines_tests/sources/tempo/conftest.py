@@ -1,0 +1,19 @@
+"""Fixtures of Tempo's tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from impulsum_pipelines.sandbox.tempo import limit
+from impulsum_pipelines.sources._limits import Rate
+from impulsum_pipelines.sources.tempo import client
+
+#: How much faster than Tempo's limit both sides go; both keep counting.
+FACTOR = 40
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Tempo that allows, and a client that takes, more requests a second: a month passes in seconds."""
+    monkeypatch.setattr(limit, "PER_SECOND", limit.PER_SECOND * FACTOR)
+    monkeypatch.setattr(client, "RATE", Rate(client.RATE.limit * FACTOR, client.RATE.interval))

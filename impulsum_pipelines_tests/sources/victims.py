@@ -1,0 +1,94 @@
+"""Syncs that kill themselves with kill -9, at a chosen point; each in a process of its own.
+
+The processes are forked from one that has imported everything, once a worker: importing took longer than the sync.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from dlt.common.storages.load_package import PackageStorage
+
+from impulsum_pipelines.errors import ImpulsumError
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.loading import run_load as loading
+from impulsum_pipelines.loading.raw import refuse_half_loaded
+from impulsum_pipelines.settings import load_settings
+
+#: Points in a load after which a part of it is in the file.
+HALF_LOADED = ("first table loaded", "rows loaded, books not", "books written, not committed")
+
+
+def kill(source: str, point: str, *, after: int = 0, first: Callable[[], None] | None = None) -> None:
+    """Pull the source in the environment as it is, and die there.
+
+    Args:
+        source: what to pull.
+        point: one of ``HALF_LOADED``; or the stage or stream whose report kills.
+        after: how much the report has to have done for that.
+        first: called in that process before the sync.
+
+    Raises:
+        AssertionError: the sync did not die, or left another state than a sync that was cut off.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    victim = context.Process(target=_pull, args=(source, point, after, first, dict(os.environ)))
+    victim.start()
+    victim.join()
+    assert victim.exitcode == -signal.SIGKILL, f"{source} ended with {victim.exitcode} instead of dying at {point}"
+    try:
+        refuse_half_loaded(Home.of(load_settings()), source)
+        refused = False
+    except ImpulsumError as error:
+        refused = "cut off half-way" in str(error)
+    assert refused == (point in HALF_LOADED)
+
+
+def _pull(
+    source: str, point: str, after: int, first: Callable[[], None] | None, environment: Mapping[str, str]
+) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    if first:
+        first()
+    if point == "first table loaded":
+        _die_in_the_load()
+    elif point == "rows loaded, books not":
+        loading.mark_gone = _die
+    elif point == "books written, not committed":
+        loading._books_of = _die
+    try:
+        loading.run_load(source, load_settings(), progress=lambda *told: _die_at(point, after, *told))
+    except BaseException:
+        traceback.print_exc()
+        raise
+
+
+def _die_at(point: str, after: int, stage: str, done: int, total: int | None) -> None:
+    if stage == point and done >= after:
+        _die()
+
+
+def _die_in_the_load() -> None:
+    """Between two files of the load, when at least one table was written."""
+    complete, written = PackageStorage.complete_job, []
+
+    def counted(self: Any, *arguments: Any, **named: Any) -> Any:
+        result = complete(self, *arguments, **named)
+        written.append(1)
+        if len(written) == 2:
+            _die()
+        return result
+
+    PackageStorage.complete_job = counted
+
+
+def _die(*_: Any, **__: Any) -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("still alive")
