@@ -160,7 +160,12 @@ class Home:
             "enable_external_file_cache": False,  # each Parquet file is read once
             "threads": 1,  # each more holds a row group of its own: 40 MB more at the peak, little faster
         }
-        return destination(credentials)
+        made = destination(credentials)
+        known = made.configuration(made.spec(credentials=credentials), accept_partial=True)
+        asked = made.capabilities
+        # dlt asks thirty times a sync what the destination can, and would each time read its configuration anew.
+        made.capabilities = lambda config=None, naming=None: asked(config or known, naming)
+        return made
 
 
 @contextmanager

@@ -7,6 +7,8 @@ begins).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -92,21 +94,35 @@ BOOKS = {"syncs": SYNCS, "census": CENSUS, "quarantine": QUARANTINE}
 
 def ensure_tables(home: Home, source: str) -> None:
     """Create the raw file and every table in it that is missing, empty, so that it can always be attached."""
-    declared = {table.name: table.all_columns for table in tables(source)} | BOOKS | {"state": STATE}
-    if home.raw(source).exists():
-        with home.read_raw(source) as connection:
-            if connection is not None and declared.keys() <= _names(connection):
-                return
+    with home.read_raw(source) as connection:
+        if connection is not None and _is_whole(connection, source):
+            return
     with home.write_raw(source) as connection:
         connection.execute("create schema if not exists raw")
-        for name, columns in declared.items():
+        for name, columns in _declared(source).items():
             body = ", ".join(f'"{c.name}" {SQL_TYPES[c.type]}{" NOT NULL" if c.name == "id" else ""}' for c in columns)
             connection.execute(f"create table if not exists raw.{name} ({body})")
 
 
-def _names(connection: duckdb.DuckDBPyConnection) -> set[str]:
+def _declared(source: str) -> dict[str, tuple[Column, ...]]:
+    return {table.name: table.all_columns for table in tables(source)} | BOOKS | {"state": STATE}
+
+
+def _is_whole(connection: duckdb.DuckDBPyConnection, source: str) -> bool:
     rows = connection.execute("select table_name from information_schema.tables where table_schema = 'raw'")
-    return {name for (name,) in rows.fetchall()}
+    return _declared(source).keys() <= {name for (name,) in rows.fetchall()}
+
+
+@contextmanager
+def held_rows(home: Home, source: str) -> Iterator[HeldRows]:
+    """What a raw file holds, which is made if need be; opened once, for each opening costs a quiet sync a tenth."""
+    with home.read_raw(source) as connection:
+        if connection is not None and _is_whole(connection, source):
+            yield HeldRows(connection)
+            return
+    ensure_tables(home, source)
+    with home.read_raw(source) as connection:
+        yield HeldRows(connection)
 
 
 def refuse_half_loaded(home: Home, source: str) -> None:

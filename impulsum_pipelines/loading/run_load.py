@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
@@ -29,7 +29,7 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import FIRST_LOAD_MEMORY, MERGE_MEMORY, Home
 from impulsum_pipelines.loading import cut_off
 from impulsum_pipelines.loading.absence import mark_gone
-from impulsum_pipelines.loading.raw import HeldRows, ensure_tables, insert, is_configured, why_off
+from impulsum_pipelines.loading.raw import HeldRows, held_rows, insert, is_configured, why_off
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.registry import tables as tables_of
 from impulsum_pipelines.sources.sync import Progress, Stream, Sync, Window
@@ -157,10 +157,10 @@ class _Load:
         self.seconds: dict[str, float] = {}
 
     def run(self) -> LoadResult:
-        ensure_tables(self.home, self.source)
-        with self._pipeline() as pipeline:
-            with self._stage("extract"), self.home.read_raw(self.source) as connection:
-                sync, traffic = self._extract(pipeline, HeldRows(connection))
+        with ExitStack() as stack:
+            with self._stage("extract"), held_rows(self.home, self.source) as held:
+                pipeline = self._pipeline(stack, held)
+                sync, traffic = self._extract(pipeline, held)
             with self._stage("normalize"):
                 if sync.has_rows:
                     pipeline.normalize()
@@ -318,11 +318,6 @@ class _Load:
 
     # ------------------------------------------------------------- machinery
 
-    def _is_first(self) -> bool:
-        with self.home.read_raw(self.source) as connection:
-            held = HeldRows(connection)
-            return all(held.is_empty(table.name) for table in tables_of(self.source))
-
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
         self.report(name, 0, None)
@@ -330,8 +325,7 @@ class _Load:
         yield
         self.seconds[name] = time.monotonic() - began
 
-    @contextmanager
-    def _pipeline(self) -> Iterator[Any]:
+    def _pipeline(self, stack: ExitStack, held: HeldRows) -> Any:
         """A dlt pipeline with a working folder of its own. Nothing of an earlier sync is taken up: see above."""
         for name, value in DLT_DEFAULTS.items():
             os.environ.setdefault(name, value)
@@ -339,19 +333,16 @@ class _Load:
 
         scratch = self.home.work / self.source
         shutil.rmtree(scratch, ignore_errors=True)
+        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        is_first = all(held.is_empty(table.name) for table in tables_of(self.source))
         pipeline = dlt.pipeline(
             pipeline_name=self.source,
             pipelines_dir=str(scratch / self.sync_id),
-            destination=self.home.destination(
-                self.source, memory=FIRST_LOAD_MEMORY if self._is_first() else MERGE_MEMORY
-            ),
+            destination=self.home.destination(self.source, memory=FIRST_LOAD_MEMORY if is_first else MERGE_MEMORY),
             dataset_name="raw",
         )
-        try:
-            yield pipeline
-        finally:
-            pipeline.deactivate()
-            shutil.rmtree(scratch, ignore_errors=True)
+        stack.callback(pipeline.deactivate)
+        return pipeline
 
 
 @contextmanager
