@@ -96,7 +96,7 @@ def build_marts() -> dg.AssetsDefinition:
                 except DagsterDbtCliRuntimeError:
                     failed = _what_failed(target)
                 if events:
-                    facts = _table_facts(home)
+                    facts = _table_facts(home, manifest)
         except ImpulsumError as error:
             failed = error
         for event in events:
@@ -189,24 +189,32 @@ def _build(context: dg.AssetExecutionContext, home: Home, raw: Path, target: Pat
         return dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context, target_path=target)
 
 
-def _table_facts(home: Home) -> dict[tuple[str, ...], dict[str, Any]]:
+def _table_facts(home: Home, manifest: Mapping[str, Any]) -> dict[tuple[str, ...], dict[str, Any]]:
     """Rows and columns of each table that dbt built, by schema and name.
 
     Read here, after dbt: dagster-dbt counts through dbt, which takes seconds, and drops the columns' meanings.
     """
+    documented = {
+        (node["schema"], node["name"], name): column["description"]
+        for node in manifest["nodes"].values()
+        for name, column in node["columns"].items()
+    }
     with connect(home.warehouse, read_only=True) as connection:
         tables = connection.execute("select schema_name, table_name from duckdb_tables() where not internal").fetchall()
         facts: dict[tuple[str, ...], dict[str, Any]] = {}
         for schema, table in tables:
             columns = connection.execute(
-                "select column_name, data_type, comment from duckdb_columns() where schema_name = ? and table_name = ?",
+                "select column_name, data_type from duckdb_columns() where schema_name = ? and table_name = ?",
                 [schema, table],
             ).fetchall()
             [(rows,)] = connection.execute(f'select count(*) from "{schema}"."{table}"').fetchall()
             facts[schema, table] = {
                 "dagster/row_count": rows,
                 "dagster/column_schema": dg.TableSchema(
-                    [dg.TableColumn(name, kind.lower(), description=meaning) for name, kind, meaning in columns]
+                    [
+                        dg.TableColumn(name, kind.lower(), description=documented.get((schema, table, name)))
+                        for name, kind in columns
+                    ]
                 ),
             }
     return facts

@@ -134,12 +134,13 @@ def notion(site: Running) -> int:
 
 
 def tempo(site: Running) -> int:
-    """Worklogs and plans (5,000 a page), accounts, teams and memberships (no limit is documented: 1,000).
+    """Worklogs and plans (5,000 a page), accounts, teams, workload schemes and who is in them (no limit is documented: 1,000).
 
     https://apidocs.tempo.io/
     """
     truth = site.control("tempo/truth")
     sizes = {"worklogs": 5_000, "plans": 5_000, "accounts": 1_000, "teams": 1_000, "team_members": 1_000}
+    sizes |= {"workload_schemes": 1_000, "workload_scheme_members": 1_000}
     return sum(pages(len(truth[table]), size) for table, size in sizes.items())
 
 

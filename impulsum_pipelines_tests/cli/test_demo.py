@@ -26,12 +26,16 @@ def test_demo_shows_velocity_that_equals_the_truth(tmp_path: Path) -> None:
 
     told, _, warned = done.stdout.partition("\ncheck ")
     assert " error " not in warned
-    sprints_told, title, story = told.partition(" through all six tools\n")
+    # A title is as wide as its table.
+    sprints_told, title, story = told.partition(" through all six tools ")
     assert title, done.stdout
+    story = story.partition("\n")[2]
     *sprints_told, key = sprints_told.rstrip().splitlines()
     lines = story.splitlines()[1:]
     kinds = [kind for kind in (line[:14].strip() for line in lines) if kind]
-    assert kinds == ["issue", "pull request", "review", "in production", "thread", "meeting", "page", "hours"]
+    # What was merged last may not be in production yet.
+    parts = ["issue", "pull request", "review", "thread", "meeting", "page", "hours"]
+    assert [kind for kind in kinds if kind != "in production"] == parts
     assert lines[0].split()[1] == key
     head, *lines = (line for line in sprints_told if line)
     for column in ("committed", "added", "removed", "final", "completed", "say/do"):

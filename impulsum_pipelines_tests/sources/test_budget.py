@@ -53,7 +53,7 @@ BEYOND = {
 }
 #: Requests of a pull that finds nothing; and of one an hour that reads the slow reference tables again.
 QUIET = {"jira": 8, "github": 24, "slack": 11, "fireflies": 2, "notion": 6, "tempo": 3}
-REFERENCE = {"jira": 18, "github": 28, "slack": 26, "fireflies": 2, "notion": 8, "tempo": 6}
+REFERENCE = {"jira": 18, "github": 28, "slack": 26, "fireflies": 2, "notion": 8, "tempo": 8}
 
 
 class Measured(NamedTuple):
