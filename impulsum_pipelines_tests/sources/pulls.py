@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -66,9 +67,15 @@ class Pulls:
 
     def held(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Rows of a query over its raw file."""
+        with self._open() as query:
+            return query(sql, *parameters)
+
+    @contextmanager
+    def _open(self) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
+        """Asks the raw file; for many questions at once, since opening it takes longer than any of them."""
         with Home.of(load_settings()).read_raw(self.source) as connection:
             assert connection is not None
-            return connection.execute(sql, list(parameters)).fetchall()
+            yield lambda sql, *parameters: connection.execute(sql, list(parameters)).fetchall()
 
     def one(self, sql: str, *parameters: object) -> Any:
         """The only value of the only row of a query."""
@@ -82,15 +89,16 @@ class Pulls:
     def everything(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table, without the bookkeeping: equal for two ways to the same state."""
         found = {}
-        for table in tables(self.source):
-            columns = ", ".join(
-                "deleted_at is not null" if c.name == "deleted_at"
-                else "unreachable_since is not null" if c.name == "unreachable_since"
-                else c.name
-                for c in table.all_columns
-                if c.name not in BOOKKEEPING
-            )  # fmt: skip
-            found[table.name] = self.held(f"select {columns} from raw.{table.name} order by id")
+        with self._open() as query:
+            for table in tables(self.source):
+                columns = ", ".join(
+                    "deleted_at is not null" if c.name == "deleted_at"
+                    else "unreachable_since is not null" if c.name == "unreachable_since"
+                    else c.name
+                    for c in table.all_columns
+                    if c.name not in BOOKKEEPING
+                )  # fmt: skip
+                found[table.name] = query(f"select {columns} from raw.{table.name} order by id")
         return found
 
     def scores(self, truth: Truth) -> list[Score]:
@@ -127,21 +135,25 @@ class Pulls:
         Times of the truth are ISO 8601 text or epoch milliseconds; those held are compared as instants. Days are text.
         """
         found: dict[str, dict[str, Any]] = {}
-        for table, true in truth.items():
-            columns = sorted({name for row in true.values() for name in row})
-            chosen = "".join(f", {name}" for name in columns)
-            held = {row[0]: row[1:] for row in self.held(f"select id{chosen} from raw.{table} where {_ALIVE}")}
-            wrong = {
-                (row_id, name): (value, row[name])
-                for row_id, row in true.items()
-                if row_id in held
-                for name, value in zip(columns, held[row_id], strict=True)
-                if name in row and not _same(value, row[name])
-            }
-            difference = {"missing": sorted(true.keys() - held.keys()), "surplus": sorted(held.keys() - true.keys())}
-            kept = {name: ids for name, ids in (difference | {"wrong": wrong}).items() if ids}
-            if kept:
-                found[table] = kept
+        with self._open() as query:
+            for table, true in truth.items():
+                columns = sorted({name for row in true.values() for name in row})
+                chosen = "".join(f", {name}" for name in columns)
+                held = {row[0]: row[1:] for row in query(f"select id{chosen} from raw.{table} where {_ALIVE}")}
+                wrong = {
+                    (row_id, name): (value, row[name])
+                    for row_id, row in true.items()
+                    if row_id in held
+                    for name, value in zip(columns, held[row_id], strict=True)
+                    if name in row and not _same(value, row[name])
+                }
+                difference = {
+                    "missing": sorted(true.keys() - held.keys()),
+                    "surplus": sorted(held.keys() - true.keys()),
+                }
+                kept = {name: ids for name, ids in (difference | {"wrong": wrong}).items() if ids}
+                if kept:
+                    found[table] = kept
         return found
 
 
