@@ -134,7 +134,7 @@ def notion(site: Running) -> int:
 
 
 def tempo(site: Running) -> int:
-    """Worklogs and plans (5,000 a page), accounts, teams and schemes with their members (no limit is documented: 1,000).
+    """Worklogs and plans (5,000 a page), accounts, teams, schemes and their members (no limit documented: 1,000).
 
     https://apidocs.tempo.io/
     """
