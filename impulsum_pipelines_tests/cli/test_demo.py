@@ -37,7 +37,7 @@ def test_demo_shows_velocity_that_equals_the_truth(tmp_path: Path) -> None:
     parts = ["issue", "pull request", "review", "thread", "meeting", "page", "hours"]
     assert [kind for kind in kinds if kind != "in production"] == parts
     assert lines[0].split()[1] == key
-    head, *lines = (line for line in sprints_told if line)
+    head, *lines = (line for line in sprints_told if line.strip())
     for column in ("committed", "added", "removed", "final", "completed", "say/do"):
         assert column in head
     rows = velocity(published)

@@ -17,7 +17,7 @@ from dlt.common.storages.load_package import PackageStorage
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading import run_load as loading
-from impulsum_pipelines.loading.raw import refuse_half_loaded
+from impulsum_pipelines.loading.raw import ensure_tables, refuse_half_loaded
 from impulsum_pipelines.settings import load_settings
 
 #: Points in a load after which a part of it is in the file.
@@ -42,6 +42,7 @@ def kill(source: str, point: str, *, after: int = 0, first: Callable[[], None] |
     victim.start()
     victim.join()
     assert victim.exitcode == -signal.SIGKILL, f"{source} ended with {victim.exitcode} instead of dying at {point}"
+    ensure_tables(Home.of(load_settings()), source)
     try:
         refuse_half_loaded(Home.of(load_settings()), source)
         refused = False
