@@ -31,7 +31,7 @@ from impulsum_pipelines.loading.assets import OWNER, failure
 from impulsum_pipelines.loading.raw import ensure_tables, refuse_half_loaded
 from impulsum_pipelines.people import copy_mapping
 from impulsum_pipelines.release import MART_SCHEMAS
-from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.tiers import TIERS
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,8 @@ def build_marts() -> dg.AssetsDefinition:
         pool="warehouse",
     )
     def marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        home = Home.of(load_settings())
+        settings = load_settings()
+        home = Home.of(settings)
         target = home.root / "dbt"
         # Told together at the end, in dbt's order, so that a check is of the table built just before it: nobody can
         # count rows while dbt has the file.
@@ -89,7 +90,7 @@ def build_marts() -> dg.AssetsDefinition:
         facts: dict[tuple[str, ...], dict[str, Any]] = {}
         failed: ImpulsumError | None = None
         try:
-            with _files(home) as raw:
+            with _files(home, settings) as raw:
                 try:
                     for event in _build(context, home, raw, target).stream():
                         events.append(event)
@@ -151,7 +152,7 @@ def build_published(marts: dg.AssetsDefinition) -> dg.AssetsDefinition:
 
 
 @contextmanager
-def _files(home: Home) -> Iterator[Path]:
+def _files(home: Home, settings: Settings) -> Iterator[Path]:
     """The warehouse held for writing, and a folder with a copy of every raw file, which are made if need be."""
     with home.writing("warehouse"):
         raw = home.work / "build"
@@ -162,7 +163,7 @@ def _files(home: Home) -> Iterator[Path]:
                 with home.reading(tier.source):
                     refuse_half_loaded(home, tier.source)
                     home.copy_raw(tier.source, raw)
-            copy_mapping(load_settings(), raw)
+            copy_mapping(settings, raw)
             yield raw
         finally:
             shutil.rmtree(raw, ignore_errors=True)
@@ -180,11 +181,7 @@ def _build(context: dg.AssetExecutionContext, home: Home, raw: Path, target: Pat
     target.mkdir(parents=True, exist_ok=True)
     dbt = DbtCliResource(project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=str(DBT))
     # dbt runs in the project's folder, where a relative IMPULSUM_HOME would be another place.
-    with _environment(
-        IMPULSUM_HOME=str(home.root),
-        IMPULSUM_RAW=str(raw),
-        DBT_SEND_ANONYMOUS_USAGE_STATS="false",
-    ):
+    with _environment(IMPULSUM_HOME=str(home.root), IMPULSUM_RAW=str(raw), DBT_SEND_ANONYMOUS_USAGE_STATS="false"):
         # Unit tests judge the code and not the data: they belong to the tests of the project.
         return dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context, target_path=target)
 

@@ -13,10 +13,7 @@ from typing import Any
 
 import duckdb
 
-from impulsum_pipelines.files import Home
-from impulsum_pipelines.loading.raw import ensure_tables
-from impulsum_pipelines.tiers import TIERS
-from impulsum_pipelines_tests.velocity.warehouse import PROJECT
+from impulsum_pipelines_tests.velocity.warehouse import PROJECT, every_raw_file
 
 #: Builds the home that each line of its input names, and answers with a line: starting dbt and parsing the project
 #: cost more than building a small site.
@@ -51,8 +48,7 @@ def velocity_builds() -> Iterator[Callable[[Path], None]]:
     ) as process:
 
         def build(home: Path) -> None:
-            for tier in TIERS:
-                ensure_tables(Home(home), tier.source)
+            every_raw_file(home)
             assert process.stdin and process.stdout
             print(home, file=process.stdin, flush=True)
             answer = process.stdout.readline().strip()

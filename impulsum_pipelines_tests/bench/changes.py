@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from impulsum_pipelines.sandbox.server import Running
 
@@ -99,7 +100,7 @@ def tempo(site: Running) -> int:
     return 0
 
 
-def _at(site: Running, service: str) -> Callable[..., dict]:  # type: ignore[type-arg]
+def _at(site: Running, service: str) -> Callable[..., dict[str, Any]]:
     return lambda verb, **arguments: site.control(f"{service}/{verb}", **arguments)
 
 

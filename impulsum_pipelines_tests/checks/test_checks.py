@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from impulsum_pipelines.checks.findings import Finding, Raw
 from impulsum_pipelines.checks.source import build_source_checks, source_checks
 from impulsum_pipelines.files import Home
-from impulsum_pipelines.loading.raw import ensure_tables
-from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines_tests.checks import judging
 
 [JIRA] = [tier for tier in TIERS if tier.source == "jira"]
+judge = partial(judging.judge, "jira")
 
 SOUND = """
 insert into raw.projects (id, key, issue_total) values ('1', 'ABC', 2), ('2', 'DEF', 1);
@@ -97,19 +97,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A home with a small, sound raw file of Jira."""
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path))
     monkeypatch.delenv("JIRA_PROJECTS", raising=False)
-    home = Home.of(load_settings())
-    ensure_tables(home, "jira")
-    with home.write_raw("jira") as connection:
-        connection.execute(SOUND)
-    return home
-
-
-def judge(home: Home, name: str, table: str, now: datetime | None = None) -> Finding:
-    """The finding of one check on the raw file."""
-    [check] = [check for check in source_checks(JIRA) if (check.name, check.table) == (name, table)]
-    with home.read_raw("jira") as connection:
-        assert connection is not None
-        return check.judge(Raw(connection, JIRA, load_settings(), now or datetime.now(UTC)))
+    return judging.home_with(jira=SOUND)
 
 
 def run_checks(folder: Path) -> tuple[bool, dict[tuple[str, str], dg.AssetCheckEvaluation]]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from impulsum_pipelines.checks.findings import Finding, Raw
 from impulsum_pipelines.checks.fireflies import CHECKS
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import ensure_tables
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines_tests.checks import judging
 
-[FIREFLIES] = [tier for tier in TIERS if tier.source == "fireflies"]
+judge = partial(judging.judge, "fireflies")
 
 SOUND = """
 insert into raw.transcripts (id, title, started_at, is_live, summary_status, is_whole, sentence_total) values
@@ -76,19 +75,7 @@ CORRUPTIONS = [
 @pytest.fixture
 def home() -> Home:
     """A home with a small, sound raw file of Fireflies."""
-    home = Home.of(load_settings())
-    ensure_tables(home, "fireflies")
-    with home.write_raw("fireflies") as connection:
-        connection.execute(SOUND)
-    return home
-
-
-def judge(home: Home, name: str, table: str) -> Finding:
-    """The finding of one check on the raw file."""
-    [check] = [check for check in CHECKS if (check.name, check.table) == (name, table)]
-    with home.read_raw("fireflies") as connection:
-        assert connection is not None
-        return check.judge(Raw(connection, FIREFLIES, load_settings(), datetime.now(UTC)))
+    return judging.home_with(fireflies=SOUND)
 
 
 def test_sound_data_passes_every_check(home: Home) -> None:

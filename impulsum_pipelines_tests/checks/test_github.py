@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from impulsum_pipelines.checks.findings import Finding, Raw
 from impulsum_pipelines.checks.github import CHECKS
-from impulsum_pipelines.checks.source import source_checks
 from impulsum_pipelines.files import Home
-from impulsum_pipelines.loading.raw import ensure_tables
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines_tests.checks import judging
 
-[GITHUB] = [tier for tier in TIERS if tier.source == "github"]
+judge = partial(judging.judge, "github")
 
 SOUND = """
 insert into raw.repositories (id, full_name, open_issue_total, has_issues) values
@@ -83,19 +80,7 @@ CORRUPTIONS = [
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A home with a small, sound raw file of GitHub."""
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path))
-    home = Home.of(load_settings())
-    ensure_tables(home, "github")
-    with home.write_raw("github") as connection:
-        connection.execute(SOUND)
-    return home
-
-
-def judge(home: Home, name: str, table: str) -> Finding:
-    """The finding of one check on the raw file."""
-    [check] = [check for check in source_checks(GITHUB) if (check.name, check.table) == (name, table)]
-    with home.read_raw("github") as connection:
-        assert connection is not None
-        return check.judge(Raw(connection, GITHUB, load_settings(), datetime.now(UTC)))
+    return judging.home_with(github=SOUND)
 
 
 def failed(home: Home) -> dict[tuple[str, str], str]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
-from impulsum_pipelines.checks.findings import Finding, Raw
 from impulsum_pipelines.checks.notion import CHECKS
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import ensure_tables
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines_tests.checks import judging
 
-[NOTION] = [tier for tier in TIERS if tier.source == "notion"]
+judge = partial(judging.judge, "notion")
 
 SOUND = """
 insert into raw.data_sources (id, title) values ('ds', 'Specs');
@@ -64,19 +63,7 @@ CORRUPTIONS = [
 @pytest.fixture
 def home() -> Home:
     """A home with a small, sound raw file of Notion."""
-    home = Home.of(load_settings())
-    ensure_tables(home, "notion")
-    with home.write_raw("notion") as connection:
-        connection.execute(SOUND)
-    return home
-
-
-def judge(home: Home, name: str, table: str) -> Finding:
-    """The finding of one check on the raw file."""
-    [check] = [check for check in CHECKS if (check.name, check.table) == (name, table)]
-    with home.read_raw("notion") as connection:
-        assert connection is not None
-        return check.judge(Raw(connection, NOTION, load_settings(), datetime.now(UTC)))
+    return judging.home_with(notion=SOUND)
 
 
 def test_sound_data_passes_every_check(home: Home) -> None:

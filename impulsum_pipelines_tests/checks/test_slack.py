@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from impulsum_pipelines.checks import slack
-from impulsum_pipelines.checks.findings import Finding, Raw
 from impulsum_pipelines.checks.source import source_checks
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import ensure_tables
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines_tests.checks import judging
 
 [SLACK] = [tier for tier in TIERS if tier.source == "slack"]
+judge = partial(judging.judge, "slack")
 
 SOUND = """
 insert into raw.channels (id, name, type, is_member, num_members) values
@@ -61,19 +62,7 @@ CORRUPTIONS = [
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A home with a small, sound raw file of Slack."""
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path))
-    home = Home.of(load_settings())
-    ensure_tables(home, "slack")
-    with home.write_raw("slack") as connection:
-        connection.execute(SOUND)
-    return home
-
-
-def judge(home: Home, name: str, table: str) -> Finding:
-    """The finding of one check on the raw file."""
-    [check] = [check for check in source_checks(SLACK) if (check.name, check.table) == (name, table)]
-    with home.read_raw("slack") as connection:
-        assert connection is not None
-        return check.judge(Raw(connection, SLACK, load_settings(), datetime.now(UTC)))
+    return judging.home_with(slack=SOUND)
 
 
 def test_sound_data_passes_every_check(home: Home) -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from impulsum_pipelines.checks.findings import Finding, Raw
 from impulsum_pipelines.checks.tempo import CHECKS
 from impulsum_pipelines.files import Home
-from impulsum_pipelines.loading.raw import ensure_tables
-from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines_tests.checks import judging
 
-[TEMPO] = [tier for tier in TIERS if tier.source == "tempo"]
+judge = partial(judging.judge, "tempo")
 
 SOUND = """
 insert into raw.teams (id, name) values ('1', 'Team');
@@ -140,20 +137,7 @@ CORRUPTIONS = [
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A home with small, sound raw files of Tempo and Jira."""
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path))
-    home = Home.of(load_settings())
-    for source, content in (("tempo", SOUND), ("jira", JIRA)):
-        ensure_tables(home, source)
-        with home.write_raw(source) as connection:
-            connection.execute(content)
-    return home
-
-
-def judge(home: Home, name: str, table: str) -> Finding:
-    """The finding of one check on the raw file."""
-    [check] = [check for check in CHECKS if (check.name, check.table) == (name, table)]
-    with home.read_raw("tempo") as connection:
-        assert connection is not None
-        return check.judge(Raw(connection, TEMPO, load_settings(), datetime.now(UTC)))
+    return judging.home_with(tempo=SOUND, jira=JIRA)
 
 
 def test_sound_data_passes_every_check(home: Home) -> None:
@@ -194,9 +178,6 @@ def test_hours_of_both_are_shown_with_their_difference(home: Home) -> None:
 
 def test_without_jira_there_is_nothing_to_compare_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path))
-    home = Home.of(load_settings())
-    ensure_tables(home, "tempo")
-    with home.write_raw("tempo") as connection:
-        connection.execute(SOUND)
+    home = judging.home_with(tempo=SOUND)
     for name in ("hours_agree_with_jira", "hours_on_issues"):
         assert judge(home, name, "worklogs").passed

@@ -19,7 +19,7 @@ class StoppedError(BaseException):
 
 @contextmanager
 def stopped_after(*tables: str, files: int | None = None) -> Iterator[None]:
-    """The sync inside writes these tables (of each the first ``files``), no other and no state, and ends there.
+    """The sync inside writes these tables (of each the first ``files``), no other, and ends there.
 
     The caller asserts what that leaves missing.
     """
@@ -40,7 +40,7 @@ def stopped_after(*tables: str, files: int | None = None) -> Iterator[None]:
 
 @contextmanager
 def stopped_before_books() -> Iterator[None]:
-    """The sync inside writes every table and its state, marks nothing as gone, and ends there."""
+    """The sync inside writes every table, marks nothing as gone, and ends there."""
     with pytest.MonkeyPatch.context() as patch, pytest.raises(StoppedError):
         patch.setattr(loading, "mark_gone", _stop)
         yield

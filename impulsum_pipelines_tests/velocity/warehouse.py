@@ -17,14 +17,19 @@ from impulsum_pipelines.tiers import TIERS
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 
 
+def every_raw_file(home: Path) -> None:
+    """Make the raw files that are missing, empty: dbt attaches those of all sources."""
+    for tier in TIERS:
+        ensure_tables(Home(home), tier.source)
+
+
 def run_dbt(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run one dbt command on a home; the caller judges its exit code.
 
     The home is told as the working folder, so that a copied home keeps dbt's parsed project: another value of a
     variable that the profile reads would have it parsed again, for five seconds.
     """
-    for tier in TIERS:
-        ensure_tables(Home(home), tier.source)
+    every_raw_file(home)
     return subprocess.run(
         [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments,
          "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),

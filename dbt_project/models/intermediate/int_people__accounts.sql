@@ -141,20 +141,28 @@ fireflies_names as (
         select speaker_name from {{ ref('stg_fireflies__sentences') }}
     )
     where account_name is not null
+),
+
+everybody as (
+    select 'jira' as tool, * from jira where account_id is not null
+    union all
+    select 'tempo' as tool, * from tempo
+    union all
+    select 'slack' as tool, * from slack
+    union all
+    select 'notion' as tool, * from notion
+    union all
+    select 'github' as tool, * from github
+    union all
+    select 'github' as tool, * from github_addresses
+    union all
+    select 'fireflies' as tool, * from fireflies
+    union all
+    select 'fireflies' as tool, * from fireflies_names
 )
 
-select 'jira' as tool, * from jira where account_id is not null
-union all
-select 'tempo' as tool, * from tempo
-union all
-select 'slack' as tool, * from slack
-union all
-select 'notion' as tool, * from notion
-union all
-select 'github' as tool, * from github
-union all
-select 'github' as tool, * from github_addresses
-union all
-select 'fireflies' as tool, * from fireflies
-union all
-select 'fireflies' as tool, * from fireflies_names
+select
+    *,
+    -- The earlier tool's account and name stand for the person.
+    list_position(['jira', 'slack', 'notion', 'github', 'fireflies', 'tempo'], tool) as place
+from everybody

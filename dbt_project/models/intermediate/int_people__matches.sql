@@ -53,7 +53,7 @@ named as (
         reached.node,
         arg_min(
             reached.reached_node,
-            (list_position(['jira', 'slack', 'notion', 'github', 'fireflies', 'tempo'], others.tool), others.node)
+            (others.place, others.node)
         ) as person_id
     from reached
     inner join accounts as others on others.node = reached.reached_node

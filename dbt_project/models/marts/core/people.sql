@@ -1,9 +1,8 @@
 with accounts as (
-    select
-        *,
-        list_position(['jira', 'slack', 'notion', 'github', 'fireflies', 'tempo'], tool) as place
-    from {{ ref('person_accounts') }}
-    where person_id is not null and not is_bot
+    select accounts.*, known.place
+    from {{ ref('person_accounts') }} as accounts
+    inner join {{ ref('int_people__accounts') }} as known using (tool, account_id)
+    where accounts.person_id is not null and not accounts.is_bot
 )
 
 select

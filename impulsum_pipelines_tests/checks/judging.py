@@ -1,0 +1,33 @@
+"""One check, judged on a small raw file that is written by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from impulsum_pipelines.checks.findings import Finding, Raw
+from impulsum_pipelines.checks.source import source_checks
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.loading.raw import ensure_tables
+from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.tiers import TIERS
+
+_TIERS = {tier.source: tier for tier in TIERS}
+
+
+def home_with(**contents: str) -> Home:
+    """The home of the environment with a raw file of each source that is named, filled by these statements."""
+    home = Home.of(load_settings())
+    for source, statements in contents.items():
+        ensure_tables(home, source)
+        with home.write_raw(source) as connection:
+            connection.execute(statements)
+    return home
+
+
+def judge(source: str, home: Home, name: str, table: str, now: datetime | None = None) -> Finding:
+    """The finding of one check of a source on its raw file."""
+    tier = _TIERS[source]
+    [check] = [check for check in source_checks(tier) if (check.name, check.table) == (name, table)]
+    with home.read_raw(source) as connection:
+        assert connection is not None
+        return check.judge(Raw(connection, tier, load_settings(), now or datetime.now(UTC)))
