@@ -30,6 +30,11 @@ _TELEMETRY_OFF = {
 SandboxFactory = Callable[..., "Running"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long ones."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(autouse=True)
 def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting comes from outside, and all state goes to the test's own folder."""

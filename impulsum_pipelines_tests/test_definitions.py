@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from impulsum_pipelines import deploy
 from impulsum_pipelines.dbt_manifest import fresh_manifest
@@ -16,6 +17,8 @@ from impulsum_pipelines.definitions import build_definitions, build_source_defin
 from impulsum_pipelines.loading.raw import BOOKS
 from impulsum_pipelines.sources.registry import tables
 from impulsum_pipelines.tiers import TIERS
+
+pytestmark = pytest.mark.xdist_group("definitions")  # loaded once for the whole file
 
 ROOT = Path(__file__).parents[1]
 

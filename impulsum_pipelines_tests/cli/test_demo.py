@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from impulsum_pipelines.cli.demo import differences as told_differences
 from impulsum_pipelines_tests.cli.test_work import impulsum
 from impulsum_pipelines_tests.truth import differences, velocity
 
 
+@pytest.mark.long
 def test_demo_shows_velocity_that_equals_the_truth(tmp_path: Path) -> None:
     done = impulsum("demo", "--seed", "11", "--issues", "90")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -14,13 +14,16 @@ import pytest
 
 from impulsum_pipelines_tests.marts.world import CENSUSES, PEOPLE_CSV, firm, notion_id, write_raw
 
+#: ``impulsum build``.
+BUILD = (sys.executable, "-c", "from impulsum_pipelines.cli import main; main()", "build")
+
 Query = Callable[[str], list[tuple[Any, ...]]]
 
 
 def build(home: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """``impulsum build`` on a home; the caller judges its exit code."""
     return subprocess.run(
-        [sys.executable, "-c", "from impulsum_pipelines.cli import main; main()", "build"],
+        BUILD,
         env=os.environ | {"IMPULSUM_HOME": str(home)} | settings,
         capture_output=True,
         text=True,

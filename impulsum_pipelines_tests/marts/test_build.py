@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from impulsum_pipelines.files import Home, connect
 from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines_tests.marts.conftest import BUILD, Query
+
+
+def _issues(file: Path) -> int:
+    with connect(file, read_only=True) as raw:
+        [(held,)] = raw.execute("select count(*) from raw.issues").fetchall()
+    return int(held)
 
 
 def test_a_pull_loads_while_dbt_builds(sandbox: Callable[..., Any], tmp_path: Path, monkeypatch: Any) -> None:
     site = sandbox(seed=8, issues=60)
     home = Home(tmp_path / "home", lock_seconds=0)
     held = run_load("jira", load_settings()).rows["issues"].new
-    command = [sys.executable, "-c", "from impulsum_pipelines.cli import main; main()", "build"]
-    with subprocess.Popen(command, env=os.environ.copy(), stderr=subprocess.PIPE, text=True) as building:
+    with subprocess.Popen(BUILD, stderr=subprocess.PIPE, text=True, start_new_session=True) as building:
         log = home.root / "dbt" / "dbt.log"
         while not (log.exists() and "START" in log.read_text()):  # dbt has the files open now
             assert building.poll() is None, building.communicate()[1]
@@ -31,19 +38,32 @@ def test_a_pull_loads_while_dbt_builds(sandbox: Callable[..., Any], tmp_path: Pa
         monkeypatch.setenv("IMPULSUM_LOCK_SECONDS", "1")
         assert run_load("jira", load_settings()).rows["issues"].new == 1
         assert building.poll() is None
-        said = building.communicate()[1]
-    assert building.returncode == 0, said
-    assert not (home.work / "build").exists()
-    with connect(home.warehouse, read_only=True) as warehouse:
-        assert warehouse.execute("select count(*) from core.issues").fetchone() == (held,)
-        columns = warehouse.execute("select column_name from duckdb_columns() where table_name = 'issues'").fetchall()
+        # The build goes on with what was held when it began.
+        assert (_issues(home.work / "build" / "jira.duckdb"), _issues(home.raw("jira"))) == (held, held + 1)
+        os.killpg(building.pid, signal.SIGKILL)
 
-    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+
+@pytest.mark.xdist_group("marts")
+def test_dagster_says_what_a_table_holds(published: Path, rows: Query) -> None:
+    with dg.DagsterInstance.from_config(str(published.parent / "dagster")) as instance:
         event = instance.get_latest_materialization_event(dg.AssetKey(["core", "issues"]))
     assert event and event.asset_materialization
     metadata = event.asset_materialization.metadata
-    assert metadata["dagster/row_count"].value == held
+    assert [(metadata["dagster/row_count"].value,)] == rows("select count(*) from core.issues")
     told = metadata["dagster/column_schema"].value
     assert isinstance(told, dg.TableSchema)
+    columns = rows("select column_name from duckdb_columns() where schema_name = 'core' and table_name = 'issues'")
     assert {column.name for column in told.columns} == {name for (name,) in columns}
     assert all(column.description for column in told.columns)
+
+
+@pytest.mark.xdist_group("marts")
+def test_every_column_of_the_marts_is_described_in_the_file(rows: Query) -> None:
+    assert rows("select count(*) > 200 from duckdb_columns() where comment is not null") == [(True,)]
+    undescribed = "select table_name, column_name from duckdb_columns() where comment is null and not internal"
+    assert rows(undescribed) == []
+
+
+@pytest.mark.xdist_group("marts")
+def test_a_build_leaves_nothing_at_work(published: Path) -> None:
+    assert not (published.parent / "work" / "build").exists()

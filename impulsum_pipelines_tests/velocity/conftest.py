@@ -1,4 +1,4 @@
-"""One warehouse of all stories and histories, built once a run however many workers share it."""
+"""One warehouse of all stories and histories, for the tests of the group ``velocity``, which one worker runs."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 
 from impulsum_pipelines_tests.velocity.generate import SEEDS, world
 from impulsum_pipelines_tests.velocity.stories import STORIES
-from impulsum_pipelines_tests.velocity.warehouse import build, query
+from impulsum_pipelines_tests.velocity.warehouse import OF_JIRA, build, query
 from impulsum_pipelines_tests.velocity.world import World, raw_rows, together, write_raw
 
 #: What the shared warehouse is built with, and so every later run on a copy of it.
 ZONE = {"IMPULSUM_TIMEZONE": "Europe/Berlin", "IMPULSUM_BUSINESS_HOURS": "9-17"}
 
 Make = Callable[[Path], None]
-Shared = Callable[[str, Make], Path]
 
 
 @pytest.fixture(scope="session")
@@ -29,33 +27,15 @@ def everything() -> World:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Shared:
-    """``shared(name, make)``: a home folder that ``make`` filled, by whichever worker came first."""
-    base = tmp_path_factory.getbasetemp()
-    root = base if worker_id == "master" else base.parent
+def built(tmp_path_factory: pytest.TempPathFactory, everything: World) -> Path:
+    """A home after one build: models, data tests and unit tests. Not to be written to.
 
-    def get(name: str, make: Make) -> Path:
-        home = root / name
-        with FileLock(root / f"{name}.lock"):
-            if not (home / "made").exists():
-                shutil.rmtree(home, ignore_errors=True)
-                home.mkdir()
-                make(home)
-                (home / "made").touch()
-        return home
-
-    return get
-
-
-@pytest.fixture(scope="session")
-def built(shared: Shared, everything: World) -> Path:
-    """The shared home after one whole build: models, data tests and unit tests. Not to be written to."""
-
-    def make(home: Path) -> None:
-        write_raw(home / "raw" / "jira.duckdb", raw_rows(everything))
-        build(home, "build", **ZONE)
-
-    return shared("built", make)
+    The staging models of all sources are in it, for those that no mart reads are in no other build.
+    """
+    home = tmp_path_factory.mktemp("built")
+    write_raw(home / "raw" / "jira.duckdb", raw_rows(everything))
+    build(home, "build", *OF_JIRA, "path:models/staging", **ZONE)
+    return home
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +49,6 @@ def copy_of_built(built: Path) -> Make:
     """``copy_of_built(home)`` fills a home with what was built, dbt's parsed project included, to be changed."""
 
     def copy(home: Path) -> None:
-        shutil.copytree(built, home, dirs_exist_ok=True, ignore=shutil.ignore_patterns("made", "logs"))
+        shutil.copytree(built, home, dirs_exist_ok=True, ignore=shutil.ignore_patterns("logs"))
 
     return copy

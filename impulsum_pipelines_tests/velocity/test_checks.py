@@ -8,8 +8,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from impulsum_pipelines_tests.velocity.conftest import ZONE, Make, Shared
-from impulsum_pipelines_tests.velocity.warehouse import query, run_dbt
+from impulsum_pipelines_tests.velocity.conftest import ZONE, Make
+from impulsum_pipelines_tests.velocity.warehouse import OF_JIRA, query, run_dbt
+
+pytestmark = pytest.mark.xdist_group("velocity")
 
 #: what is done to a table of a sound warehouse -> words in the names of the checks that must then fail
 CORRUPTIONS = {
@@ -56,27 +58,25 @@ CORRUPTIONS = {
 
 
 @pytest.fixture(scope="module")
-def home(shared: Shared, copy_of_built: Make) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, copy_of_built: Make) -> Path:
     """A sound warehouse, corrupted in every way at once and tested again; ``failed.json`` names what failed."""
-
-    def make(home: Path) -> None:
-        copy_of_built(home)
-        (unsound,) = query(home, "select count(*) as n from audit.node_results where status not in ('success', 'pass')")
-        assert unsound["n"] == 0
-        with duckdb.connect(home / "warehouse.duckdb") as warehouse:
-            for statement in CORRUPTIONS:
-                warehouse.execute(statement)
-        with duckdb.connect(home / "raw" / "jira.duckdb") as raw:
-            # Rewritten without the key that the loader's table has, which would not take the double.
-            raw.execute("create table raw.copy as from raw.links; drop table raw.links")
-            raw.execute("alter table raw.copy rename to links; insert into raw.links (id) values ('1'), ('1')")
-        done = run_dbt(home, "test", "--exclude-resource-type", "unit_test", **ZONE)
-        assert done.returncode == 1, done.stdout
-        results = json.loads((home / "target" / "run_results.json").read_text())["results"]
-        failed = [result["unique_id"] for result in results if result["status"] == "fail"]
-        (home / "failed.json").write_text(json.dumps(failed))
-
-    return shared("corrupted", make)
+    home = tmp_path_factory.mktemp("corrupted")
+    copy_of_built(home)
+    (unsound,) = query(home, "select count(*) as n from audit.node_results where status not in ('success', 'pass')")
+    assert unsound["n"] == 0
+    with duckdb.connect(home / "warehouse.duckdb") as warehouse:
+        for statement in CORRUPTIONS:
+            warehouse.execute(statement)
+    with duckdb.connect(home / "raw" / "jira.duckdb") as raw:
+        # Rewritten without the key that the loader's table has, which would not take the double.
+        raw.execute("create table raw.copy as from raw.links; drop table raw.links")
+        raw.execute("alter table raw.copy rename to links; insert into raw.links (id) values ('1'), ('1')")
+    done = run_dbt(home, "test", *OF_JIRA, "source:jira.links", "--exclude-resource-type", "unit_test", **ZONE)
+    assert done.returncode == 1, done.stdout
+    results = json.loads((home / "target" / "run_results.json").read_text())["results"]
+    failed = [result["unique_id"] for result in results if result["status"] == "fail"]
+    (home / "failed.json").write_text(json.dumps(failed))
+    return home
 
 
 @pytest.mark.parametrize("statement", CORRUPTIONS)

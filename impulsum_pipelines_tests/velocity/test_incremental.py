@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from impulsum_pipelines_tests.velocity.conftest import ZONE, Make
-from impulsum_pipelines_tests.velocity.warehouse import build, query
+from impulsum_pipelines_tests.velocity.warehouse import OF_JIRA, build, query
 from impulsum_pipelines_tests.velocity.world import (
     DONE,
     STORY_POINTS,
@@ -17,6 +19,8 @@ from impulsum_pipelines_tests.velocity.world import (
     raw_rows,
     write_raw,
 )
+
+pytestmark = pytest.mark.xdist_group("velocity")
 
 MODELS = (
     "intermediate.int_jira__change_items",
@@ -74,9 +78,9 @@ def test_increments_equal_a_full_refresh(tmp_path: Path, everything: World, copy
     copy_of_built(tmp_path)
     first = _contents(tmp_path)
     write_raw(tmp_path / "raw" / "jira.duckdb", increment)
-    build(tmp_path, **ZONE)
+    build(tmp_path, "run", *OF_JIRA, **ZONE)
     incremental = _contents(tmp_path)
-    build(tmp_path, "run", "--full-refresh", **ZONE)
+    build(tmp_path, "run", "--full-refresh", *OF_JIRA, **ZONE)
     rebuilt = _contents(tmp_path)
     for model in MODELS:
         assert incremental[model] == rebuilt[model], model

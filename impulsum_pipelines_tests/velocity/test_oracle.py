@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from impulsum_pipelines_tests.velocity import generate, oracle
+
+pytestmark = pytest.mark.xdist_group("velocity")
 
 
 def test_every_sprint_equals_the_bookkeeping(velocity: dict[str, dict[str, Any]]) -> None:

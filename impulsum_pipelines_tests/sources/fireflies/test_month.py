@@ -59,6 +59,7 @@ def alive_rows(site):
     }
 
 
+@pytest.mark.long
 def test_a_month(fireflies, monkeypatch, tmp_path):
     monkeypatch.setattr(history, "MOST_TICKETS", 3)
     monkeypatch.setattr(history, "WEEKS", 2)

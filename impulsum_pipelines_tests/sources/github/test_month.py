@@ -94,6 +94,7 @@ class Month:
             hub.do("delete_run", run=self.runs.pop(0))
 
 
+@pytest.mark.long
 def test_a_month_ends_with_the_truth_whichever_way_it_was_pulled(github, monkeypatch, tmp_path):
     monkeypatch.setenv("IMPULSUM_REFERENCE_MINUTES", "0")
     hub = github(seed=5, now=START.isoformat())

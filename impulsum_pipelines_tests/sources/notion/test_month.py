@@ -75,6 +75,7 @@ def in_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, name: str) -> Callab
     return lambda: monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path / name))
 
 
+@pytest.mark.long
 def test_a_month_pulled_live_by_windows_and_at_once_ends_the_same(workspace, monkeypatch, tmp_path):
     site = workspace(seed=61)
     live, windows, at_once = (in_home(monkeypatch, tmp_path, name) for name in ("live", "windows", "at once"))

@@ -54,6 +54,7 @@ def work(do: Do, chance: random.Random) -> None:
             do("remove_team_member", membership=max(map(int, truth["team_members"])))
 
 
+@pytest.mark.long
 def test_a_month_ends_the_same_however_it_is_pulled(sandbox, monkeypatch, tmp_path):
     site = sandbox(seed=61, issues=60, now=START.isoformat())
     do, chance = door(site), random.Random(61)
