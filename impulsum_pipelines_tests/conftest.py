@@ -30,6 +30,11 @@ _TELEMETRY_OFF = {
 SandboxFactory = Callable[..., "Running"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How often a month's sources are pulled live; without it, once a day or less."""
+    parser.addoption("--live-minutes", type=int, help="pull the months of the sources live every so many minutes")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the long ones."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
+from impulsum_pipelines.sandbox.server import Running
 from impulsum_pipelines.sources import _http
+from impulsum_pipelines_tests.sources.live import Live, pull_as_time_passes
 
 
 @pytest.fixture(autouse=True)
 def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Back off for milliseconds; a Retry-After that the source sends is still obeyed as it is."""
     monkeypatch.setattr(_http, "BACKOFF", 0.001)
+
+
+@pytest.fixture
+def live(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Live:
+    """``live(site, pull)``: with ``--live-minutes`` the pull is done so often while the site's clock is moved on."""
+    minutes = request.config.getoption("--live-minutes")
+
+    def begin(site: Running, pull: Callable[[], Any]) -> None:
+        if minutes:
+            pull_as_time_passes(site, pull, timedelta(minutes=minutes), monkeypatch)
+
+    return begin

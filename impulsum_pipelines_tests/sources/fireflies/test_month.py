@@ -60,12 +60,13 @@ def alive_rows(site):
 
 
 @pytest.mark.long
-def test_a_month(fireflies, monkeypatch, tmp_path):
+def test_a_month(fireflies, live, monkeypatch, tmp_path):
     monkeypatch.setattr(history, "MOST_TICKETS", 3)
     monkeypatch.setattr(history, "WEEKS", 2)
     site = fireflies(seed=42, issues=40)
     chance = random.Random(42)
     site.sync()
+    live(site.served, site.sync)
     for number in range(DAYS):
         site.later(days=1)
         a_day(site, chance, number)
@@ -83,16 +84,16 @@ def test_a_month(fireflies, monkeypatch, tmp_path):
     site.pulls.prove(site.do("truth"))
     assert old in site.pulls.alive("transcripts")
     assert site.pulls.one("select at_source = held from raw.census order by taken_at desc limit 1")
-    live = alive_rows(site)
+    of_live = alive_rows(site)
 
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path / "days"))
     for window in days(site):
         site.sync(window=window)
     assert site.differences() == {}
-    assert alive_rows(site) == live
+    assert alive_rows(site) == of_live
 
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path / "once"))
     site.sync()
     assert site.differences() == {}
-    assert alive_rows(site) == live
+    assert alive_rows(site) == of_live
     assert site.refused() == 0

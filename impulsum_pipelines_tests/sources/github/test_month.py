@@ -95,7 +95,7 @@ class Month:
 
 
 @pytest.mark.long
-def test_a_month_ends_with_the_truth_whichever_way_it_was_pulled(github, monkeypatch, tmp_path):
+def test_a_month_ends_with_the_truth_whichever_way_it_was_pulled(github, live, monkeypatch, tmp_path):
     monkeypatch.setenv("IMPULSUM_REFERENCE_MINUTES", "0")
     hub = github(seed=5, now=START.isoformat())
     month = Month(hub, 5)
@@ -103,9 +103,11 @@ def test_a_month_ends_with_the_truth_whichever_way_it_was_pulled(github, monkeyp
     by_windows = tmp_path / "windows"
     monkeypatch.setenv("IMPULSUM_HOME", str(by_windows))
     hub.sync()
-    live = tmp_path / "home"
+    by_live = tmp_path / "home"
+    monkeypatch.setenv("IMPULSUM_HOME", str(by_live))
+    live(hub.site, hub.sync)
     for number in DAYS:
-        monkeypatch.setenv("IMPULSUM_HOME", str(live))
+        monkeypatch.setenv("IMPULSUM_HOME", str(by_live))
         month.day(number)
         if number in DOWN:
             hub.fault("/github/", kind="status", status=503, count=_http.ATTEMPTS)
@@ -116,7 +118,7 @@ def test_a_month_ends_with_the_truth_whichever_way_it_was_pulled(github, monkeyp
         monkeypatch.setenv("IMPULSUM_HOME", str(by_windows))
         day = START + timedelta(days=number)
         hub.sync(window=Window(day, day + timedelta(days=1)))
-    monkeypatch.setenv("IMPULSUM_HOME", str(live))
+    monkeypatch.setenv("IMPULSUM_HOME", str(by_live))
     assert all(found.keys() <= {"surplus"} for found in hub.differences().values()), "all but what is gone"
     hub.sync(census=True)
     hub.pulls.prove(hub.do("truth"))

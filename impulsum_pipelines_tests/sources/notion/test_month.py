@@ -76,12 +76,13 @@ def in_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, name: str) -> Callab
 
 
 @pytest.mark.long
-def test_a_month_pulled_live_by_windows_and_at_once_ends_the_same(workspace, monkeypatch, tmp_path):
+def test_a_month_pulled_live_by_windows_and_at_once_ends_the_same(workspace, live, monkeypatch, tmp_path):
     site = workspace(seed=61)
-    live, windows, at_once = (in_home(monkeypatch, tmp_path, name) for name in ("live", "windows", "at once"))
+    by_live, windows, at_once = (in_home(monkeypatch, tmp_path, name) for name in ("live", "windows", "at once"))
     start = datetime.fromisoformat(NOW)
-    live()
+    by_live()
     sync()
+    live(site, sync)
     month = Month(site, seed=61)
     for number in range(1, DAYS + 1):
         site.control("clock", now=(start + timedelta(days=number - 1)).isoformat())
@@ -90,15 +91,15 @@ def test_a_month_pulled_live_by_windows_and_at_once_ends_the_same(workspace, mon
         if number == OUTAGE:
             site.control("fault", kind="status", status=503, count=_http.ATTEMPTS, path="/notion/")
             with pytest.raises(ImpulsumError) as down:
-                live_sync(live)
+                live_sync(by_live)
             assert down.value.category is Category.SOURCE_OUTAGE
         elif number % EVERY == 0:
-            live_sync(live, census=number % (3 * EVERY) == 0)
+            live_sync(by_live, census=number % (3 * EVERY) == 0)
         if number % SPAN == 0:
             windows()
             end = start + timedelta(days=number)
             sync(window=Window(end - timedelta(days=SPAN) if number > SPAN else start - timedelta(days=900), end))
-    live_sync(live, census=True)
+    live_sync(by_live, census=True)
     notion.prove(site.control("notion/truth"))
     of_live = everything()
     windows()

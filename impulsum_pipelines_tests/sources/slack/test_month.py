@@ -76,11 +76,12 @@ class Month:
 
 
 @pytest.mark.long
-def test_a_month(workspace, monkeypatch, tmp_path):
+def test_a_month(workspace, live, monkeypatch, tmp_path):
     site = workspace(seed=62, issues=40, now="2026-11-01T08:00:00Z")
     month = Month(site, seed=2)
     monkeypatch.setenv("IMPULSUM_REFERENCE_MINUTES", "0")
     sync()
+    live(site, sync)
     for number in range(DAYS):
         month.day(number)
         later(site, 60)
@@ -95,7 +96,7 @@ def test_a_month(workspace, monkeypatch, tmp_path):
     slack.prove(site.control("slack/truth"))
     assert site.control("slack/refusals") == {}
     rows = "select * exclude (sync_id, extracted_at, row_hash) from raw.messages where deleted_at is null order by id"
-    live = held(rows)
+    of_live = held(rows)
 
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path / "windows"))
     first = datetime.fromisoformat(one_home(monkeypatch, tmp_path, "select min(posted_at) from raw.messages"))
@@ -104,13 +105,13 @@ def test_a_month(workspace, monkeypatch, tmp_path):
         result = sync(window=Window(START + timedelta(days=number), START + timedelta(days=number + 1)))
         assert result.watermark_to is None
     assert set(slack.differences({"messages": site.control("slack/truth")["messages"]})) == set()
-    assert held(rows) == live
+    assert held(rows) == of_live
     assert one("select count(*) from raw.users") == 0
 
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path / "once"))
     sync()
     assert wrong(site) == {}
-    assert held(rows) == live
+    assert held(rows) == of_live
 
 
 def one_home(monkeypatch, tmp_path, sql: str) -> str:

@@ -55,17 +55,18 @@ def work(do: Do, chance: random.Random) -> None:
 
 
 @pytest.mark.long
-def test_a_month_ends_the_same_however_it_is_pulled(sandbox, monkeypatch, tmp_path):
+def test_a_month_ends_the_same_however_it_is_pulled(sandbox, live, monkeypatch, tmp_path):
     site = sandbox(seed=61, issues=60, now=START.isoformat())
     do, chance = door(site), random.Random(61)
-    live, windows, once = (str(tmp_path / name) for name in ("live", "windows", "once"))
-    monkeypatch.setenv("IMPULSUM_HOME", live)
+    by_live, windows, once = (str(tmp_path / name) for name in ("live", "windows", "once"))
+    monkeypatch.setenv("IMPULSUM_HOME", by_live)
     sync()
     monkeypatch.setenv("IMPULSUM_HOME", windows)
     # Homes of one machine: what counts requests to Tempo must be one.
     monkeypatch.setattr(Home, "limits", property(lambda home: tmp_path / "limits"))
     sync(window=Window(datetime(2010, 1, 1, tzinfo=UTC), START))
-    monkeypatch.setenv("IMPULSUM_HOME", live)
+    monkeypatch.setenv("IMPULSUM_HOME", by_live)
+    live(site, sync)
     for number in BUSY:
         site.control("clock", now=(START + timedelta(days=number, hours=chance.randint(8, 17))).isoformat())
         work(do, chance)
@@ -77,7 +78,7 @@ def test_a_month_ends_the_same_however_it_is_pulled(sandbox, monkeypatch, tmp_pa
         else:
             sync()
         close(monkeypatch, windows, max(number - 3, 0), number)
-        monkeypatch.setenv("IMPULSUM_HOME", live)
+        monkeypatch.setenv("IMPULSUM_HOME", by_live)
     do("close_account", account="INTERNAL")
     site.control("clock", now=(START + timedelta(days=DAYS, hours=3)).isoformat())
     site.control("clock", freeze=True)
