@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs: a virtual environment in .venv from the locked packages.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test dev lint bench requests soak lock clean
+.PHONY: help venv demo test dev lint bench requests month soak lock clean
 SHELL := /bin/bash
 
 VENV   := .venv
@@ -8,6 +8,7 @@ PYTHON := $(VENV)/bin/python
 STAMP  := $(VENV)/installed
 SEED   ?= 1
 ISSUES ?= 500
+MINUTES ?= 15
 
 # A bare environment has no locale; dbt and rich write UTF-8.
 export PYTHONUTF8 := 1
@@ -35,6 +36,9 @@ bench: $(STAMP) ## Measure a sync beside a plain requests loop
 
 requests: $(STAMP) ## Measure what a sync of each source asks its service for
 	@$(PYTHON) -m impulsum_pipelines_tests.bench.requests
+
+month: $(STAMP) ## Pull a month of each source live every MINUTES=15, by days and at once; all must equal the truth
+	@$(PYTHON) -m pytest -n 2 impulsum_pipelines_tests/sources -m long --live-minutes $(MINUTES) -rP
 
 soak: $(STAMP) ## Query the published file for a minute while pulls, builds and publishes run in a loop
 	@$(PYTHON) -m impulsum_pipelines_tests.soak 60
