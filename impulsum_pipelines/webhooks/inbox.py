@@ -1,0 +1,149 @@
+"""Work off the inbox: every drop file is committed once, judged, alerted on where it must be, and moved away.
+
+An event, its incident and its alert are one transaction; the file is moved after it. A crash in between means that
+the file is read again, found held, and moved. So any number of processes may work off one inbox.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from impulsum_pipelines.alerts.book import Raised, raise_alert, resolve, unresolved
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.ops.store import transaction
+from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.webhooks import dropfiles, incidents
+from impulsum_pipelines.webhooks.dropfiles import DropFile
+from impulsum_pipelines.webhooks.event import Event, read
+from impulsum_pipelines.webhooks.rules import PRIORITIES
+from impulsum_pipelines.webhooks.triage import Verdict, judge, rules
+
+log = logging.getLogger(__name__)
+
+#: Files that are looked at before any is committed, so that what is urgent overtakes the rest; and of one commit.
+LOOKED_AT, COMMITTED_AT_ONCE = 500, 50
+
+#: What people hear of. The others are kept and can be asked for.
+ALERTED = ("P0", "P1", "P2")
+
+
+@dataclass
+class Worked:
+    """What was done, in files.
+
+    Args:
+        committed: new events.
+        repeated: deliveries of an event that is held already.
+        failed: files that hold no event; they are in ``failed/``.
+        urgent: sources of the new events of P0 and P1, whose state is worth a pull now.
+    """
+
+    committed: int = 0
+    repeated: int = 0
+    failed: int = 0
+    urgent: set[str] = field(default_factory=set)
+
+    @property
+    def files(self) -> int:
+        """Files that are no longer waiting."""
+        return self.committed + self.repeated + self.failed
+
+    def add(self, other: Worked) -> None:
+        """Count another round."""
+        self.committed += other.committed
+        self.repeated += other.repeated
+        self.failed += other.failed
+        self.urgent |= other.urgent
+
+
+@dataclass(frozen=True)
+class _Judged:
+    file: DropFile
+    event: Event
+    verdict: Verdict
+
+
+def work_off(settings: Settings) -> Worked:
+    """One round: the oldest files that wait, the most urgent first.
+
+    Raises:
+        ImpulsumError: the rules cannot be used, or the ops store is out of reach; what waits goes on waiting.
+    """
+    worked = Worked()
+    ready = list(_judged(settings, worked))
+    ready.sort(key=lambda judged: PRIORITIES.index(judged.verdict.priority))  # stable: the oldest first in each
+    for start in range(0, len(ready), COMMITTED_AT_ONCE):
+        _commit(settings, ready[start : start + COMMITTED_AT_ONCE], worked)
+    return worked
+
+
+def _judged(settings: Settings, worked: Worked) -> Iterator[_Judged]:
+    book = rules(settings)
+    for path in dropfiles.waiting(Home.of(settings), LOOKED_AT):
+        try:
+            file = dropfiles.read(path)
+            event = read(file.source, file.headers, file.body, file.received_at, file.delivery)
+        except FileNotFoundError:
+            continue  # another process was here
+        except ImpulsumError as error:
+            _refuse(path, error, worked)
+        else:
+            yield _Judged(file, event, judge(event, book))
+
+
+def _commit(settings: Settings, some: Sequence[_Judged], worked: Worked) -> None:
+    """Commit them together; if the store refuses what one of them says, each by itself."""
+    try:
+        with transaction(settings) as connection:
+            new = [judged for judged in some if _record(connection, judged, settings)]
+    except (sa.exc.DataError, sa.exc.StatementError, ValueError) as error:
+        if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+            raise
+        if len(some) == 1:
+            reason = f"The store does not take it: {type(error).__name__}"
+            bad = ImpulsumError(Category.BAD_DATA, reason, next_step="report this; the file holds what is needed.")
+            _refuse(some[0].file.path, bad, worked)
+            return
+        for one in some:
+            _commit(settings, [one], worked)
+        return
+    for judged in some:
+        dropfiles.move(judged.file.path, "done")
+    worked.committed += len(new)
+    worked.repeated += len(some) - len(new)
+    worked.urgent |= {judged.file.source for judged in new if judged.verdict.priority in ("P0", "P1")}
+
+
+def _refuse(path: Path, error: ImpulsumError, worked: Worked) -> None:
+    log.warning("drop file %a: %s", path.name, error.what)
+    dropfiles.move(path, "failed", error.what)
+    worked.failed += 1
+
+
+def _record(connection: sa.Connection, judged: _Judged, settings: Settings) -> bool:
+    """Whether it is new."""
+    file, event, verdict = judged.file, judged.event, judged.verdict
+    now = datetime.now(UTC)
+    event_id = incidents.record(
+        connection,
+        event,
+        verdict,
+        file=file.path.name,
+        headers=file.headers,
+        body=file.body,
+        signature=file.signature,
+        committed_at=now,
+    )
+    if event_id is None:
+        return False
+    incident = incidents.place(connection, event_id, event, verdict)
+    if incident is not None and verdict.priority in ALERTED:
+        _alert(connection, incident, event_id, judged, now, settings)
+    return True
