@@ -49,6 +49,11 @@ class Settings(BaseSettings):
         default=300, gt=0, description="How long to wait for another process to let go of a file."
     )
 
+    impulsum_ops_url: SecretStr | None = Field(
+        default=None,
+        description="SQLAlchemy address of the ops store, such as postgresql+psycopg2://user:password@host/database; "
+        "without it ops.sqlite in IMPULSUM_HOME.",
+    )
     impulsum_people: Path | None = Field(
         default=None, description="Mapping file that says whose an account is; default people.csv in IMPULSUM_HOME."
     )

@@ -1,0 +1,1 @@
+"""The operational store: webhook events, incidents, alerts and their notifications, and the history of syncs."""
