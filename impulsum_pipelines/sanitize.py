@@ -30,14 +30,14 @@ _WORD = (
 _PATTERNS = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), HIDDEN),
     # Of an address: user and password, or a token in the user's place.
-    (re.compile(r"(?<=://)[^\s/?#'\"<>]*(?:/[^\s?#'\"<>@]*)?@"), f"{HIDDEN}@"),
+    (re.compile(r"(?<=://)[^\s/?#'\"<>]{0,300}(?:/[^\s?#'\"<>@]{0,300})?@"), f"{HIDDEN}@"),
     (re.compile(r"(?i)\b(hooks\.slack\.com/)[\w/-]+"), rf"\1{HIDDEN}"),
     # A header, to the end of its line.
     (re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(['\"]?\s*[:=]\s*)[^\r\n]+"), rf"\1\2{HIDDEN}"),
-    (re.compile(r"(?i)\b(bearer|basic)\s+(?=[^\s]*[\d=._~+/-])[A-Za-z0-9._~+/=-]{6,}"), rf"\1 {HIDDEN}"),
+    (re.compile(r"(?i)\b(bearer|basic)\s+(?=\S*[\d=._~+/:@-])[^\s'\",;]{6,}"), rf"\1 {HIDDEN}"),
     # A name that says so, with its value: password=…, "api_key": "…", X-Api-Key: …, DSN words.
     (
-        re.compile(rf"(?i)([\w-]*{_WORD})(['\"]?\s*[=:]\s*)(?:'[^']*'?|\"[^\"]*\"?|[^\s&,;'\"}})]+)"),
+        re.compile(rf"(?i)(?<![\w-])([\w-]*{_WORD})(['\"]?\s*[=:]\s*)(?:'[^']*'?|\"[^\"]*\"?|[^\s&,;'\"}})]+)"),
         rf"\1\2{HIDDEN}",
     ),
     # Tokens that are known by their shape: Slack, GitHub, Notion, Atlassian, and JSON web tokens.
@@ -57,7 +57,7 @@ def sanitized(text: str, settings: Settings | None = None, *, longest: int = LON
         settings: whose configured secrets are struck out wherever they stand, whatever their shape.
         longest: how many characters are kept.
     """
-    text = text.encode("utf-8", "replace").decode().replace("\x00", "")
+    text = text[: 4 * longest].encode("utf-8", "replace").decode().replace("\x00", "")
     for secret in _secrets(settings):
         text = text.replace(secret, HIDDEN)
     for pattern, instead in _PATTERNS:
