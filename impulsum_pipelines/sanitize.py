@@ -31,7 +31,8 @@ _PATTERNS = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), HIDDEN),
     # Of an address: user and password, or a token in the user's place.
     (re.compile(r"(?<=://)[^\s/?#'\"<>]{0,300}(?:/[^\s?#'\"<>@]{0,300})?@"), f"{HIDDEN}@"),
-    (re.compile(r"(?i)\b(hooks\.slack\.com/)[\w/-]+"), rf"\1{HIDDEN}"),
+    # Of an incoming webhook the path is the secret.
+    (re.compile(r"(?i)\b(hooks\.[\w.-]+/)[\w/-]+"), rf"\1{HIDDEN}"),
     # A header, to the end of its line.
     (re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(['\"]?\s*[:=]\s*)[^\r\n]+"), rf"\1\2{HIDDEN}"),
     (re.compile(r"(?i)\b(bearer|basic)\s+(?=\S*[\d=._~+/:@-])[^\s'\",;]{6,}"), rf"\1 {HIDDEN}"),
@@ -40,9 +41,9 @@ _PATTERNS = (
         re.compile(rf"(?i)(?<![\w-])([\w-]*{_WORD})(['\"]?\s*[=:]\s*)(?:'[^']*'?|\"[^\"]*\"?|[^\s&,;'\"}})]+)"),
         rf"\1\2{HIDDEN}",
     ),
-    # Tokens that are known by their shape: Slack, GitHub, Notion, Atlassian, and JSON web tokens.
+    # Tokens that are known by their shape, the vendors' and JSON web tokens.
     (re.compile(r"\bx(?:ox[a-z]|app)-[\w.-]+"), HIDDEN),
-    (re.compile(r"\b(?:gh[a-z]_|github_pat_|ntn_|secret_|ATATT|ATCTT)[\w=-]{10,}"), HIDDEN),
+    (re.compile(r"\b(?:gh[a-z]_|[a-z]+_pat_|ntn_|secret_|ATATT|ATCTT)[\w=-]{10,}"), HIDDEN),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.?[\w-]*"), HIDDEN),
 )  # fmt: skip
 

@@ -5,39 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from impulsum_pipelines.sources.registry import tables
+from impulsum_pipelines.sources.registry import parts, tables
+from impulsum_pipelines.sources.table import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     import duckdb
-
-
-@dataclass(frozen=True)
-class Parts:
-    """How one source is parted.
-
-    Args:
-        table: the table of the parts themselves.
-        name: its column of what people call them.
-        column: the column of other tables that holds a part's id.
-        through: where a table has no such column: its own column that leads to a table which has one.
-    """
-
-    table: str
-    name: str
-    column: str
-    through: tuple[str, str] | None = None
-
-
-#: By source. Meetings have no part that outlives them.
-PARTS = {
-    "jira": Parts("projects", "key", "project_id", through=("issue_id", "issues")),
-    "github": Parts("repositories", "full_name", "repository_id"),
-    "slack": Parts("channels", "name", "channel_id"),
-    "notion": Parts("data_sources", "title", "data_source_id", through=("page_id", "pages")),
-    "tempo": Parts("teams", "name", "team_id"),
-}
 
 
 @dataclass
@@ -66,12 +40,12 @@ def written(
         sync_id: the sync.
         changed: the tables that it wrote to; the others are not looked at.
     """
-    parts = PARTS.get(source)
-    if parts is None:
+    declared = parts(source)
+    if declared is None:
         return ()
     found: dict[str, Written] = {}
     for table in tables(source):
-        counting = _counting(parts, table.name, {column.name for column in table.all_columns})
+        counting = _counting(declared, table.name, {column.name for column in table.all_columns})
         if table.name not in changed or counting is None:
             continue
         for scope, name, count in connection.execute(counting, [sync_id]).fetchall():
