@@ -9,6 +9,7 @@ from __future__ import annotations
 import dagster as dg
 
 from impulsum_pipelines.automation.jobs import build_mart_jobs, build_sync_jobs
+from impulsum_pipelines.automation.maintenance import build_maintenance
 from impulsum_pipelines.automation.schedules import build_schedules
 from impulsum_pipelines.checks.source import build_source_checks
 from impulsum_pipelines.loading.assets import build_books, build_source_assets
@@ -43,6 +44,7 @@ def build_definitions() -> dg.Definitions:
             jobs=build_mart_jobs(products),
             schedules=build_schedules(load_settings()),
         ),
+        build_maintenance(load_settings()),
     )
 
 

@@ -49,6 +49,17 @@ class Settings(BaseSettings):
         default=300, gt=0, description="How long to wait for another process to let go of a file."
     )
 
+    impulsum_keep_days: int = Field(
+        default=400,
+        ge=1,
+        description="Days that webhook events, the history of syncs, and resolved alerts are kept: a year, and the "
+        "month to compare it with.",
+    )
+    impulsum_keep_run_days: int = Field(
+        default=30,
+        ge=1,
+        description="Days that Dagster's runs, their logs, ticks and finished backfills are kept.",
+    )
     impulsum_ops_url: SecretStr | None = Field(
         default=None,
         description="SQLAlchemy address of the ops store, such as postgresql+psycopg2://user:password@host/database; "

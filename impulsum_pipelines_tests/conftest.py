@@ -15,6 +15,8 @@ from impulsum_pipelines.tiers import TIERS
 
 if TYPE_CHECKING:
     from impulsum_pipelines.sandbox.server import Running
+    from impulsum_pipelines.settings import Settings
+    from impulsum_pipelines_tests.postgres import Postgres
 
 _OURS = (
     *("IMPULSUM_", *(f"{tier.source.upper()}_" for tier in TIERS)),
@@ -77,3 +79,30 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxFactory]:
             return served
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """A real PostgreSQL, one a worker; its tests are skipped, with the reason, where none can be started."""
+    from impulsum_pipelines_tests.postgres import NoPostgresError, postgres
+
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(postgres())
+        except NoPostgresError as reason:
+            pytest.skip(f"no PostgreSQL on this machine: {reason}")
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ops_settings(
+    request: pytest.FixtureRequest, own_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Settings]:
+    """Settings with an ops store that is new, once on SQLite and once on PostgreSQL; in the environment as well."""
+    from impulsum_pipelines.settings import load_settings
+
+    with ExitStack() as stack:
+        if request.param == "postgresql":
+            server = request.getfixturevalue("postgres_server")
+            monkeypatch.setenv("IMPULSUM_OPS_URL", stack.enter_context(server.database()))
+        yield load_settings()

@@ -117,7 +117,7 @@ def test_publishing_waits_for_every_mart() -> None:
 
 def test_jobs_are_those_that_people_run() -> None:
     jobs = {job.name: job for job in graph().get_all_jobs() if not job.name.startswith("__")}
-    assert set(jobs) == {"main", "build", "nightly", *(f"{tier.source}_sync" for tier in TIERS)}
+    assert set(jobs) == {"main", "build", "nightly", "maintenance", *(f"{tier.source}_sync" for tier in TIERS)}
     everything = graph().asset_graph.materializable_asset_keys
     assert jobs["main"].asset_layer.selected_asset_keys == everything
     assert {key.path[0] for key in jobs["jira_sync"].asset_layer.selected_asset_keys} == {"jira"}

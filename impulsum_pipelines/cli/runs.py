@@ -15,6 +15,7 @@ from uuid import uuid4
 from impulsum_pipelines.cli.console import progress_bars
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home
+from impulsum_pipelines.ops.history import STARTED_BY_TAG
 from impulsum_pipelines.progress import reporter
 from impulsum_pipelines.settings import Settings
 
@@ -98,7 +99,7 @@ def run_job(
                 instance=instance,
                 run_id=run_id,
                 partition_key=partition_key,
-                tags=dict(tags or {}),
+                tags={STARTED_BY_TAG: "shell", **(tags or {})},
                 run_config={
                     "ops": dict(ops or {}),
                     # The terminal is for the result; everything else is in the run's own log.

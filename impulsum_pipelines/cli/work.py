@@ -83,11 +83,16 @@ def show_dagster_home() -> None:
     typer.echo(dagster_home(load_settings()))
 
 
-def require_configured(source: str, settings: Settings) -> None:
-    """Raise, naming what to set, unless the source exists and is on."""
+def require_known(source: str) -> None:
+    """Raise, naming those that there are, unless the source exists."""
     if source not in {tier.source for tier in TIERS}:
         known = ", ".join(tier.source for tier in TIERS)
         raise _wrong(f"No source is called {source!r}", f"choose one of: {known}.")
+
+
+def require_configured(source: str, settings: Settings) -> None:
+    """Raise, naming what to set, unless the source exists and is on."""
+    require_known(source)
     if missing := missing_settings(source, settings):
         raise _wrong(
             f"{source} is off: {', '.join(missing)} not set",

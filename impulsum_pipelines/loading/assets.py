@@ -24,6 +24,7 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import BOOKS, why_off
 from impulsum_pipelines.loading.run_load import LoadResult, RowCounts, Window, run_load
+from impulsum_pipelines.ops.history import Origin
 from impulsum_pipelines.progress import reporter
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.sources.registry import tables
@@ -90,6 +91,7 @@ def build_source_assets(tier: Tier, settings: Settings) -> dg.AssetsDefinition:
                     census=config.census and window is None,
                     tables=None if len(chosen) == len(declared) else chosen,
                     progress=reporter(),
+                    origin=Origin.of_run(context.run.run_id, context.run.tags),
                 )
                 for window in plan(_time_window(context), datetime.now(UTC))
             ]

@@ -16,7 +16,7 @@ import shutil
 import time
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from importlib import import_module
@@ -29,7 +29,10 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import FIRST_LOAD_MEMORY, MERGE_MEMORY, Home
 from impulsum_pipelines.loading import cut_off
 from impulsum_pipelines.loading.absence import mark_gone
+from impulsum_pipelines.loading.causes import plain_errors
 from impulsum_pipelines.loading.raw import HeldRows, held_rows, insert, is_configured, why_off
+from impulsum_pipelines.loading.scopes import Written, written
+from impulsum_pipelines.ops.history import Origin, recorded
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.registry import tables as tables_of
 from impulsum_pipelines.sources.sync import Progress, Stream, Sync, Window
@@ -85,6 +88,7 @@ class LoadResult:
     extract_seconds: float
     normalize_seconds: float
     load_seconds: float
+    scopes: tuple[Written, ...] = ()
 
 
 def run_load(
@@ -95,6 +99,7 @@ def run_load(
     census: bool = False,
     tables: Collection[str] | None = None,
     progress: Progress | None = None,
+    origin: Origin | None = None,
 ) -> LoadResult:
     """Pull one source into its raw file.
 
@@ -106,6 +111,7 @@ def run_load(
         census: also compare every id at the source with the ids held, read what is missing, mark what is gone.
         tables: names of the tables to read; None for all (in a window: all that are partitioned).
         progress: called with a stream's name, what is done, and the total where it is known.
+        origin: who started it, for the history; None when nobody knows.
 
     Returns:
         What was done. Running it again right away changes no row.
@@ -122,7 +128,20 @@ def run_load(
         )
     home = Home.of(settings)
     with home.writing(f"{source}.sync"):
-        return _Load(source, settings, home, window, census, _chosen(source, window, tables), progress).run()
+        load = _Load(source, settings, home, window, census, _chosen(source, window, tables), progress)
+        with recorded(
+            settings,
+            sync_id=load.sync_id,
+            source=source,
+            origin=origin or Origin(),
+            window=(window.start, window.end) if window else None,
+            census=census,
+            started_at=load.started_at,
+        ) as recording:
+            recording.result, failures = load.run()
+            if failures:
+                raise failures[0]
+            return recording.result
 
 
 def _chosen(source: str, window: Window | None, tables: Collection[str] | None) -> frozenset[str]:
@@ -156,7 +175,8 @@ class _Load:
         self.sync_id = f"{self.started_at:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
         self.seconds: dict[str, float] = {}
 
-    def run(self) -> LoadResult:
+    def run(self) -> tuple[LoadResult, list[ImpulsumError]]:
+        """What was done, and why streams ended early."""
         with ExitStack() as stack:
             with self._stage("extract"), held_rows(self.home, self.source) as held:
                 pipeline = self._pipeline(stack, held)
@@ -165,7 +185,7 @@ class _Load:
                 if sync.has_rows:
                     pipeline.normalize()
             with self._stage("load"), self.home.writing(self.source):
-                return self._load(pipeline, sync, traffic)
+                return self._load(pipeline, sync, traffic), sync.failures
 
     # ---------------------------------------------------------------- stages
 
@@ -188,7 +208,7 @@ class _Load:
         )
         client = module.open_client(self.settings)
         try:
-            with _plain_errors(self.source, held, sync):
+            with plain_errors(self.source, held, sync):
                 site = module.begin(client, sync, self.settings)
                 sync.started_at = client.api.traffic.clock or datetime.now(UTC)
                 data = module.build_source(client, sync, site)
@@ -235,10 +255,10 @@ class _Load:
                 connection.execute("delete from raw.state")
                 insert(connection, "state", self._state(sync))
             connection.commit()
+            changed = [table for table, counts in rows.items() if counts != RowCounts(unchanged=counts.unchanged)]
+            parts = written(connection, self.source, self.sync_id, changed)
         self.report("load", 1, 1)
-        if sync.failures:
-            raise sync.failures[0]
-        return result
+        return replace(result, scopes=parts)
 
     def _load_package(self, pipeline: Any) -> None:
         """Load what was extracted, one table after the other: side by side each would hold a buffer."""
@@ -346,26 +366,6 @@ class _Load:
 
 
 @contextmanager
-def _plain_errors(source: str, held: HeldRows, sync: Sync) -> Iterator[None]:
-    """Let the cause out of dlt's wrappers, and tell a token that worked before from one that never did."""
-    try:
-        yield
-    except Exception as error:
-        cause = _cause(error)
-        if cause is None:
-            raise
-        if cause.category is Category.AUTHENTICATION and (last := held.last_success()):
-            raise ImpulsumError(
-                Category.AUTHENTICATION,
-                f"{sync.site} no longer accepts the token of {source}, which worked until {last:%Y-%m-%d %H:%M} UTC",
-                where=cause.where,
-                next_step="it was revoked or has expired: make a new one and set it; what was missed is then "
-                "caught up from the watermark.",
-            ) from None
-        raise cause from None
-
-
-@contextmanager
 def _no_cycle_search() -> Iterator[None]:
     """Keep Python from searching for cycles: documents have none, and the search took a fifth of an extraction."""
     was_on = gc.isenabled()
@@ -375,12 +375,6 @@ def _no_cycle_search() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-def _cause(error: BaseException | None) -> ImpulsumError | None:
-    while error is not None and not isinstance(error, ImpulsumError):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def _books_of(result: LoadResult, sync: Sync) -> dict[str, Any]:

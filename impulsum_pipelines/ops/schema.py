@@ -80,6 +80,7 @@ events = sa.Table(
     sa.UniqueConstraint("source", "key"),
     sa.Index(None, "received_at"),
     sa.Index(None, "incident_id"),
+    sa.Index(None, "duplicate_of"),
 )
 
 #: One row a thing that goes on: events about an issue, its pull request and its thread.

@@ -7,7 +7,7 @@ from importlib import import_module
 from types import ModuleType
 
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources.table import Table
+from impulsum_pipelines.sources.table import Parts, Table
 
 
 def _module(source: str) -> ModuleType:
@@ -17,6 +17,12 @@ def _module(source: str) -> ModuleType:
 def tables(source: str) -> tuple[Table, ...]:
     """The raw tables of a source."""
     declared: tuple[Table, ...] = _module(source).TABLES
+    return declared
+
+
+def parts(source: str) -> Parts | None:
+    """The parts of a source; None where it has none."""
+    declared: Parts | None = _module(source).PARTS
     return declared
 
 

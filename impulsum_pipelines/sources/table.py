@@ -79,3 +79,20 @@ class Table:
             "date": pa.date32(),
         }
         return pa.schema([pa.field(c.name, types[c.type], nullable=c.name != "id") for c in self.all_columns])
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a source in which people look for what it has: projects, repositories, channels.
+
+    Args:
+        table: the table of the parts themselves.
+        name: its column of what people call them.
+        column: the column of other tables that holds a part's id.
+        through: where a table has no such column: its own column that leads to a table which has one.
+    """
+
+    table: str
+    name: str
+    column: str
+    through: tuple[str, str] | None = None

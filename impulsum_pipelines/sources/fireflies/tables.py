@@ -7,6 +7,9 @@ from impulsum_pipelines.sources.table import Column, Table
 #: Without these the source is off.
 REQUIRED_SETTINGS = ("FIREFLIES_API_KEY",)
 
+#: Meetings have no part that outlives them.
+PARTS = None
+
 TRANSCRIPTS = Table(
     "transcripts",
     "One row per meeting that the key sees. deleted_at means deleted or no longer shared: Fireflies does not tell "

@@ -1,0 +1,148 @@
+"""What Dagster keeps for ever, let go of by age: runs with their logs, check results, ticks, finished backfills.
+
+Dagster has no retention of its own for most of it, and no public way to delete all of it: the private names that this
+needs are used here and nowhere else.
+
+Kept, however old: the run that materialized an asset, or a day of it, last, since Dagster knows from that run that the
+day is held; the last result of each check; the last tick of each schedule and sensor, from which the next one is
+reckoned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import sqlalchemy as sa
+from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
+from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.runs import SqlRunStorage
+from dagster._core.storage.runs.schema import BackfillTagsTable, BulkActionsTable
+
+#: Records that are asked for at once.
+_PIECE = 500
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was deleted of Dagster's history, and what is left on disk.
+
+    Args:
+        runs: runs deleted, with their events and logs.
+        runs_kept: runs as old that are kept, since an asset or a day of it was materialized last by them.
+        checks: results of checks deleted.
+        backfills: finished backfills deleted.
+        bytes_before: size of the storage before.
+        bytes_after: size of the storage after.
+    """
+
+    runs: int
+    runs_kept: int
+    checks: int
+    backfills: int
+    bytes_before: int
+    bytes_after: int
+
+
+def forget(instance: dg.DagsterInstance, before: datetime) -> Forgotten:
+    """Delete what ended before an instant. Whoever is killed on the way simply runs it again."""
+    bytes_before = storage_size(instance)
+    old = instance.get_run_ids(dg.RunsFilter(statuses=FINISHED_STATUSES, updated_before=before))
+    needed = set(_last_materializing(instance, before)) if old else set()
+    doomed = [run_id for run_id in old if run_id not in needed]
+    for run_id in doomed:
+        _delete_run(instance, run_id)
+    _purge_ticks(instance, before)
+    return Forgotten(
+        runs=len(doomed),
+        runs_kept=len(old) - len(doomed),
+        checks=_delete_checks(instance, before),
+        backfills=_delete_backfills(instance, before),
+        bytes_before=bytes_before,
+        bytes_after=storage_size(instance),
+    )
+
+
+def storage_size(instance: dg.DagsterInstance) -> int:
+    """Bytes of Dagster's storage: of its database on PostgreSQL, and of the files in its folder."""
+    total = sum(file.stat().st_size for file in _files(instance))
+    storage = instance.run_storage
+    if isinstance(storage, SqlRunStorage):
+        with storage.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                total += int(connection.execute(sa.text("select pg_database_size(current_database())")).scalar_one())
+    return total
+
+
+def _files(instance: dg.DagsterInstance) -> Iterator[Path]:
+    for folder in ("history", "schedules", "storage"):
+        yield from (file for file in (Path(instance.root_directory) / folder).rglob("*") if file.is_file())
+
+
+def _last_materializing(instance: dg.DagsterInstance, before: datetime) -> Iterator[str]:
+    """Runs before the instant that an asset, or a partition of it, was last materialized by."""
+    for key in instance.get_asset_keys():
+        if (last := instance.get_latest_materialization_event(key)) is not None:
+            yield last.run_id
+        by_partition = instance.get_latest_storage_id_by_partition(key, dg.DagsterEventType.ASSET_MATERIALIZATION)
+        for ids in _pieces(list(by_partition.values())):
+            wanted = dg.AssetRecordsFilter(key, storage_ids=ids, before_timestamp=before.timestamp())
+            for record in instance.fetch_materializations(wanted, limit=_PIECE).records:
+                yield record.run_id
+
+
+def _pieces(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), _PIECE):
+        yield ids[start : start + _PIECE]
+
+
+def _delete_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Like ``instance.delete_run``, but the run goes last, so that nothing of it is left behind by a kill -9."""
+    events = instance.event_log_storage
+    events.delete_events(run_id)
+    if isinstance(events, SqliteEventLogStorage):
+        shard = Path(events.path_for_shard(run_id))
+        for file in shard.parent.glob(f"{shard.name}*"):  # with its log and index, which lie beside it
+            file.unlink(missing_ok=True)
+    instance.compute_log_manager.delete_logs(prefix=[run_id])
+    instance.run_storage.delete_run(run_id)
+
+
+def _delete_checks(instance: dg.DagsterInstance, before: datetime) -> int:
+    events = instance.event_log_storage
+    if not isinstance(events, SqlEventLogStorage):
+        return 0
+    table = AssetCheckExecutionsTable
+    last = sa.select(sa.func.max(table.c.id)).group_by(table.c.asset_key, table.c.check_name, table.c.partition)
+    with events.index_connection() as connection:
+        old = table.c.create_timestamp < _as_stored(before)
+        return int(connection.execute(table.delete().where(old, table.c.id.not_in(last))).rowcount)
+
+
+def _purge_ticks(instance: dg.DagsterInstance, before: datetime) -> None:
+    for state in instance.all_instigator_state():
+        origin, selector = state.instigator_origin_id, state.selector_id
+        if last := instance.get_ticks(origin, selector, limit=1):
+            instance.purge_ticks(origin, selector, min(before.timestamp(), last[0].timestamp))
+
+
+def _delete_backfills(instance: dg.DagsterInstance, before: datetime) -> int:
+    storage = instance.run_storage
+    if not isinstance(storage, SqlRunStorage):
+        return 0
+    table, tags = BulkActionsTable, BackfillTagsTable
+    ended = table.c.status.in_([status.value for status in BULK_ACTION_TERMINAL_STATUSES])
+    old = sa.select(table.c.key).where(table.c.timestamp < _as_stored(before), ended)
+    with storage.connect() as connection:
+        connection.execute(tags.delete().where(tags.c.backfill_id.in_(old)))
+        return int(connection.execute(table.delete().where(table.c.key.in_(old))).rowcount)
+
+
+def _as_stored(moment: datetime) -> datetime:
+    """Dagster's own tables hold UTC without saying so."""
+    return moment.astimezone(UTC).replace(tzinfo=None)

@@ -1,0 +1,71 @@
+"""What a sync wrote, by project, repository, channel, data source or team: the parts in which people look for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from impulsum_pipelines.sources.registry import parts, tables
+from impulsum_pipelines.sources.table import Parts
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import duckdb
+
+
+@dataclass
+class Written:
+    """What one sync wrote in one part.
+
+    Args:
+        scope: the part's id at the source.
+        name: what people call it, where that is held.
+        rows: rows written, by table.
+    """
+
+    scope: str
+    name: str | None
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+def written(
+    connection: duckdb.DuckDBPyConnection, source: str, sync_id: str, changed: Collection[str]
+) -> tuple[Written, ...]:
+    """The parts in which a sync wrote rows, by id.
+
+    Args:
+        connection: to the source's raw file, after the sync.
+        source: the source.
+        sync_id: the sync.
+        changed: the tables that it wrote to; the others are not looked at.
+    """
+    declared = parts(source)
+    if declared is None:
+        return ()
+    found: dict[str, Written] = {}
+    for table in tables(source):
+        counting = _counting(declared, table.name, {column.name for column in table.all_columns})
+        if table.name not in changed or counting is None:
+            continue
+        for scope, name, count in connection.execute(counting, [sync_id]).fetchall():
+            found.setdefault(scope, Written(scope, name)).rows[table.name] = count
+    return tuple(found[scope] for scope in sorted(found))
+
+
+def _counting(parts: Parts, table: str, columns: Collection[str]) -> str | None:
+    """The query for (id, name, rows) of each part; None for a table that belongs to none."""
+    if table == parts.table:
+        scope, joined = "row.id", ""
+    elif parts.column in columns:
+        scope, joined = f"row.{parts.column}", ""
+    elif parts.through and parts.through[0] in columns:
+        leads, whole = parts.through
+        scope, joined = f"whole.{parts.column}", f"join raw.{whole} whole on whole.id = row.{leads}"
+    else:
+        return None
+    return (
+        f"select {scope}, any_value(part.{parts.name}), count(*) from raw.{table} row {joined} "
+        f"left join raw.{parts.table} part on part.id = {scope} "
+        f"where row.sync_id = ? and {scope} is not null group by 1"
+    )

