@@ -73,6 +73,11 @@ class Home:
         return self.root / "limits"
 
     @property
+    def inbox(self) -> Path:
+        """Folder of drop files: ``incoming``, ``done`` and ``failed``; see ``docs/drop-files.md``."""
+        return self.root / "inbox"
+
+    @property
     def dagster(self) -> Path:
         """``DAGSTER_HOME`` of the command line and of ``make dev``, unless one is set."""
         return self.root / "dagster"

@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     )
     jira_email: str | None = Field(default=None, description="Account of the API token.")
     jira_api_token: SecretStr | None = Field(default=None, description="API token; without it Jira is off.")
+    jira_webhook_secret: SecretStr | None = Field(
+        default=None, description="Secret that Jira signs webhook deliveries with; several are separated by commas."
+    )
     jira_projects: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Comma-separated project keys; empty means every project the account sees."
     )
@@ -90,6 +93,9 @@ class Settings(BaseSettings):
         description="GitHub's API; of a GitHub Enterprise Server: https://host/api/v3.",
     )
     github_token: SecretStr | None = Field(default=None, description="Token; without it GitHub is off.")
+    github_webhook_secret: SecretStr | None = Field(
+        default=None, description="Secret that GitHub signs webhook deliveries with; several are separated by commas."
+    )
     github_repositories: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Comma-separated repositories (owner/name) or owners; without any GitHub is off.",
@@ -98,6 +104,9 @@ class Settings(BaseSettings):
     slack_bot_token: SecretStr | None = Field(
         default=None, description="Bot token of an internal app; without it Slack is off."
     )
+    slack_webhook_secret: SecretStr | None = Field(
+        default=None, description="Signing secret of the app, for webhook deliveries; several are separated by commas."
+    )
     slack_thread_days: int = Field(
         default=30, ge=1, description="For how long after a message its thread is looked at for new replies, days."
     )
@@ -105,12 +114,21 @@ class Settings(BaseSettings):
         default="https://api.fireflies.ai/graphql", description="Fireflies' GraphQL endpoint."
     )
     fireflies_api_key: SecretStr | None = Field(default=None, description="API key; without it Fireflies is off.")
+    fireflies_webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Secret that Fireflies signs webhook deliveries with; several are separated by commas.",
+    )
     fireflies_requests_a_day: int = Field(
         default=500, ge=1, description="Requests a day that the plan allows: Free 50, Pro 500."
     )
     notion_api_url: str = Field(default="https://api.notion.com/v1", description="Notion's API.")
     notion_token: SecretStr | None = Field(
         default=None, description="Token of an internal integration; without it Notion is off."
+    )
+    notion_webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Verification token of the webhook subscription, which the receiver is sent and keeps for you; "
+        "several are separated by commas.",
     )
     notion_restricted: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
@@ -123,6 +141,10 @@ class Settings(BaseSettings):
     )
     tempo_api_token: SecretStr | None = Field(
         default=None, description="Token of a user who may view all worklogs; without it Tempo is off."
+    )
+    tempo_webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Shared secrets of the webhook subscriptions, separated by commas: Tempo makes one for each.",
     )
 
     @field_validator("jira_projects", "github_repositories", "notion_restricted", mode="before")
@@ -172,6 +194,12 @@ class Settings(BaseSettings):
     def home(self) -> Path:
         """The state folder as an absolute path."""
         return self.impulsum_home.expanduser().absolute()
+
+    def webhook_secrets(self, source: str) -> tuple[str, ...]:
+        """What a source's webhook deliveries may be signed with: several while one is replaced; none when unset."""
+        secret: SecretStr | None = getattr(self, f"{source}_webhook_secret")
+        parts = secret.get_secret_value().split(",") if secret else ()
+        return tuple(part.strip() for part in parts if part.strip())
 
 
 def load_settings() -> Settings:

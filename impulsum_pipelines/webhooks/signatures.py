@@ -1,0 +1,117 @@
+"""Signatures of webhook deliveries: an HMAC over the bytes as they were received.
+
+What a vendor signs and where it writes the result is a :class:`Scheme`; the vendors' own are in ``vendors.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+
+#: A prefix that names none of these, such as ``v0``, means sha256.
+_METHODS: Mapping[str, Callable[..., hashlib._Hash]] = {
+    "sha256": hashlib.sha256,
+    "sha384": hashlib.sha384,
+    "sha512": hashlib.sha512,
+}
+_SIGNATURE = re.compile(r"(?:([a-z0-9]+)=)?((?:[0-9a-fA-F]{2})+)")
+#: 13 digits are milliseconds; 10 are seconds until the year 2286.
+_EPOCH = re.compile(r"[0-9]{10}(?:[0-9]{3})?")
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """The time that a vendor sends, and signs, with a delivery.
+
+    Args:
+        header: lower-case name of its header.
+        window: how far from our clock it may be: older deliveries are replays.
+        text: how the vendor writes it.
+    """
+
+    header: str
+    window: timedelta
+    text: Callable[[datetime], str]
+
+
+def whole_body(body: bytes, _stamp: bytes) -> bytes:
+    """What most vendors sign: the body, and nothing else."""
+    return body
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How one vendor signs.
+
+    Args:
+        header: lower-case name of the signature's header.
+        prefixes: what may stand before ``=`` and the hexadecimal digits; an empty one stands for bare digits. The
+            first is what :meth:`sign` writes.
+        stamp: the time that is sent along, by the vendors that do.
+        signed: the signed bytes, from the body and the stamp's text.
+    """
+
+    header: str
+    prefixes: tuple[str, ...] = ("sha256",)
+    stamp: Stamp | None = None
+    signed: Callable[[bytes, bytes], bytes] = whole_body
+
+    def verify(self, secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now: datetime) -> None:
+        """Return when one of the secrets signed this body, and lately where the vendor says when.
+
+        Args:
+            secrets: more than one while a secret is being replaced, and where each subscription has its own.
+            headers: by lower-case name.
+
+        Raises:
+            ImpulsumError: of category *authentication*, saying whether the signature is missing, wrong, or old.
+        """
+        given = _SIGNATURE.fullmatch(headers.get(self.header, "").strip())
+        prefix = (given[1] or "") if given else ""
+        if not given or prefix not in self.prefixes:
+            raise _refused(f"The signature in {self.header} is missing or has another form")
+        text = headers.get(self.stamp.header, "").strip() if self.stamp else ""
+        digest, message = bytes.fromhex(given[2]), self.signed(body, text.encode())
+        if not any(hmac.compare_digest(_hmac(prefix, secret, message), digest) for secret in secrets):
+            raise _refused(f"The signature in {self.header} is wrong")
+        if self.stamp and not _is_near(text, now, self.stamp.window):
+            raise _refused(f"The time in {self.stamp.header} is more than {self.stamp.window} from now")
+
+    def sign(self, secret: str, body: bytes, now: datetime) -> dict[str, str]:
+        """The headers with which the vendor would send this body, by lower-case name."""
+        text = self.stamp.text(now) if self.stamp else ""
+        prefix = self.prefixes[0]
+        digits = _hmac(prefix, secret, self.signed(body, text.encode())).hex()
+        return {self.header: f"{prefix}={digits}" if prefix else digits} | (
+            {self.stamp.header: text} if self.stamp else {}
+        )
+
+
+def _hmac(prefix: str, secret: str, message: bytes) -> bytes:
+    return hmac.digest(secret.encode(), message, _METHODS.get(prefix, hashlib.sha256))
+
+
+def _is_near(text: str, now: datetime, window: timedelta) -> bool:
+    try:
+        if _EPOCH.fullmatch(text):
+            moment = datetime.fromtimestamp(int(text) / (1000 if len(text) == 13 else 1), UTC)
+        else:
+            moment = datetime.fromisoformat(text)
+        return moment.tzinfo is not None and abs(now - moment) <= window
+    except (ValueError, OverflowError):
+        return False
+
+
+def _refused(what: str) -> ImpulsumError:
+    return ImpulsumError(
+        Category.AUTHENTICATION,
+        what,
+        safe="Nothing was stored.",
+        next_step="compare the secret at the vendor with the setting, and this machine's clock with the world's.",
+    )

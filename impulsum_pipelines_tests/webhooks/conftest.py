@@ -1,0 +1,65 @@
+"""A home with an inbox, and a receiver that knows a secret of every source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+import pytest
+import requests
+
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.webhooks import dropfiles
+from impulsum_pipelines.webhooks.serving import running
+from impulsum_pipelines.webhooks.vendors import VENDORS
+
+SECRET = "It's a Secret to Everybody"
+
+
+class Receiving:
+    """A receiver that is being served."""
+
+    def __init__(self, url: str, home: Home) -> None:
+        self.url = url
+        self.home = home
+
+    def post(self, source: str, body: bytes, headers: dict[str, str] | None = None) -> requests.Response:
+        """Send a body with these headers."""
+        return requests.post(f"{self.url}/webhooks/{source}", data=body, headers=headers, timeout=30)
+
+    def signed(self, source: str, body: bytes, *, secret: str = SECRET, at: datetime | None = None) -> dict[str, str]:
+        """The headers with which the vendor would send a body."""
+        signature = VENDORS[source].scheme.sign(secret, body, at or datetime.now(UTC))
+        return {"Content-Type": "application/json", **signature}
+
+    def deliver(
+        self, source: str, body: bytes, *, secret: str = SECRET, at: datetime | None = None, **headers: str
+    ) -> requests.Response:
+        """Send a body as its vendor would, signed."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.post(source, body, {**self.signed(source, body, secret=secret, at=at), **named})
+
+    def held(self) -> list[dropfiles.DropFile]:
+        """What lies in the inbox."""
+        return [dropfiles.read(path) for path in dropfiles.waiting(self.home, 10_000)]
+
+
+@pytest.fixture
+def home() -> Home:
+    return Home.of(load_settings())
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Receiving]]:
+    """Starts receivers: ``receiver({"jira": secret}, allow_unsigned=True)``; every source has SECRET unless said."""
+    with ExitStack() as stack:
+
+        def start(secrets: dict[str, str] | None = None, **options: bool) -> Receiving:
+            for source, secret in (dict.fromkeys(VENDORS, SECRET) if secrets is None else secrets).items():
+                monkeypatch.setenv(f"{source.upper()}_WEBHOOK_SECRET", secret)
+            settings = load_settings()
+            return Receiving(stack.enter_context(running(settings, **options)), Home.of(settings))
+
+        yield start
