@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from impulsum_pipelines.automation.inbox import build_inbox
 from impulsum_pipelines.automation.jobs import build_mart_jobs, build_sync_jobs
 from impulsum_pipelines.automation.maintenance import build_maintenance
 from impulsum_pipelines.automation.schedules import build_schedules
@@ -44,6 +45,7 @@ def build_definitions() -> dg.Definitions:
             jobs=build_mart_jobs(products),
             schedules=build_schedules(load_settings()),
         ),
+        build_inbox(),
         build_maintenance(load_settings()),
     )
 

@@ -56,7 +56,7 @@ def _live(tier: Tier, settings: Settings) -> dg.ScheduleDefinition:
             return dg.SkipReason(f"{tier.title} is off: {reason}.")
         if _pulling(current, tier.source):
             return dg.SkipReason(f"{tier.title} is being pulled.")
-        if waiting := _waiting(context.instance, tier.source, context.scheduled_execution_time):
+        if waiting := waiting_to_pull(context.instance, tier.source, context.scheduled_execution_time):
             return dg.SkipReason(f"Run {waiting.run_id} waits to pull {tier.title}.")
         day = context.scheduled_execution_time.astimezone(UTC).date()
         return dg.RunRequest(partition_key=day.isoformat(), tags={"dagster/priority": str(tier.priority)})
@@ -118,7 +118,7 @@ def _pulling(settings: Settings, source: str) -> bool:
         return True
 
 
-def _waiting(instance: dg.DagsterInstance, source: str, now: datetime) -> dg.DagsterRun | None:
+def waiting_to_pull(instance: dg.DagsterInstance, source: str, now: datetime) -> dg.DagsterRun | None:
     """A run that will pull the source; runs of one source must not pile up behind a slow one."""
     for job in (sync_job_name(source), *PULLING_ALL):
         queued = dg.RunsFilter(job_name=job, statuses=list(_WAITING), created_after=now - _GIVEN_UP_AFTER)
