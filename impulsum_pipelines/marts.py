@@ -58,7 +58,7 @@ class Translator(DagsterDbtTranslator):  # type: ignore[misc]
         return description
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        """The schema: staging, intermediate, core, velocity, quality."""
+        """The schema: staging, intermediate, core, velocity, risk, quality, restricted."""
         group: str = dbt_resource_props["schema"]
         return group
 

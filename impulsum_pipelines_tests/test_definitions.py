@@ -15,6 +15,7 @@ from impulsum_pipelines import deploy
 from impulsum_pipelines.dbt_manifest import fresh_manifest
 from impulsum_pipelines.definitions import build_definitions, build_source_definitions
 from impulsum_pipelines.loading.raw import BOOKS
+from impulsum_pipelines.release import MART_SCHEMAS
 from impulsum_pipelines.sources.registry import tables
 from impulsum_pipelines.tiers import TIERS
 
@@ -89,7 +90,7 @@ def test_every_asset_has_an_owner_a_group_and_a_meaning() -> None:
         assert node.owners, f"{key.to_user_string()} has no owner"
         assert node.description, f"{key.to_user_string()} has no description"
         groups.add(node.group_name)
-    expected = {"staging", "intermediate", "core", "velocity", "quality", "restricted", "published"}
+    expected = {"staging", "intermediate", "core", "velocity", "risk", "quality", "restricted", "published"}
     assert groups == expected | {tier.source for tier in TIERS}
 
 
@@ -110,7 +111,7 @@ def test_raw_assets_are_those_of_the_dlt_source() -> None:
 def test_publishing_waits_for_every_mart() -> None:
     assets = graph().asset_graph
     published = assets.get(dg.AssetKey(["published", "impulsum"]))
-    marts = {key for key in assets.get_all_asset_keys() if key.path[0] in {"core", "velocity", "quality", "restricted"}}
+    marts = {key for key in assets.get_all_asset_keys() if key.path[0] in MART_SCHEMAS}
     assert marts
     assert published.parent_keys == marts
 

@@ -21,9 +21,30 @@
     round((({{ _working_seconds_until(to_instant) }}) - ({{ _working_seconds_until(from_instant) }})) / 3600.0, 6)
 {%- endmacro %}
 
-{% macro _working_seconds_until(instant) -%}
+{#- The first instant by which so many working hours have passed since another; that one itself for none. -#}
+{% macro after_working_hours(instant, hours) -%}
+    {%- set first, last = _working_day() -%}
+    {%- set target = "(" ~ _working_seconds_until(instant) ~ " + " ~ (hours * 3600) ~ ")" -%}
+    {%- set day = "cast(ceil(" ~ target ~ " / " ~ (last - first) ~ ") - 1 as bigint)" -%}
+    {%- if hours == 0 -%}
+    {{ instant }}
+    {%- else -%}
+    timezone(
+        '{{ timezone() }}',
+        cast(date '1970-01-05' + cast({{ day }} // 5 * 7 + {{ day }} % 5 as integer) as timestamp)
+        + to_microseconds(cast(round(({{ first }} + {{ target }} - {{ day }} * {{ last - first }}) * 1000000) as bigint))
+    )
+    {%- endif -%}
+{%- endmacro %}
+
+{#- First and last second of the working day. -#}
+{% macro _working_day() -%}
     {%- set hours = var('business_hours', env_var('IMPULSUM_BUSINESS_HOURS', '') or '8-18').split('-') -%}
-    {%- set first, last = hours[0] | int * 3600, hours[1] | int * 3600 -%}
+    {{ return([hours[0] | int * 3600, hours[1] | int * 3600]) }}
+{%- endmacro %}
+
+{% macro _working_seconds_until(instant) -%}
+    {%- set first, last = _working_day() -%}
     {%- set local = local_time(instant) -%}
     {%- set day = "date_diff('day', date '1970-01-05', cast(" ~ local ~ " as date))" -%}
     ({{ day }} // 7 * 5 + least({{ day }} % 7, 5)) * {{ last - first }}

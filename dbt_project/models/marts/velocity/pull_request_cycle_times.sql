@@ -11,39 +11,8 @@ first_commits as (
     group by links.pull_request_id
 ),
 
--- A review, or a comment on a line or in the conversation, by somebody who is neither the author nor an app.
-said as (
-    select pull_request_id, reviewer as login, is_bot, submitted_at as said_at, state
-    from {{ ref('reviews') }}
-    where not is_deleted
-    union all
-    select pulls.pull_request_id, comments.author, comments.is_bot, comments.created_at, null
-    from {{ ref('stg_github__review_comments') }} as comments
-    inner join pulls using (repository_id, pull_request_number)
-    where not comments.is_deleted
-    union all
-    select pulls.pull_request_id, comments.author, comments.is_bot, comments.created_at, null
-    from {{ ref('stg_github__issue_comments') }} as comments
-    inner join pulls
-        on pulls.repository_id = comments.repository_id
-        and pulls.pull_request_number = comments.issue_number
-    where not comments.is_deleted
-),
-
 feedback as (
-    select
-        said.pull_request_id,
-        min(said.said_at) as first_review_at,
-        min(said.said_at) filter (where said.state = 'APPROVED') as first_approval_at,
-        count(*) filter (where said.state = 'CHANGES_REQUESTED') as change_requests
-    from said
-    inner join pulls using (pull_request_id)
-    where not said.is_bot
-        and said.login is distinct from pulls.author
-        and said.said_at >= pulls.created_at
-        -- What is said after the merge made nobody wait.
-        and said.said_at <= coalesce(pulls.merged_at, pulls.closed_at, 'infinity')
-    group by said.pull_request_id
+    select * from {{ ref('int_github__feedback') }}
 ),
 
 deployments as (

@@ -30,6 +30,7 @@ renamed as (
         labels,
         sprint_ids,
         estimates,
+        payload -> 'fields' as fields,
 
         ---------- numbers
         time_spent_seconds,
