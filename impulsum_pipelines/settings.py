@@ -19,6 +19,8 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 
 _NOTION_ID = re.compile(r"^[A-Za-z0-9:/._~%]*[0-9a-f]{32}$")
 _HOURS = re.compile(r"^(\d{1,2})-(\d{1,2})$")
+_ADDRESS = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://\S+$")
+_BETWEEN_ADDRESSES = re.compile(r"[,\s]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 
 
 class Settings(BaseSettings):
@@ -64,6 +66,30 @@ class Settings(BaseSettings):
         default=None,
         description="SQLAlchemy address of the ops store, such as postgresql+psycopg2://user:password@host/database; "
         "without it ops.sqlite in IMPULSUM_HOME.",
+    )
+    impulsum_alert_channels: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated Apprise addresses that alerts go to, such as slack://…, mailtos://… or jsons://…; "
+        "without any, alerts are kept and listed only.",
+    )
+    impulsum_escalation_channels: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated Apprise addresses that hear of a P0 that nobody acknowledged; "
+        "without any, the alert channels.",
+    )
+    impulsum_escalation_minutes: int = Field(
+        default=30, ge=1, description="For how long a P0 may stay unacknowledged before it is told again."
+    )
+    impulsum_settle_minutes: int = Field(
+        default=15, ge=0, description="For how long something must be over before people are told that it is."
+    )
+    impulsum_waking_hours: str = Field(
+        default="7-22", description="Hours of every day, in the zone, in which a P1 is told at once."
+    )
+    impulsum_quiet_hours: str = Field(
+        default="20-7,weekend",
+        description="Hours of every day, weekend, or both, in the zone, in which P2 and P3 wait for one digest at "
+        "their end; none for never.",
     )
     impulsum_people: Path | None = Field(
         default=None, description="Mapping file that says whose an account is; default people.csv in IMPULSUM_HOME."
@@ -154,6 +180,37 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("impulsum_alert_channels", "impulsum_escalation_channels", mode="before")
+    @classmethod
+    def _split_addresses(cls, value: object) -> object:
+        if isinstance(value, str):  # an address may hold commas itself
+            return tuple(part for part in _BETWEEN_ADDRESSES.split(value.strip(" ,")) if part)
+        return value
+
+    @field_validator("impulsum_alert_channels", "impulsum_escalation_channels")
+    @classmethod
+    def _addresses(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for position, address in enumerate(value, start=1):
+            if not _ADDRESS.match(address.get_secret_value()):
+                raise ValueError(f"entry {position} is not an Apprise address such as mailtos://user:password@host")
+        return value
+
+    @field_validator("impulsum_quiet_hours")
+    @classmethod
+    def _quiet_hours(cls, value: str) -> str:
+        parts = [part.strip() for part in value.split(",")]
+        hours = [part for part in parts if part not in {"weekend", "none"}]
+        if len(hours) > 1 or ("none" in parts and len(parts) > 1) or not all(_is_span(part, 23) for part in hours):
+            raise ValueError(f"{value!r} is not a range of hours such as 20-7, weekend, both, or none")
+        return ",".join(parts)
+
+    @field_validator("impulsum_waking_hours")
+    @classmethod
+    def _waking_hours(cls, value: str) -> str:
+        if not _is_span(value.strip()):
+            raise ValueError(f"{value!r} is not a range of hours such as 7-22")
+        return value.strip()
+
     @field_validator("notion_restricted")
     @classmethod
     def _notion_ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -200,6 +257,14 @@ class Settings(BaseSettings):
         secret: SecretStr | None = getattr(self, f"{source}_webhook_secret")
         parts = secret.get_secret_value().split(",") if secret else ()
         return tuple(part.strip() for part in parts if part.strip())
+
+
+def _is_span(text: str, longest: int = 24) -> bool:
+    """Whether these are hours of the day, from the first to before the last; 20-7 goes over midnight."""
+    match = _HOURS.match(text)
+    if match is None or int(match[1]) > 23 or int(match[2]) > 24 or int(match[1]) == int(match[2]):
+        return False
+    return ((int(match[2]) - int(match[1])) % 24 or 24) <= longest
 
 
 def load_settings() -> Settings:

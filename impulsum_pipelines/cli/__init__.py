@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from impulsum_pipelines.cli import data, demo, doctor, history, sandbox, status, story, webhooks, work
+from impulsum_pipelines.cli import alerts, data, demo, doctor, history, sandbox, status, story, webhooks, work
 from impulsum_pipelines.cli.console import notes
 from impulsum_pipelines.errors import Category, ImpulsumError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 for module in (demo, work, status, history, doctor, data, story):
     module.register(app)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(webhooks.app, name="webhooks")
 

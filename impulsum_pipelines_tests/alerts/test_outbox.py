@@ -1,0 +1,267 @@
+"""What is to be told arrives on every channel, once; whoever dies, fails or competes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from impulsum_pipelines.alerts import outbox as delivery
+from impulsum_pipelines.alerts.book import acknowledge
+from impulsum_pipelines.alerts.channels import Channels
+from impulsum_pipelines.alerts.outbox import CLAIM, GIVEN_UP_AFTER, LONGEST_PAUSE, Delivered, deliver
+from impulsum_pipelines.ops.schema import metadata
+from impulsum_pipelines.ops.store import transaction
+from impulsum_pipelines.settings import Settings
+from impulsum_pipelines_tests.alerts import victims
+from impulsum_pipelines_tests.alerts.book_keeping import (
+    alert_of,
+    deliveries_of,
+    escalated,
+    history,
+    outbox,
+    raised,
+    resolved,
+    told_to,
+)
+from impulsum_pipelines_tests.alerts.conftest import NOW
+from impulsum_pipelines_tests.alerts.sinks import PASSWORD, Mails, Webhook, refused
+
+MINUTE = timedelta(minutes=1)
+
+
+def test_every_channel_gets_it_once_under_one_id(ops_settings: Settings, mails: Mails, webhook: Webhook) -> None:
+    there = told_to(ops_settings, mails.address, webhook.address)
+    alert = raised(there, NOW, title="Production\nis down", detail="Look at ABC-1", evidence={"links": ["https://j/1"]})
+    assert deliver(there, now=NOW) == Delivered(sent=2)
+    assert deliver(there, now=NOW + 60 * MINUTE) == Delivered()
+    assert mails.ids == webhook.ids and len(mails.ids) == 1
+    assert mails.titles == webhook.titles == ["[P0] Production is down"]
+    text = webhook.taken[0]["message"]
+    assert "Look at ABC-1\nhttps://j/1" in text and f"impulsum alerts ack {alert}" in text and mails.ids[0][:8] in text
+    assert webhook.taken[0]["type"] == "failure"
+    held = alert_of(there, alert)
+    assert held.state == "notified" and held.notified_at >= NOW
+    assert history(there, alert) == ["opened", "told", "told"]
+
+
+def test_a_channel_that_fails_is_tried_again_alone_until_it_takes_it(
+    ops_settings: Settings, mails: Mails, webhook: Webhook
+) -> None:
+    webhook.status = 500
+    there = told_to(ops_settings, mails.address, webhook.address)
+    raised(there, NOW)
+    now = NOW
+    assert deliver(there, now=now) == Delivered(sent=1, failed=1)
+    pauses = []
+    for _ in range(9):
+        (row,) = deliveries_of(there)[webhook.name]
+        assert row.status == "pending" and "error=500" in row.error
+        pauses.append(round((row.due_at - now).total_seconds()))
+        assert deliver(there, now=row.due_at - timedelta(seconds=1)) == Delivered()
+        now = row.due_at
+        assert deliver(there, now=now) == Delivered(failed=1)
+    assert pauses == sorted(pauses) and pauses[0] == 10 and pauses[-1] == LONGEST_PAUSE.total_seconds()
+    webhook.status = 200
+    assert deliver(there, now=now + LONGEST_PAUSE * 2) == Delivered(sent=1)
+    assert (len(mails.ids), len(webhook.ids)) == (1, 1)
+
+
+def test_a_mail_server_that_refuses_says_why(ops_settings: Settings, mails: Mails) -> None:
+    mails.answer = "451 try later"
+    there = told_to(ops_settings, mails.address)
+    raised(there, NOW)
+    assert deliver(there, now=NOW) == Delivered(failed=1)
+    assert "451" in deliveries_of(there)[mails.name][0].error
+    mails.answer = "250 taken"
+    assert deliver(there, now=NOW + MINUTE) == Delivered(sent=1)
+
+
+def test_given_up_after_days_and_said_so(ops_settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    there = told_to(ops_settings, refused())
+    raised(there, NOW)
+    deliver(there, now=NOW)
+    assert deliver(there, now=NOW + GIVEN_UP_AFTER + MINUTE) == Delivered(failed=1)
+    assert [row.status for row in deliveries_of(there)["json://127.0.0.1"]] == ["failed"]
+    assert "given up" in caplog.text
+    assert deliver(there, now=NOW + 2 * GIVEN_UP_AFTER) == Delivered()
+
+
+@pytest.mark.parametrize("channel", ["mails", "webhook"])
+@pytest.mark.parametrize("point", [*victims.KNOWN, *victims.UNKNOWN])
+def test_killed_anywhere_it_arrives_and_a_repeat_has_the_same_id(
+    ops_settings: Settings, request: pytest.FixtureRequest, channel: str, point: str
+) -> None:
+    sink: Mails | Webhook = request.getfixturevalue(channel)
+    there = told_to(ops_settings, sink.address)
+    alert = raised(there, NOW)
+    victims.kill(point, there, NOW)
+    if point not in ("addressed, not committed", "claimed, not committed"):
+        assert deliver(there, now=NOW + CLAIM / 2) == Delivered(), "it may be alive"
+    deliver(there, now=NOW + 2 * CLAIM)
+    deliver(there, now=NOW + 4 * CLAIM)
+    assert len(set(sink.ids)) == 1, "what a receiver counts that drops repeats"
+    assert len(sink.ids) == (2 if point in victims.UNKNOWN else 1)
+    assert alert_of(there, alert).state == "notified"
+    assert history(there, alert) == ["opened", "told"]
+
+
+def test_killed_before_the_commit_nothing_was_raised(ops_settings: Settings, webhook: Webhook) -> None:
+    there = told_to(ops_settings, webhook.address)
+    victims.kill_while_raising(there, NOW)
+    assert deliver(there, now=NOW) == Delivered()
+    assert webhook.ids == []
+
+
+def test_processes_that_deliver_at_once_send_each_message_once(
+    ops_settings: Settings, mails: Mails, webhook: Webhook
+) -> None:
+    there = told_to(ops_settings, mails.address, webhook.address)
+    for number in range(12):
+        raised(there, NOW, key=f"{number:02}")
+    assert victims.deliver_at_once(3, there, NOW) == 24
+    for sink in (mails, webhook):
+        assert set(Counter(sink.ids).values()) == {1}
+        assert len(sink.ids) == 12
+
+
+def test_a_process_that_sends_for_long_keeps_its_claim(
+    ops_settings: Settings, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = told_to(ops_settings, webhook.address)
+    raised(there, NOW)
+    monkeypatch.setattr(delivery, "CLAIM", timedelta(seconds=0.3))
+    rivals = []
+
+    def slow(*_: object) -> None:
+        with transaction(there) as connection:
+            before = connection.execute(sa.text("select claimed_until from deliveries")).scalar_one()
+        while len(rivals) < 8:
+            time.sleep(0.1)
+            rivals.append(deliver(there, now=NOW + timedelta(seconds=0.1 * (len(rivals) + 1))))
+        with transaction(there) as connection:
+            assert connection.execute(sa.text("select claimed_until from deliveries")).scalar_one() > before
+
+    monkeypatch.setattr(delivery.Sender, "send", slow)
+    assert deliver(there, now=NOW) == Delivered(sent=1)
+    assert rivals == [Delivered()] * 8
+
+
+def test_the_most_urgent_goes_first_and_p0_is_never_one_of_many(ops_settings: Settings, webhook: Webhook) -> None:
+    there = told_to(ops_settings, webhook.address)
+    for number in range(11):
+        raised(there, NOW, key=f"risk {number}", priority="P2" if number % 2 else "P1")
+    raised(there, NOW, key="down", priority="P0", title="Down")
+    assert deliver(there, now=NOW) == Delivered(sent=2)
+    assert webhook.titles == ["[P0] Down", "11 alerts: 6 P1, 5 P2"]
+    assert len(set(webhook.ids)) == 2
+    assert all(f"risk {number} is wrong" in webhook.taken[1]["message"] for number in range(11))
+
+
+def test_over_before_anybody_could_hear_of_it_nothing_is_told(ops_settings: Settings, webhook: Webhook) -> None:
+    there = told_to(ops_settings, webhook.address)
+    alert = raised(there, NOW)
+    resolved(there, alert, NOW + MINUTE)
+    assert deliver(there, now=NOW + 60 * MINUTE) == Delivered()
+    assert outbox(there, alert) == [("opened", "superseded")]
+    assert history(there, alert) == ["opened", "resolved"]
+
+
+def test_that_it_is_over_waits_for_what_may_have_arrived(ops_settings: Settings, webhook: Webhook) -> None:
+    webhook.status = 503
+    there = told_to(ops_settings, webhook.address)
+    alert = raised(there, NOW)
+    deliver(there, now=NOW)
+    resolved(there, alert, NOW + timedelta(seconds=1), person=True)
+    webhook.status = 200
+    assert deliver(there, now=NOW + timedelta(seconds=2)) == Delivered(), "the first waits for its next try"
+    assert deliver(there, now=NOW + MINUTE) == Delivered(sent=2)
+    assert webhook.titles == ["[P0] Over: jira:ABC-1 is wrong"] * 2
+    assert len(set(webhook.ids)) == 2
+
+
+def test_without_a_channel_alerts_wait_for_one_and_one_warning_says_so(
+    ops_settings: Settings, webhook: Webhook, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    delivery._warn_once.cache_clear()
+    raised(ops_settings, NOW)
+    assert [deliver(ops_settings, now=NOW), deliver(ops_settings, now=NOW)] == [Delivered()] * 2
+    assert caplog.text.count("No channel is configured") == 1
+    assert deliver(told_to(ops_settings, webhook.address), now=NOW + MINUTE) == Delivered(sent=1)
+
+
+def test_what_a_channel_did_not_take_before_it_was_taken_out_goes_to_another(
+    ops_settings: Settings, mails: Mails, webhook: Webhook
+) -> None:
+    webhook.status = 500
+    raised(ops_settings, NOW)
+    assert deliver(told_to(ops_settings, webhook.address), now=NOW) == Delivered(failed=1)
+    instead = told_to(ops_settings, mails.address)
+    assert deliver(instead, now=NOW + timedelta(seconds=1)) == Delivered(sent=1)
+    assert deliver(instead, now=NOW + 60 * MINUTE) == Delivered()
+
+
+def test_escalation_channels_hear_of_it_and_that_it_is_over(
+    ops_settings: Settings, mails: Mails, webhook: Webhook
+) -> None:
+    there = told_to(ops_settings, mails.address, impulsum_escalation_channels=(SecretStr(webhook.address),))
+    alert = raised(there, NOW)
+    deliver(there, now=NOW)
+    assert webhook.titles == []
+    assert escalated(there, NOW + 30 * MINUTE) == 1
+    deliver(there, now=NOW + 30 * MINUTE)
+    assert (len(mails.titles), webhook.titles) == (1, ["[P0] Still not acknowledged: jira:ABC-1 is wrong"])
+    with transaction(there) as connection:
+        acknowledge(connection, alert, by="ana", at=NOW + 31 * MINUTE)
+    resolved(there, alert, NOW + 40 * MINUTE)
+    deliver(there, now=NOW + 60 * MINUTE)
+    assert mails.titles[-1] == webhook.titles[-1] == "[P0] Over: jira:ABC-1 is wrong"
+
+
+def test_secrets_of_addresses_are_nowhere(
+    ops_settings: Settings, webhook: Webhook, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("apprise").setLevel(logging.DEBUG)
+    slack = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#ops"
+    strange = "mailto://ana:pa/ss.w0rd#x@mail.example.com"
+    there = told_to(
+        ops_settings, webhook.address, refused(), "nonsense://t0ken-of-it/x", strange, impulsum_quiet_hours="none"
+    )
+    names = set(Channels.of(told_to(ops_settings, webhook.address, slack, strange)).every)
+    assert names == {"json://127.0.0.1", "slack", "mailto"}
+    raised(there, NOW)
+    assert deliver(there, now=NOW).sent == 1
+    webhook.status = 403
+    raised(there, NOW, key="other")
+    deliver(there, now=NOW + MINUTE)
+    with transaction(there) as connection:
+        stored = [str(row) for table in metadata.sorted_tables for row in connection.execute(sa.select(table)).all()]
+    seen = "\n".join([caplog.text, *stored, repr(there), str(there)])
+    assert "403" in seen and "Connection error" in seen and "does not know" in seen
+    for secret in (PASSWORD, "s3cret-path", "t0ken-of-it", "ss.w0rd", "pa/ss"):
+        assert secret not in seen
+
+
+def test_an_address_of_several_recipients_is_refused(ops_settings: Settings, mails: Mails) -> None:
+    there = told_to(ops_settings, mails.address.replace("to=", "to=ben@example.com,"))
+    raised(there, NOW)
+    assert deliver(there, now=NOW) == Delivered(failed=1)
+    assert "several recipients" in deliveries_of(there)[mails.name][0].error
+
+
+def test_a_title_from_outside_calls_nobody(ops_settings: Settings, webhook: Webhook) -> None:
+    there = told_to(ops_settings, webhook.address)
+    raised(there, NOW, title="<!channel> @everyone look", detail="<@U123> @here, mail ana@example.com")
+    deliver(there, now=NOW)
+    said = webhook.taken[0]["title"] + webhook.taken[0]["message"]
+    assert not any(mention in said for mention in ("<!", "<@", "@everyone", "@here"))
+    assert "ana@example.com" in said
