@@ -54,6 +54,11 @@ class Settings(BaseSettings):
         description="SQLAlchemy address of the ops store, such as postgresql+psycopg2://user:password@host/database; "
         "without it ops.sqlite in IMPULSUM_HOME.",
     )
+    impulsum_triage: Path | None = Field(
+        default=None,
+        description="File with the rules that say how urgent an event is; default triage.yaml in IMPULSUM_HOME, "
+        "without it those of the package.",
+    )
     impulsum_people: Path | None = Field(
         default=None, description="Mapping file that says whose an account is; default people.csv in IMPULSUM_HOME."
     )

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from impulsum_pipelines.cli import data, demo, doctor, sandbox, status, story, work
+from impulsum_pipelines.cli import data, demo, doctor, sandbox, status, story, triage, work
 from impulsum_pipelines.cli.console import notes
 from impulsum_pipelines.errors import Category, ImpulsumError
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 for module in (demo, work, status, doctor, data, story):
     module.register(app)
 app.add_typer(sandbox.app, name="sandbox")
+app.add_typer(triage.app, name="triage")
 
 
 @app.callback()

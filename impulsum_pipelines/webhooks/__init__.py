@@ -1,0 +1,1 @@
+"""Webhooks: what came in, what it says, and how urgent it is."""
