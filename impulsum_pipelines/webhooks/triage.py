@@ -78,7 +78,15 @@ def rules(settings: Settings) -> RuleBook:
     Raises:
         ImpulsumError: of category configuration, naming the file, the rule, and what is wrong in it.
     """
-    path = rules_file(settings)
+    return rules_of(rules_file(settings))
+
+
+def rules_of(path: Path) -> RuleBook:
+    """The rules of one file.
+
+    Raises:
+        ImpulsumError: as :func:`rules`.
+    """
     try:
         stat = path.stat()
         return _read(path, stat.st_mtime_ns, stat.st_size)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 #: Words between a denial and what it denies.
-NEAR = 3
+NEAR = 4
 
 _NOT_OWN_WORDS = re.compile(
     r"```.*?(?:```|\Z)"  # code, quotations and previews, as chats, trackers and Markdown write them

@@ -81,7 +81,7 @@ def pull(number: int = 12, *, title: str = "Faster", branch: str = "faster", **m
         "state": "open",
         "head": {"ref": branch},
         "html_url": f"https://github.com/acme/shop/pull/{number}",
-        "updated_at": "2026-11-02T11:55:00Z",
+        "updated_at": "2026-11-02T11:56:00Z",
         **more,
     }
 

@@ -76,7 +76,7 @@ def _deliveries(draw: st.DrawFn) -> tuple[str, Any]:
     return source, draw(st.dictionaries(st.text(max_size=10), _junk, max_size=5)) if draw(st.booleans()) else body
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(_deliveries(), st.dictionaries(st.text(max_size=10), st.text(max_size=10), max_size=3))
 def test_anything_is_read_and_judged_or_refused(delivery: tuple[str, Any], headers: dict[str, str]) -> None:
     source, body = delivery

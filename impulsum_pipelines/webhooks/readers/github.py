@@ -85,6 +85,10 @@ _ACTED_AT = {
     "queued": "created_at",
     "waiting": "created_at",
     "dismissed": "dismissed_at",
+    "create": "created_at",
+    "dismiss": "dismissed_at",
+    "closed_by_user": "dismissed_at",
+    "fixed": "fixed_at",
 }
 #: Afterwards the object says only when it last changed before.
 _TIMELESS = frozenset({"deleted", "removed", "transferred", "rerequested"})
