@@ -127,7 +127,15 @@ class Conditions(_Strict):
 
     def reason(self, event: Event) -> str | None:
         """Why all hold of an event; None when one does not."""
-        return None if self.failing(event) else ", ".join(self._reasons(event))
+        reasons = []
+        for name, condition in self.facts.items():
+            reason = condition.reason(name, fact(event, name), event.received_at)
+            if reason is None:
+                return None
+            # A source and a type are said with the event anyway.
+            if name not in {"source", "type"}:
+                reasons.append(reason)
+        return ", ".join(reasons)
 
     def failing(self, event: Event) -> str | None:
         """The first condition that does not hold, in words."""
@@ -137,12 +145,6 @@ class Conditions(_Strict):
                 asked = condition.model_dump(by_alias=True, exclude_unset=True)
                 return f"{name} is {_spoken(_values(value)) or 'not known'}, asked is {_asked(asked)}"
         return None
-
-    def _reasons(self, event: Event) -> Iterator[str]:
-        for name, condition in self.facts.items():
-            # A source and a type are said with the event anyway.
-            if name not in {"source", "type"}:
-                yield condition.reason(name, fact(event, name), event.received_at) or ""
 
 
 AnyOf = Annotated[list[Conditions], BeforeValidator(_listed), Field(min_length=1)]
@@ -162,7 +164,7 @@ class Rule(_Strict):
 
     def reason(self, event: Event) -> str | None:
         """Why the rule holds of an event; None when it does not."""
-        if any(conditions.failing(event) is None for conditions in self.unless or ()):
+        if any(conditions.reason(event) is not None for conditions in self.unless or ()):
             return None
         if self.when is None:
             return "nothing before it spoke of it"

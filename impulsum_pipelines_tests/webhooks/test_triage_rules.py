@@ -14,7 +14,6 @@ from impulsum_pipelines.cli import app, main
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.webhooks import triage
-from impulsum_pipelines.webhooks.readers import vocabulary
 from impulsum_pipelines.webhooks.rules import RuleBook
 from impulsum_pipelines_tests.webhooks.reading import event, issue, message
 
@@ -143,12 +142,6 @@ def test_the_setting_goes_before_the_file_in_home(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("IMPULSUM_TRIAGE", str(tmp_path / "none.yaml"))
     with pytest.raises(ImpulsumError, match="cannot be read"):
         triage.rules(load_settings())
-
-
-def test_every_fact_is_documented() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "triage.md").read_text()
-    for name, meaning in vocabulary().items():
-        assert f"| `{name}` | {meaning} |" in page
 
 
 def drop_file(folder: Path, body: dict[str, Any], **fields: Any) -> Path:
