@@ -91,6 +91,11 @@ class Settings(BaseSettings):
         description="Hours of every day, weekend, or both, in the zone, in which P2 and P3 wait for one digest at "
         "their end; none for never.",
     )
+    impulsum_triage: Path | None = Field(
+        default=None,
+        description="File with the rules that say how urgent an event is; default triage.yaml in IMPULSUM_HOME, "
+        "without it those of the package.",
+    )
     impulsum_people: Path | None = Field(
         default=None, description="Mapping file that says whose an account is; default people.csv in IMPULSUM_HOME."
     )

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from impulsum_pipelines.cli import alerts, data, demo, doctor, history, sandbox, status, story, webhooks, work
+from impulsum_pipelines.cli import alerts, data, demo, doctor, history, sandbox, status, story, triage, webhooks, work
 from impulsum_pipelines.cli.console import notes
 from impulsum_pipelines.errors import Category, ImpulsumError
 
@@ -28,6 +28,7 @@ for module in (demo, work, status, history, doctor, data, story):
     module.register(app)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(sandbox.app, name="sandbox")
+app.add_typer(triage.app, name="triage")
 app.add_typer(webhooks.app, name="webhooks")
 
 

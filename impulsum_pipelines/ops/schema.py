@@ -71,6 +71,7 @@ events = sa.Table(
     sa.Column("actor", sa.Text, comment="Who did it."),
     sa.Column("priority", sa.Text, nullable=False, comment="P0, P1, P2, P3 or noise."),
     sa.Column("rule", sa.Text, comment="The triage rule that said so."),
+    sa.Column("content", sa.Text, comment="Hash of what it says, the same when it is said again."),
     sa.Column("duplicate_of", _Id, sa.ForeignKey("events.id"), comment="The event that this one repeats."),
     sa.Column("incident_id", _Id, sa.ForeignKey("incidents.id"), comment="What it is part of."),
     sa.Column("seen_by", sa.Text, comment="The sync that saw its subject changed."),
@@ -79,6 +80,7 @@ events = sa.Table(
     sa.Column("body", sa.Text, nullable=False, comment="The body as it was received."),
     sa.UniqueConstraint("source", "key"),
     sa.Index(None, "received_at"),
+    sa.Index(None, "content"),
     sa.Index(None, "incident_id"),
     sa.Index(None, "duplicate_of"),
 )

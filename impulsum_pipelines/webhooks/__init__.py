@@ -1,1 +1,1 @@
-"""Webhooks: what tools say by themselves, taken in as drop files (``docs/drop-files.md``)."""
+"""Webhooks: what tools say by themselves, taken in as drop files (``docs/drop-files.md``), read, and judged."""

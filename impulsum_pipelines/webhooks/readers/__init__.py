@@ -1,0 +1,90 @@
+"""What the bodies of each vendor say: one module a source, each with one :class:`Reader` named ``READER``.
+
+Adding a source takes that module, nothing else here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.webhooks.document import Document
+
+#: Facts that several vendors give, each with its meaning.
+COMMON_FACTS = {
+    "age_hours": "how long after it happened it was received, hours",
+    "occurred_at": "when it happened",
+    "changed_fields": "names of the fields that this event changed",
+    "created_at": "when the thing that it is about was created",
+    "is_bot": "whether a program did it",
+    "labels": "labels of what it is about",
+    "text": "what people wrote in this event: a comment, a message, a new title or description",
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one body says, as its vendor's module reads it. See :class:`impulsum_pipelines.webhooks.event.Event`.
+
+    Args:
+        type: the vendor's name of what happened.
+        key: the vendor's delivery id.
+        occurred_at: the event's own time.
+        subjects: what it is about, the nearest first; None is left out.
+        title: what it says, in one line.
+        url: where people look at it.
+        actor: account id or login.
+        facts: what rules speak of, by the names of ``vocabulary()``; None is left out.
+        texts: where work may be named: titles, branches, messages.
+    """
+
+    type: str
+    key: str | None = None
+    occurred_at: datetime | None = None
+    subjects: Sequence[str | None] = ()
+    title: str | None = None
+    url: str | None = None
+    actor: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    texts: Sequence[str | None] = ()
+
+
+def _names_nothing(_text: str) -> Iterable[str]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How one vendor's bodies are read.
+
+    Args:
+        read: from a body and its headers (names in small letters). It may refuse what is no event by ValueError.
+        facts: the facts that it gives beside the common ones, each with its meaning.
+        volatile: fields of a body that differ when the same is said again.
+        mentioned: the subjects of this vendor that a text names, in anybody's text.
+    """
+
+    read: Callable[[Document, Mapping[str, str]], Reading]
+    facts: Mapping[str, str]
+    volatile: frozenset[str] = frozenset()
+    mentioned: Callable[[str], Iterable[str]] = _names_nothing
+
+
+@cache
+def readers() -> Mapping[str, Reader]:
+    """Every source's reader."""
+    return {tier.source: import_module(f"{__name__}.{tier.source}").READER for tier in TIERS}
+
+
+@cache
+def vocabulary() -> Mapping[str, str]:
+    """Every fact that a rule may speak of, with its meaning."""
+    found = dict(COMMON_FACTS)
+    for reader in readers().values():
+        found.update(reader.facts)
+    return dict(sorted(found.items()))

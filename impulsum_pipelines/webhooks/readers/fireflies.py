@@ -1,0 +1,38 @@
+"""Fireflies' webhooks: which meeting is ready. They hold no content.
+
+V1 says ``eventType`` and ``meetingId``, V2 ``event``, ``meeting_id`` and a time. Neither has a delivery id: what is
+said is its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from impulsum_pipelines.webhooks.document import Document
+from impulsum_pipelines.webhooks.readers import Reader, Reading
+
+#: V1's only event, under the name that V2 gave it.
+_TRANSCRIBED = {"transcription completed": "meeting.transcribed"}
+
+
+def _read(body: Document, _headers: Mapping[str, str]) -> Reading:
+    said = body.text("event") or body.text("eventType") or "unknown"
+    kind = _TRANSCRIBED.get(said.lower(), said)
+    meeting = body.text("meeting_id") or body.text("meetingId")
+    time = body.text("timestamp") or "no time"
+    return Reading(
+        type=kind,
+        key=f"{said}:{meeting}:{time}" if meeting else None,
+        occurred_at=body.moment("timestamp"),
+        subjects=(meeting and f"meeting:{meeting}",),
+        title=f"{kind.replace('.', ' ')}: {meeting}" if meeting else kind,
+        url=f"https://app.fireflies.ai/view/{meeting}" if meeting else None,
+        facts={"reference": body.text("client_reference_id") or body.text("clientReferenceId")},
+    )
+
+
+READER = Reader(
+    read=_read,
+    facts={"reference": "what the uploader of the recording called it"},
+    volatile=frozenset({"timestamp", "client_reference_id", "clientReferenceId"}),
+)

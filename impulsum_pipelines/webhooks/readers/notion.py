@@ -1,0 +1,68 @@
+"""Notion's webhooks: which page, database, data source or comment changed. They hold no content."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from impulsum_pipelines.webhooks.document import Document
+from impulsum_pipelines.webhooks.readers import Reader, Reading
+
+FACTS = {
+    "changed_blocks": "how many blocks of the page changed",
+}
+
+_LINK = re.compile(r"https://(?:www\.)?notion\.(?:so|com)/[^\s<>|\"')\]]*?([0-9a-f]{32})(?![0-9a-f])")
+
+
+def _mentioned(text: str) -> Iterator[str]:
+    for digits in _LINK.findall(text):
+        yield f"page:{_dashed(digits)}"
+
+
+def _read(body: Document, _headers: Mapping[str, str]) -> Reading:
+    if "verification_token" in body:
+        raise ValueError("The body is the handshake of a new subscription, not an event")
+    kind = body.text("type") or "unknown"
+    entity, parent = body.part("entity"), body.part("data", "parent")
+    page, identity = body.text("data", "page_id"), entity.text("id")
+    authors = body.parts("authors")
+    return Reading(
+        type=kind,
+        key=body.text("id"),
+        occurred_at=body.moment("timestamp"),
+        subjects=(
+            page and f"page:{_dashed(page)}",
+            None if page and entity.text("type") == "comment" else _subject(entity),
+            _subject(parent) if parent.text("type") != "space" else None,
+        ),
+        title=f"{kind.replace('.', ' ').replace('_', ' ')}: {page or identity}" if page or identity else kind,
+        url=f"https://www.notion.so/{(page or identity or '').replace('-', '')}" if page or identity else None,
+        actor=authors[0].text("id") if authors else None,
+        facts={
+            "changed_fields": body.texts("data", "updated_properties"),
+            "changed_blocks": len(body.parts("data", "updated_blocks")),
+            "is_bot": bool(authors) and all(author.text("type") in {"bot", "agent"} for author in authors),
+        },
+    )
+
+
+def _subject(part: Document) -> str | None:
+    identity = part.text("id")
+    return f"{part.text('type') or 'entity'}:{_dashed(identity)}" if identity else None
+
+
+def _dashed(identity: str) -> str:
+    """A UUID as it is written; anything else as it is."""
+    digits = identity.replace("-", "").lower()
+    if not re.fullmatch(r"[0-9a-f]{32}", digits):
+        return identity
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+READER = Reader(
+    read=_read,
+    facts=FACTS,
+    volatile=frozenset({"id", "timestamp", "attempt_number", "subscription_id", "integration_id", "accessible_by"}),
+    mentioned=_mentioned,
+)

@@ -1,0 +1,141 @@
+"""Slack's Events API: messages and whatever else happens in a workspace.
+
+A message's thread is the subject: its own time stamp where it began one. Interactions come as a form whose field
+``payload`` holds JSON.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from impulsum_pipelines.webhooks.document import Document
+from impulsum_pipelines.webhooks.readers import Reader, Reading
+
+FACTS = {
+    "bot_name": "the name under which a program wrote",
+    "channel": "id of the channel",
+    "channel_type": "channel, group, im or mpim",
+    "is_broadcast": "whether a message calls everybody: @here, @channel, @everyone",
+    "is_private": "whether the conversation is not open to all",
+    "is_text_changed": "whether an edit changed the text: links that unfold are edits too",
+}
+
+#: Slackbot is no bot by its own flag.
+_SLACKBOT = "USLACKBOT"
+_TIME_STAMP = re.compile(r"\d{1,12}\.\d{1,9}")
+_LINK = re.compile(
+    r"https://[\w.-]+\.slack\.com/archives/([A-Z0-9]{2,20})/p(\d{10})(\d{6})(?:\?thread_ts=(\d{10}\.\d{6}))?"
+)
+_BROADCAST = re.compile(r"<!(?:here|channel|everyone)(?:\|[^>]*)?>")
+_MARKUP = re.compile(r"<(?:(https?:[^|>]+)|[@#!][^|>]*)(?:\|([^>]*))?>")
+
+
+def _mentioned(text: str) -> Iterator[str]:
+    for channel, seconds, fraction, thread in _LINK.findall(text):
+        yield f"thread:{channel}:{thread or f'{seconds}.{fraction}'}"
+
+
+def _read(body: Document, _headers: Mapping[str, str]) -> Reading:
+    if body.text("type") == "url_verification":
+        raise ValueError("The body is the handshake of a new subscription, not an event")
+    event = body.part("event")
+    kind = event.text("type") or body.text("type") or "unknown"
+    if subtype := event.text("subtype"):
+        kind = f"{kind}.{subtype}"
+    message = event.part("message") or event
+    before, item = event.part("previous_message"), event.part("item")
+    # The time stamp of an edit or a deletion is not that of the message.
+    about = (event.part("message"), before, item, Document({"ts": event.text("deleted_ts")}), event)
+    channel = _channel(event) or item.text("channel") or body.text("channel", "id")
+    stamp = _stamp(about, "thread_ts") or _stamp(about, "ts")
+    raw = _text(message)
+    is_text_changed = raw != _text(before) if event.text("subtype") == "message_changed" else None
+    said = _plain(raw) if is_text_changed is not False else None
+    is_private = event.text("channel_type") in {"im", "mpim", "group"}
+    return Reading(
+        type=kind,
+        key=body.text("event_id"),
+        occurred_at=event.moment("event_ts") or body.moment("event_time"),
+        subjects=(channel and stamp and f"thread:{channel}:{stamp}", channel and f"channel:{channel}"),
+        title=_title(kind, said, event, is_private=is_private),
+        url=_url(body, channel, _stamp(about, "ts")),
+        actor=_actor(message) or _actor(event) or body.text("user", "id"),
+        facts={
+            "bot_name": message.text("bot_profile", "name") or message.text("username"),
+            "channel": channel,
+            "channel_type": event.text("channel_type"),
+            "is_bot": _is_bot(message) or _is_bot(event),
+            "is_broadcast": bool(raw and _BROADCAST.search(raw)),
+            "is_private": is_private,
+            "is_text_changed": is_text_changed,
+            "text": said,
+        },
+        texts=(_plain(raw) or _plain(_text(before)), raw),
+    )
+
+
+def _channel(event: Document) -> str | None:
+    return event.text("channel") or event.text("channel", "id") or event.text("channel_id")
+
+
+def _stamp(messages: Iterable[Document], name: str) -> str | None:
+    """A time stamp: a number with its fraction, kept as text."""
+    stamps = (message.text(name) or "" for message in messages)
+    return next((stamp for stamp in stamps if _TIME_STAMP.fullmatch(stamp)), None)
+
+
+def _text(message: Document) -> str | None:
+    """What it says: programs put their words into attachments."""
+    if text := message.text("text"):
+        return text
+    parts = message.parts("attachments")
+    attached = (part.text("fallback") or part.text("text") or part.text("title") for part in parts)
+    return "\n".join(filter(None, attached)) or None
+
+
+def _plain(text: str | None) -> str | None:
+    """As people read it: links by their label, without markup."""
+    if not text:
+        return None
+    return html.unescape(_MARKUP.sub(lambda match: match[2] or match[1] or "", text)).strip() or None
+
+
+def _is_bot(message: Document) -> bool:
+    return bool(
+        message.text("bot_id")
+        or message.text("bot_profile", "id")
+        or message.text("subtype") == "bot_message"
+        or message.text("user") == _SLACKBOT
+    )
+
+
+def _actor(event: Document) -> str | None:
+    return event.text("user") or event.text("user", "id") or event.text("user_id") or event.text("bot_id")
+
+
+def _title(kind: str, said: str | None, event: Document, *, is_private: bool) -> str:
+    if is_private:
+        return "A message in a private conversation"
+    happened = kind.replace(".", " ").replace("_", " ")
+    return said or " ".join(filter(None, (happened, event.text("channel", "name"))))
+
+
+def _url(body: Document, channel: str | None, stamp: str | None) -> str | None:
+    team = body.text("team_id") or body.text("team", "id")
+    if not (team and channel):
+        return None
+    at = f"&message_ts={stamp}" if stamp else ""
+    return f"https://slack.com/app_redirect?team={team}&channel={channel}{at}"
+
+
+READER = Reader(
+    read=_read,
+    facts=FACTS,
+    volatile=frozenset(
+        {"token", "api_app_id", "event_id", "event_time", "event_context"}
+        | {"authorizations", "authed_users", "authed_teams"}
+    ),
+    mentioned=_mentioned,
+)
