@@ -11,11 +11,12 @@ import dagster as dg
 from impulsum_pipelines.automation.inbox import build_inbox
 from impulsum_pipelines.automation.jobs import build_mart_jobs, build_sync_jobs
 from impulsum_pipelines.automation.maintenance import build_maintenance
+from impulsum_pipelines.automation.risk_alerts import build_risk_alerts
 from impulsum_pipelines.automation.schedules import build_schedules
 from impulsum_pipelines.checks.source import build_source_checks
 from impulsum_pipelines.loading.assets import build_books, build_source_assets
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 
 
 def build_source_definitions() -> dg.Definitions:
@@ -23,10 +24,10 @@ def build_source_definitions() -> dg.Definitions:
     settings = load_settings()
     return dg.Definitions(
         assets=[
-            *(build_source_assets(tier, settings) for tier in TIERS),
-            *(spec for tier in TIERS for spec in build_books(tier)),
+            *(build_source_assets(source, settings) for source in SOURCES),
+            *(spec for source in SOURCES for spec in build_books(source)),
         ],
-        asset_checks=[build_source_checks(tier) for tier in TIERS],
+        asset_checks=[build_source_checks(source) for source in SOURCES],
         jobs=build_sync_jobs(),
         executor=dg.in_process_executor,
     )
@@ -37,15 +38,16 @@ def build_definitions() -> dg.Definitions:
     from impulsum_pipelines.marts import build_marts, build_published
 
     marts = build_marts()
-    products = [marts, build_published(marts)]
+    products = marts, build_published(marts), build_risk_alerts()
+    sources = build_source_definitions()
     return dg.Definitions.merge(
-        build_source_definitions(),
+        sources,
         dg.Definitions(
             assets=products,
-            jobs=build_mart_jobs(products),
+            jobs=build_mart_jobs(*products),
             schedules=build_schedules(load_settings()),
         ),
-        build_inbox(),
+        build_inbox(list(sources.jobs or ())),
         build_maintenance(load_settings()),
     )
 

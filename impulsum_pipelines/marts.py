@@ -23,6 +23,7 @@ from dagster_dbt import (
     DbtCliResource,
     dbt_assets,
 )
+from pydantic import Field
 
 from impulsum_pipelines.dbt_manifest import DBT, PROJECT, describe_tests, fresh_manifest
 from impulsum_pipelines.errors import Category, ImpulsumError
@@ -32,7 +33,7 @@ from impulsum_pipelines.loading.raw import ensure_tables, refuse_half_loaded
 from impulsum_pipelines.people import copy_mapping
 from impulsum_pipelines.release import MART_SCHEMAS
 from impulsum_pipelines.settings import Settings, load_settings
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,12 @@ class Translator(DagsterDbtTranslator):  # type: ignore[misc]
         return list(super().get_owners(dbt_resource_props) or [OWNER])
 
 
+class BuildConfig(dg.Config):
+    """How to build."""
+
+    full_refresh: bool = Field(default=False, description="Build what grows by increments from nothing.")
+
+
 def build_marts() -> dg.AssetsDefinition:
     """The marts and every dbt model that one of them reads, with their tests as asset checks.
 
@@ -84,7 +91,7 @@ def build_marts() -> dg.AssetsDefinition:
         dagster_dbt_translator=Translator(),
         pool="warehouse",
     )
-    def marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    def marts(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[Any]:
         settings = load_settings()
         home = Home.of(settings)
         target = home.root / "dbt"
@@ -96,7 +103,7 @@ def build_marts() -> dg.AssetsDefinition:
         try:
             with _files(home, settings) as raw:
                 try:
-                    for event in _build(context, home, raw, target).stream():
+                    for event in _build(context, home, raw, target, config).stream():
                         events.append(event)
                 except DagsterDbtCliRuntimeError:
                     failed = _what_failed(target)
@@ -162,18 +169,20 @@ def _files(home: Home, settings: Settings) -> Iterator[Path]:
         raw = home.work / "build"
         shutil.rmtree(raw, ignore_errors=True)
         try:
-            for tier in TIERS:
-                ensure_tables(home, tier.source)
-                with home.reading(tier.source):
-                    refuse_half_loaded(home, tier.source)
-                    home.copy_raw(tier.source, raw)
+            for source in SOURCES:
+                ensure_tables(home, source.name)
+                with home.reading(source.name):
+                    refuse_half_loaded(home, source.name)
+                    home.copy_raw(source.name, raw)
             copy_mapping(settings, raw)
             yield raw
         finally:
             shutil.rmtree(raw, ignore_errors=True)
 
 
-def _build(context: dg.AssetExecutionContext, home: Home, raw: Path, target: Path) -> DbtCliInvocation:
+def _build(
+    context: dg.AssetExecutionContext, home: Home, raw: Path, target: Path, config: BuildConfig
+) -> DbtCliInvocation:
     # dbt's artifacts and log of the newest build are kept, for whoever must find out why it failed. What it parsed
     # serves the next build: the project's own copy does not, since dbt parses anew for each path of the warehouse.
     parsed = target / "partial_parse.msgpack"
@@ -187,7 +196,8 @@ def _build(context: dg.AssetExecutionContext, home: Home, raw: Path, target: Pat
     # dbt runs in the project's folder, where a relative IMPULSUM_HOME would be another place.
     with _environment(IMPULSUM_HOME=str(home.root), IMPULSUM_RAW=str(raw), DBT_SEND_ANONYMOUS_USAGE_STATS="false"):
         # Unit tests judge the code and not the data: they belong to the tests of the project.
-        return dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context, target_path=target)
+        anew = ["--full-refresh"] if config.full_refresh else []
+        return dbt.cli(["build", "--exclude-resource-type", "unit_test", *anew], context=context, target_path=target)
 
 
 def _table_facts(home: Home, manifest: Mapping[str, Any]) -> dict[tuple[str, ...], dict[str, Any]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 
 COLUMNS = ("tool", "account", "person")
 
@@ -50,7 +50,7 @@ def _read(path: Path, *, named: bool) -> Iterator[tuple[str, str, str]]:
         return
     except (OSError, UnicodeDecodeError) as error:
         raise _wrong(path, None, f"it cannot be read as UTF-8 text ({type(error).__name__})") from None
-    tools = {tier.source for tier in TIERS}
+    tools = {source.name for source in SOURCES}
     seen: dict[tuple[str, str], int] = {}
     header = False
     for number, line in enumerate(lines, 1):

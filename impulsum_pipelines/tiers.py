@@ -1,7 +1,7 @@
-"""One frozen table: each source with its cadence, freshness, pool and priority.
+"""How fresh everything is kept: the tiers, and what is in each. Nothing else names a cadence or a priority.
 
-Schedules, freshness policies, checks, pools and queue priorities are derived from it; nothing else names a source's
-cadence.
+Schedules, freshness policies, checks, pools and queue priorities are derived from these tables. Times of day are in
+``IMPULSUM_TIMEZONE``; ``{hours}`` in a cron line stands for ``IMPULSUM_BUSINESS_HOURS``.
 """
 
 from __future__ import annotations
@@ -12,80 +12,130 @@ from datetime import timedelta
 
 @dataclass(frozen=True)
 class Tier:
-    """How fresh one source is kept.
+    """One promise of freshness.
 
     Args:
-        source: name of the folder in ``sources/``, of the raw file and of the asset group.
-        title: the name that people use.
-        every_minutes: cadence of the live pull in business hours, minutes.
-        fresh_within: age of the newest pull above which the source counts as stale in business hours.
-        lost_after: age above which staleness is an error at any hour: a night and a weekend are not.
-        pool: the concurrency pool of its loads.
-        priority: ``dagster/priority`` of its live runs; higher is sooner. Backfills run below zero.
+        name: what it is called.
+        cadence: how often, in words.
+        promise: what is kept so fresh.
+        priority: ``dagster/priority`` of its runs; higher is sooner. Backfills run below zero.
     """
 
-    source: str
-    title: str
-    every_minutes: int
-    fresh_within: timedelta
-    lost_after: timedelta
-    pool: str
+    name: str
+    cadence: str
+    promise: str
     priority: int
 
 
-TIERS = (
-    Tier(
-        source="jira",
-        title="Jira",
-        every_minutes=15,
-        fresh_within=timedelta(minutes=45),
-        lost_after=timedelta(hours=72),
-        pool="jira",
-        priority=5,
-    ),
-    Tier(
-        source="github",
-        title="GitHub",
-        every_minutes=15,
-        fresh_within=timedelta(minutes=45),
-        lost_after=timedelta(hours=72),
-        pool="github",
-        priority=4,
-    ),
-    Tier(
-        source="slack",
-        title="Slack",
-        every_minutes=15,
-        fresh_within=timedelta(minutes=45),
-        lost_after=timedelta(hours=72),
-        pool="slack",
-        priority=4,
-    ),
-    Tier(
-        source="fireflies",
-        title="Fireflies",
-        every_minutes=60,
-        fresh_within=timedelta(hours=3),
-        lost_after=timedelta(hours=72),
-        pool="fireflies",
-        priority=2,
-    ),
-    Tier(
-        source="notion",
-        title="Notion",
-        every_minutes=60,
-        fresh_within=timedelta(hours=3),
-        lost_after=timedelta(hours=72),
-        pool="notion",
-        priority=2,
-    ),
-    Tier(
-        source="tempo",
-        title="Tempo",
-        every_minutes=30,
-        fresh_within=timedelta(minutes=90),
-        lost_after=timedelta(hours=72),
-        pool="tempo",
-        priority=3,
-    ),
+CRITICAL = Tier(
+    "critical",
+    "webhook drop files, within seconds",
+    "what is P0 or P1",
+    priority=20,
+)
+ALERT = Tier(
+    "alert",
+    "every 10 minutes of the working day",
+    "blocked, overdue and escalated work; what is at risk",
+    priority=9,
+)
+OPERATIONAL = Tier(
+    "operational",
+    "every 15 minutes of the working day",
+    "conversations",
+    priority=7,
+)
+STANDARD = Tier(
+    "standard",
+    "every 30 or 60 minutes of the working day",
+    "hours, meetings, pages",
+    priority=5,
+)
+ANALYTICAL = Tier(
+    "analytical",
+    "every 2 hours of the working day",
+    "velocity and all other marts",
+    priority=3,
+)
+STRATEGIC = Tier(
+    "strategic",
+    "every night at 02:00",
+    "the count of everything, yesterday closed",
+    priority=10,
+)
+DEEP = Tier(
+    "deep",
+    "Sunday at 03:00",
+    "every mart built from nothing",
+    priority=1,
+)
+TIERS = (CRITICAL, ALERT, OPERATIONAL, STANDARD, ANALYTICAL, STRATEGIC, DEEP)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source and how it is pulled.
+
+    Args:
+        name: of its folder in ``sources/``, of the raw file and of the asset group.
+        title: the name that people use.
+        tier: its tier.
+        cron: when it is pulled live.
+        fresh_within: age of the newest pull above which it is stale in business hours.
+    """
+
+    name: str
+    title: str
+    tier: Tier
+    cron: str
+    fresh_within: timedelta
+
+    #: Age above which staleness is an error at any hour: a night and a weekend are not.
+    lost_after = timedelta(hours=72)
+
+    @property
+    def pool(self) -> str:
+        """The concurrency pool of its loads."""
+        return self.name
+
+    @property
+    def priority(self) -> int:
+        """Of its live runs."""
+        return self.tier.priority
+
+
+#: Issues and pull requests are what most risks are about, so both are pulled by the alert tier.
+SOURCES = (
+    Source("jira", "Jira", ALERT, "*/10 {hours} * * 1-5", timedelta(minutes=30)),
+    Source("github", "GitHub", ALERT, "*/10 {hours} * * 1-5", timedelta(minutes=30)),
+    Source("slack", "Slack", OPERATIONAL, "*/15 {hours} * * 1-5", timedelta(minutes=45)),
+    Source("fireflies", "Fireflies", STANDARD, "0 {hours} * * 1-5", timedelta(hours=3)),
+    Source("notion", "Notion", STANDARD, "15 {hours} * * 1-5", timedelta(hours=3)),
+    Source("tempo", "Tempo", STANDARD, "*/30 {hours} * * 1-5", timedelta(minutes=90)),
+)
+
+
+@dataclass(frozen=True)
+class Build:
+    """One job that a schedule runs.
+
+    Args:
+        schedule: name of the schedule.
+        job: the job.
+        tier: its tier.
+        cron: when.
+    """
+
+    schedule: str
+    job: str
+    tier: Tier
+    cron: str
+
+
+BUILDS = (
+    # Two minutes after the pulls of its tier, which take seconds: what changed is told within 15 minutes.
+    Build("risk", "risk", ALERT, "2-59/10 {hours} * * 1-5"),
+    Build("marts", "build", ANALYTICAL, "30 {hours}/2 * * 1-5"),
+    Build("nightly_close", "nightly", STRATEGIC, "0 2 * * *"),
+    Build("weekly", "rebuild", DEEP, "0 3 * * 0"),
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 
 if TYPE_CHECKING:
     from impulsum_pipelines.sandbox.server import Running
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from impulsum_pipelines_tests.postgres import Postgres
 
 _OURS = (
-    *("IMPULSUM_", *(f"{tier.source.upper()}_" for tier in TIERS)),
+    *("IMPULSUM_", *(f"{source.name.upper()}_" for source in SOURCES)),
     *("DAGSTER_", "DLT_", "DBT_", "RUNTIME__", "DESTINATION__", "SOURCES__"),
 )
 _TELEMETRY_OFF = {

@@ -17,7 +17,7 @@ from impulsum_pipelines.definitions import build_definitions, build_source_defin
 from impulsum_pipelines.loading.raw import BOOKS
 from impulsum_pipelines.release import MART_SCHEMAS
 from impulsum_pipelines.sources.registry import tables
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 
 pytestmark = pytest.mark.xdist_group("definitions")  # loaded once for the whole file
 
@@ -91,21 +91,23 @@ def test_every_asset_has_an_owner_a_group_and_a_meaning() -> None:
         assert node.description, f"{key.to_user_string()} has no description"
         groups.add(node.group_name)
     expected = {"staging", "intermediate", "core", "velocity", "risk", "quality", "restricted", "published"}
-    assert groups == expected | {tier.source for tier in TIERS}
+    assert groups == expected | {source.name for source in SOURCES}
 
 
 def test_dbt_reads_only_raw_assets_that_exist() -> None:
     """A dbt source that is no asset of ours would be drawn as a stranger, and nobody would load it."""
-    held = {(tier.source, name) for tier in TIERS for name in (*(table.name for table in tables(tier.source)), *BOOKS)}
+    held = {
+        (source.name, name) for source in SOURCES for name in (*(table.name for table in tables(source.name)), *BOOKS)
+    }
     read = {(source["source_name"], source["name"]) for source in fresh_manifest()["sources"].values()}
     assert read <= held
 
 
 def test_raw_assets_are_those_of_the_dlt_source() -> None:
     """The specs are ours, to spare each run the import of dlt; the tables must be those that dlt would load."""
-    for tier in TIERS:
-        keys = {key for key in graph().asset_graph.materializable_asset_keys if key.path[0] == tier.source}
-        assert keys == {dg.AssetKey([tier.source, table.name]) for table in tables(tier.source)}
+    for source in SOURCES:
+        keys = {key for key in graph().asset_graph.materializable_asset_keys if key.path[0] == source.name}
+        assert keys == {dg.AssetKey([source.name, table.name]) for table in tables(source.name)}
 
 
 def test_publishing_waits_for_every_mart() -> None:
@@ -118,7 +120,7 @@ def test_publishing_waits_for_every_mart() -> None:
 
 def test_jobs_are_those_that_people_run() -> None:
     jobs = {job.name: job for job in graph().get_all_jobs() if not job.name.startswith("__")}
-    assert set(jobs) == {"main", "build", "nightly", "maintenance", *(f"{tier.source}_sync" for tier in TIERS)}
+    assert set(jobs) == {"main", "build", "nightly", "maintenance", *(f"{source.name}_sync" for source in SOURCES)}
     everything = graph().asset_graph.materializable_asset_keys
     assert jobs["main"].asset_layer.selected_asset_keys == everything
     assert {key.path[0] for key in jobs["jira_sync"].asset_layer.selected_asset_keys} == {"jira"}

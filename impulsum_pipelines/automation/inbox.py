@@ -9,8 +9,10 @@ for :data:`WATCH` and then begins anew. Where sensors share one thread (a ``dags
 
 import logging
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
@@ -21,7 +23,7 @@ from impulsum_pipelines.loading.assets import OWNER
 from impulsum_pipelines.loading.raw import is_configured
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines.webhooks.dropfiles import waiting
 
 log = logging.getLogger(__name__)
@@ -37,9 +39,12 @@ URGENT = 20
 EVENTS = dg.AssetKey(["webhooks", "events"])
 
 
-def build_inbox() -> dg.Definitions:
-    """The sensor ``inbox``, on by default, and the asset ``webhooks/events`` that it materializes."""
-    jobs = [sync_job_name(tier.source) for tier in TIERS]
+def build_inbox(jobs: Sequence[Any]) -> dg.Definitions:
+    """The sensor ``inbox``, on by default, and the asset ``webhooks/events`` that it materializes.
+
+    Args:
+        jobs: those that pull the sources.
+    """
     spec = dg.AssetSpec(
         EVENTS,
         description="What the tools said by themselves: one row an event in the ops store, judged and kept whole.",
@@ -53,7 +58,7 @@ def build_inbox() -> dg.Definitions:
             dg.SensorDefinition(
                 name="inbox",
                 evaluation_fn=_tick,
-                job_names=jobs,
+                jobs=jobs,
                 minimum_interval_seconds=5,
                 default_status=dg.DefaultSensorStatus.RUNNING,
                 description="Commits drop files within moments, raises alerts, and pulls the source of what is urgent.",
@@ -112,14 +117,14 @@ def _pulls(instance: dg.DagsterInstance, settings: Settings, sources: set[str]) 
     now = datetime.now(UTC)
     return [
         dg.RunRequest(
-            job_name=sync_job_name(tier.source),
+            job_name=sync_job_name(source.name),
             partition_key=now.date().isoformat(),
             tags={"dagster/priority": str(URGENT)},
         )
-        for tier in TIERS
-        if tier.source in sources
-        and is_configured(tier.source, settings)
-        and waiting_to_pull(instance, tier.source, now) is None
+        for source in SOURCES
+        if source.name in sources
+        and is_configured(source.name, settings)
+        and waiting_to_pull(instance, source.name, now) is None
     ]
 
 

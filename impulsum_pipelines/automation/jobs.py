@@ -6,12 +6,13 @@ writer anyway.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
+from impulsum_pipelines.automation.risk_alerts import SIGNALS
 from impulsum_pipelines.checks.source import watermark_age
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import ALERT, DEEP, SOURCES, STRATEGIC
 
 #: Names of the jobs that pull every source.
 PULLING_ALL = ("main", "nightly")
@@ -31,24 +32,24 @@ def build_sync_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
     """One job per source, which pulls it and answers its checks."""
     return [
         _job(
-            sync_job_name(tier.source),
-            dg.AssetSelection.groups(tier.source),
-            f"Pull {tier.title} and check what is held. Today's partition pulls live; a closed one re-reads its day.",
-            priority=tier.priority,
+            sync_job_name(source.name),
+            dg.AssetSelection.groups(source.name),
+            f"Pull {source.title} and check what is held. Today's partition pulls live; a closed one re-reads its day.",
+            priority=source.priority,
         )
-        for tier in TIERS
+        for source in SOURCES
     ]
 
 
-def build_mart_jobs(marts: Sequence[dg.AssetsDefinition]) -> list[dg.UnresolvedAssetJobDefinition]:
-    """The jobs that end in the published file.
-
-    Args:
-        marts: the dbt assets and the published file.
-    """
-    build = dg.AssetSelection.assets(*marts)
-    sources = dg.AssetSelection.groups(*(tier.source for tier in TIERS))
-    keeping_up = dg.AssetSelection.checks(*(watermark_age(tier.source) for tier in TIERS))
+def build_mart_jobs(
+    marts: dg.AssetsDefinition, published: dg.AssetsDefinition, risk_alerts: dg.AssetsDefinition
+) -> list[dg.UnresolvedAssetJobDefinition]:
+    """The jobs that end in the published file and in alerts of what is at risk."""
+    afterwards = dg.AssetSelection.assets(published, risk_alerts)
+    build = dg.AssetSelection.assets(marts) | afterwards
+    risk = dg.AssetSelection.assets(marts) & dg.AssetSelection.assets(SIGNALS).upstream()
+    sources = dg.AssetSelection.groups(*(source.name for source in SOURCES))
+    keeping_up = dg.AssetSelection.checks(*(watermark_age(source.name) for source in SOURCES))
     return [
         _job("main", sources | build, "Everything: pull every source, check, build the marts, publish."),
         _job(
@@ -60,18 +61,36 @@ def build_mart_jobs(marts: Sequence[dg.AssetsDefinition]) -> list[dg.UnresolvedA
             "nightly",
             sources | build,
             "The nightly close: read the closed day again, pull live with a census, build, publish.",
-            priority=max(tier.priority for tier in TIERS) + 1,
+            priority=STRATEGIC.priority,
+        ),
+        _job(
+            "risk",
+            risk | afterwards,
+            "Build risk.signals alone from what is held, publish, and alert on what is new, worse, or over.",
+            priority=ALERT.priority,
+        ),
+        _job(
+            "rebuild",
+            build,
+            "Build every mart from nothing, check, publish.",
+            priority=DEEP.priority,
+            config={"ops": {"marts": {"config": {"full_refresh": True}}}},
         ),
     ]
 
 
 def _job(
-    name: str, selection: dg.AssetSelection, description: str, priority: int = 0
+    name: str,
+    selection: dg.AssetSelection,
+    description: str,
+    priority: int = 0,
+    config: dict[str, Any] | None = None,
 ) -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         name,
         selection,
         description=description,
+        config=config,
         executor_def=dg.in_process_executor,
         tags={"dagster/priority": str(priority)},
     )

@@ -54,8 +54,8 @@ def tell(settings: Settings, signals: list[Mapping[str, Any]], *, at: datetime) 
                 kind="risk",
                 priority=signal["severity"],
                 title=f"{signal['subject_key']}: {signal['why']}",
-                detail=f"{signal['subject_name']} ({signal['project'] or signal['source']}), score {signal['score']:.0f} "
-                f"since {signal['first_seen_at']:%Y-%m-%d %H:%M} UTC.",
+                detail=f"{signal['subject_name']} ({signal['project'] or signal['source']}), "
+                f"score {signal['score']:.0f}, since {signal['first_seen_at']:%Y-%m-%d %H:%M} UTC.",
                 evidence={
                     "ids": [str(i) for i in evidence.get("ids", ())],
                     "links": [str(link) for link in evidence.get("links", ())],

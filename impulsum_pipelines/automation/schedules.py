@@ -1,4 +1,4 @@
-"""The schedules, derived from the tiers: live pulls, the nightly close, the marts. All are on by default.
+"""The schedules, derived from the tiers: live pulls, risk, the marts, the nightly close. All are on by default.
 
 Cron times are in ``IMPULSUM_TIMEZONE``; partitions are UTC days.
 """
@@ -14,7 +14,7 @@ from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import is_configured, why_off
 from impulsum_pipelines.settings import Settings, load_settings
-from impulsum_pipelines.tiers import TIERS, Tier
+from impulsum_pipelines.tiers import BUILDS, SOURCES, Build, Source
 
 #: Tags of the partition range of a run, as Dagster reads them.
 _RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
@@ -24,58 +24,59 @@ _WAITING = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.Dags
 #: A run that waited longer was forgotten by its daemon; the schedule must not wait with it for ever.
 _GIVEN_UP_AFTER = timedelta(hours=6)
 
-_MARTS_EVERY_HOURS = 2
-_NIGHTLY = "0 2 * * *"
+#: The job that is told which days to close.
+_NIGHTLY = "nightly"
 
 
 def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
-    """Every schedule: ``<source>_live`` per source, ``nightly_close`` and ``marts``."""
-    return [*(_live(tier, settings) for tier in TIERS), _nightly_close(settings), _marts(settings)]
+    """Every schedule: ``<source>_live`` a source, and those of :data:`impulsum_pipelines.tiers.BUILDS`."""
+    return [
+        *(_live(source, settings) for source in SOURCES),
+        *(_nightly_close(build, settings) if build.job == _NIGHTLY else _build(build, settings) for build in BUILDS),
+    ]
 
 
-def live_cron(every_minutes: int, settings: Settings) -> str:
-    """Every so many minutes in the business hours of Monday to Friday; an hour or more means whole hours."""
+def cron(line: str, settings: Settings) -> str:
+    """A cron line of the tiers, with the business hours in it."""
     first, last = settings.business_hours
-    if every_minutes < 60:
-        return f"*/{every_minutes} {first}-{last - 1} * * 1-5"
-    return f"0 {first}-{last - 1}/{every_minutes // 60} * * 1-5"
+    return line.replace("{hours}", f"{first}-{last - 1}")
 
 
-def _live(tier: Tier, settings: Settings) -> dg.ScheduleDefinition:
+def _live(source: Source, settings: Settings) -> dg.ScheduleDefinition:
     @dg.schedule(
-        name=f"{tier.source}_live",
-        job_name=sync_job_name(tier.source),
-        cron_schedule=live_cron(tier.every_minutes, settings),
+        name=f"{source.name}_live",
+        job_name=sync_job_name(source.name),
+        cron_schedule=cron(source.cron, settings),
         execution_timezone=settings.impulsum_timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Pulls what changed in {tier.title}, every {tier.every_minutes} minutes of the working day.",
+        description=f"Pulls what changed in {source.title}. Tier {source.tier.name}: {source.tier.cadence}.",
     )
     def live(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         current = load_settings()
-        if reason := why_off(tier.source, current):
-            return dg.SkipReason(f"{tier.title} is off: {reason}.")
-        if _pulling(current, tier.source):
-            return dg.SkipReason(f"{tier.title} is being pulled.")
-        if waiting := waiting_to_pull(context.instance, tier.source, context.scheduled_execution_time):
-            return dg.SkipReason(f"Run {waiting.run_id} waits to pull {tier.title}.")
+        if reason := why_off(source.name, current):
+            return dg.SkipReason(f"{source.title} is off: {reason}.")
+        if _pulling(current, source.name):
+            return dg.SkipReason(f"{source.title} is being pulled.")
+        if waiting := waiting_to_pull(context.instance, source.name, context.scheduled_execution_time):
+            return dg.SkipReason(f"Run {waiting.run_id} waits to pull {source.title}.")
         day = context.scheduled_execution_time.astimezone(UTC).date()
-        return dg.RunRequest(partition_key=day.isoformat(), tags={"dagster/priority": str(tier.priority)})
+        return dg.RunRequest(partition_key=day.isoformat(), tags={"dagster/priority": str(source.priority)})
 
     return live
 
 
-def _nightly_close(settings: Settings) -> dg.ScheduleDefinition:
+def _nightly_close(build: Build, settings: Settings) -> dg.ScheduleDefinition:
     @dg.schedule(
-        name="nightly_close",
-        job_name="nightly",
-        cron_schedule=_NIGHTLY,
+        name=build.schedule,
+        job_name=build.job,
+        cron_schedule=cron(build.cron, settings),
         execution_timezone=settings.impulsum_timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Closes yesterday: reads its day again, then pulls live with a census, builds and publishes.",
     )
     def nightly_close(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         current = load_settings()
-        on = [tier.source for tier in TIERS if is_configured(tier.source, current)]
+        on = [source.name for source in SOURCES if is_configured(source.name, current)]
         if not on:
             return dg.SkipReason("Every source is off.")
         today = context.scheduled_execution_time.astimezone(UTC).date()
@@ -89,24 +90,26 @@ def _nightly_close(settings: Settings) -> dg.ScheduleDefinition:
     return nightly_close
 
 
-def _marts(settings: Settings) -> dg.ScheduleDefinition:
-    first, last = settings.business_hours
-
+def _build(build: Build, settings: Settings) -> dg.ScheduleDefinition:
     @dg.schedule(
-        name="marts",
-        job_name="build",
-        cron_schedule=f"30 {first}-{last - 1}/{_MARTS_EVERY_HOURS} * * 1-5",
+        name=build.schedule,
+        job_name=build.job,
+        cron_schedule=cron(build.cron, settings),
         execution_timezone=settings.impulsum_timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Builds the marts and publishes, every {_MARTS_EVERY_HOURS} hours of the working day.",
+        description=f"Runs {build.job}. Tier {build.tier.name}: {build.tier.promise}, {build.tier.cadence}.",
     )
-    def marts(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    def due(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         current = load_settings()
-        if not any(is_configured(tier.source, current) for tier in TIERS):
+        if not any(is_configured(source.name, current) for source in SOURCES):
             return dg.SkipReason("Every source is off.")
-        return dg.RunRequest()
+        if build.job == "risk" and not Home.of(current).published.exists():
+            return dg.SkipReason("Nothing is published yet: the first build makes everything.")
+        if unfinished := _unfinished(context.instance, build.job, context.scheduled_execution_time):
+            return dg.SkipReason(f"Run {unfinished.run_id} of {build.job} is not over.")
+        return dg.RunRequest(tags={"dagster/priority": str(build.tier.priority)})
 
-    return marts
+    return due
 
 
 def _pulling(settings: Settings, source: str) -> bool:
@@ -116,6 +119,15 @@ def _pulling(settings: Settings, source: str) -> bool:
             return False
     except ImpulsumError:
         return True
+
+
+def _unfinished(instance: dg.DagsterInstance, job: str, now: datetime) -> dg.DagsterRun | None:
+    """A run of the job that waits or runs: one that takes longer than its cadence must not pile up."""
+    statuses = [*_WAITING, dg.DagsterRunStatus.STARTED]
+    runs = instance.get_runs(
+        dg.RunsFilter(job_name=job, statuses=statuses, created_after=now - _GIVEN_UP_AFTER), limit=1
+    )
+    return runs[0] if runs else None
 
 
 def waiting_to_pull(instance: dg.DagsterInstance, source: str, now: datetime) -> dg.DagsterRun | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.tiers import Tier
+from impulsum_pipelines.tiers import Source
 
 if TYPE_CHECKING:
     import duckdb
@@ -25,13 +25,13 @@ class Raw:
 
     Args:
         connection: the source's raw file, read-only.
-        tier: the source.
+        source: the source.
         settings: the settings of the run.
         now: the instant of the check, UTC.
     """
 
     connection: duckdb.DuckDBPyConnection
-    tier: Tier
+    source: Source
     settings: Settings
     now: datetime
 

@@ -16,7 +16,7 @@ from impulsum_pipelines.loading.assets import failure
 from impulsum_pipelines.loading.raw import why_off
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.sources.registry import tables
-from impulsum_pipelines.tiers import Tier
+from impulsum_pipelines.tiers import Source
 
 
 def watermark_age(source: str) -> dg.AssetCheckKey:
@@ -24,9 +24,9 @@ def watermark_age(source: str) -> dg.AssetCheckKey:
     return dg.AssetCheckKey(dg.AssetKey([source, tables(source)[0].name]), "watermark_age")
 
 
-def source_checks(tier: Tier) -> tuple[Check, ...]:
+def source_checks(source: Source) -> tuple[Check, ...]:
     """Every check of a source: the general ones, then those of its own module ``checks/<source>.py``."""
-    declared = tables(tier.source)
+    declared = tables(source.name)
     main = declared[0].name
     general = (
         *(
@@ -61,32 +61,32 @@ def source_checks(tier: Tier) -> tuple[Check, ...]:
             _census_agreement,
         ),
     )
-    own: tuple[Check, ...] = import_module(f"impulsum_pipelines.checks.{tier.source}").CHECKS
+    own: tuple[Check, ...] = import_module(f"impulsum_pipelines.checks.{source.name}").CHECKS
     return general + own
 
 
-def build_source_checks(tier: Tier) -> dg.AssetChecksDefinition:
+def build_source_checks(source: Source) -> dg.AssetChecksDefinition:
     """One op that answers every check of a source from its raw file, under the file's read lock.
 
     A source that is off, or has no raw file yet, passes: there is nothing to be wrong.
     """
-    checks = {(check.table, check.name): check for check in source_checks(tier)}
+    checks = {(check.table, check.name): check for check in source_checks(source)}
 
     @dg.multi_asset_check(
-        name=f"{tier.source}_checks",
-        specs=[check.spec(tier.source) for check in checks.values()],
+        name=f"{source.name}_checks",
+        specs=[check.spec(source.name) for check in checks.values()],
         can_subset=True,
     )
     def answer(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         settings = load_settings()
         asked = sorted(context.selected_asset_check_keys)
         try:
-            with Home.of(settings).read_raw(tier.source) as connection:
+            with Home.of(settings).read_raw(source.name) as connection:
                 if connection is None:
                     for key in asked:
-                        yield _result(key, Finding(True, _why_empty(tier)))
+                        yield _result(key, Finding(True, _why_empty(source)))
                     return
-                raw = Raw(connection, tier, settings, datetime.now(UTC))
+                raw = Raw(connection, source, settings, datetime.now(UTC))
                 for key in asked:
                     yield _result(key, checks[key.asset_key.path[-1], key.name].judge(raw))
         except ImpulsumError as error:
@@ -106,9 +106,9 @@ def _result(key: dg.AssetCheckKey, finding: Finding) -> dg.AssetCheckResult:
     )
 
 
-def _why_empty(tier: Tier) -> str:
-    reason = why_off(tier.source, load_settings())
-    return f"{tier.title} is off: {reason}." if reason else f"{tier.title} was never pulled."
+def _why_empty(source: Source) -> str:
+    reason = why_off(source.name, load_settings())
+    return f"{source.title} is off: {reason}." if reason else f"{source.title} was never pulled."
 
 
 def _unique_ids(raw: Raw, *, table: str) -> Finding:
@@ -152,11 +152,11 @@ def _watermark_age(raw: Raw) -> Finding:
         "age (minutes)": minutes,
         "pull started": instant(pull["started_at"]),
         "watermark": instant(pull["watermark_to"]),
-        "warns after (minutes)": raw.tier.fresh_within.total_seconds() / 60,
-        "fails after (minutes)": raw.tier.lost_after.total_seconds() / 60,
+        "warns after (minutes)": raw.source.fresh_within.total_seconds() / 60,
+        "fails after (minutes)": raw.source.lost_after.total_seconds() / 60,
     }
-    lost = age > raw.tier.lost_after
-    stale = lost or (working and waited > raw.tier.fresh_within)
+    lost = age > raw.source.lost_after
+    stale = lost or (working and waited > raw.source.fresh_within)
     text = f"The newest live pull started {minutes} minutes ago."
     return Finding(not stale, text, serious=lost, numbers=numbers)
 

@@ -24,7 +24,7 @@ from impulsum_pipelines.cli.work import exit_unless_checked, show_checks
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 
 #: Measures of a sprint by the column that shows them; each exists in points and in issues.
 _SHOWN = {
@@ -121,7 +121,7 @@ def _fresh_folder(home: Home) -> Path:
     The demo starts from nothing each time: what another seed left would be neither here nor there.
     """
     folder = home.root / "demo"
-    if not folder.exists() and any(home.raw(tier.source).exists() for tier in TIERS):
+    if not folder.exists() and any(home.raw(source.name).exists() for source in SOURCES):
         raise ImpulsumError(
             Category.CONFIGURATION,
             f"{home.root} holds data that is not the demo's",

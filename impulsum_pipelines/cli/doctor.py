@@ -19,7 +19,7 @@ from impulsum_pipelines.cli.work import AsJson
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.sources.registry import missing_settings, probe
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 
 #: Below this much free disk a build may fail half-way, bytes.
 LEAST_FREE = 1_000_000_000
@@ -71,8 +71,8 @@ def examine() -> Iterator[Finding]:
         return
     yield Finding("settings", "ok", f"zone {settings.impulsum_timezone}, hours {settings.impulsum_business_hours}")
     yield from _disk(settings.home)
-    for tier in TIERS:
-        yield from _source(tier.source, settings)
+    for source in SOURCES:
+        yield from _source(source.name, settings)
 
 
 def _versions() -> Iterator[Finding]:

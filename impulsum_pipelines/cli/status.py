@@ -13,7 +13,7 @@ from impulsum_pipelines.files import Home
 from impulsum_pipelines.publish import published
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.sources.registry import missing_settings, tables
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +25,7 @@ def status(as_json: AsJson = False) -> None:
     """Show each source's last sync, watermark, census and rows, and the published version."""
     settings = load_settings()
     home = Home.of(settings)
-    sources = {tier.source: source_status(tier.source, settings) for tier in TIERS}
+    sources = {source.name: source_status(source.name, settings) for source in SOURCES}
     release = published(settings)
     if as_json:
         file = None if release is None else {"path": str(home.published), **vars(release)}

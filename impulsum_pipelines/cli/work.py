@@ -15,7 +15,7 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.sources.registry import missing_settings
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 
 _STAGES = ("extract", "normalize", "load")
 _COUNTS = ("new", "changed", "unchanged", "deleted", "unreachable")
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 
 def sync(
-    source: Annotated[str, typer.Argument(help=f"One of: {', '.join(tier.source for tier in TIERS)}.")],
+    source: Annotated[str, typer.Argument(help=f"One of: {', '.join(source.name for source in SOURCES)}.")],
     since: Annotated[str | None, typer.Option(help="First day (UTC) to read again, such as 2026-11-01.")] = None,
     until: Annotated[str | None, typer.Option(help="Last day (UTC) to read again; today if left out.")] = None,
     census: Annotated[bool, typer.Option("--census", help="Also find what was deleted at the source.")] = False,
@@ -85,8 +85,8 @@ def show_dagster_home() -> None:
 
 def require_known(source: str) -> None:
     """Raise, naming those that there are, unless the source exists."""
-    if source not in {tier.source for tier in TIERS}:
-        known = ", ".join(tier.source for tier in TIERS)
+    if source not in {source.name for source in SOURCES}:
+        known = ", ".join(source.name for source in SOURCES)
         raise _wrong(f"No source is called {source!r}", f"choose one of: {known}.")
 
 

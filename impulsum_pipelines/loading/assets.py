@@ -29,7 +29,7 @@ from impulsum_pipelines.progress import reporter
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.sources.registry import tables
 from impulsum_pipelines.sources.table import Column, Table
-from impulsum_pipelines.tiers import Tier
+from impulsum_pipelines.tiers import Source
 
 OWNER = "team:data-platform"
 
@@ -58,34 +58,34 @@ def days(settings: Settings) -> dg.DailyPartitionsDefinition:
     )
 
 
-def build_source_assets(tier: Tier, settings: Settings) -> dg.AssetsDefinition:
+def build_source_assets(source: Source, settings: Settings) -> dg.AssetsDefinition:
     """The raw tables of one source as assets ``<source>/<table>`` in the group ``<source>``.
 
     Raises (in a run):
         dagster.Failure: with the category and the next step of the error; tried again only when that can help.
     """
-    declared = {table.name: table for table in tables(tier.source)}
+    declared = {table.name: table for table in tables(source.name)}
     partitions = days(settings)
     # One policy for all tables: to make one walks a thousand cron ticks.
-    freshness = _freshness(tier, settings)
+    freshness = _freshness(source, settings)
 
     @dg.multi_asset(
-        name=f"{tier.source}_pull",
-        specs=[_spec(tier, table, partitions, freshness) for table in declared.values()],
+        name=f"{source.name}_pull",
+        specs=[_spec(source, table, partitions, freshness) for table in declared.values()],
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        pool=tier.pool,
+        pool=source.pool,
     )
     def pull(context: dg.AssetExecutionContext, config: PullConfig) -> Iterator[dg.MaterializeResult[None]]:
         current = load_settings()
-        if reason := why_off(tier.source, current):
-            context.log.warning("%s is off: %s. Nothing was pulled.", tier.title, reason)
+        if reason := why_off(source.name, current):
+            context.log.warning("%s is off: %s. Nothing was pulled.", source.title, reason)
             return
         chosen = [key.path[-1] for key in context.selected_asset_keys]
         try:
             results = [
                 run_load(
-                    tier.source,
+                    source.name,
                     current,
                     window=window,
                     census=config.census and window is None,
@@ -95,28 +95,28 @@ def build_source_assets(tier: Tier, settings: Settings) -> dg.AssetsDefinition:
                 )
                 for window in plan(_time_window(context), datetime.now(UTC))
             ]
-            held = _held(tier.source, current, chosen)
+            held = _held(source.name, current, chosen)
         except ImpulsumError as error:
             raise failure(error, context.retry_number) from error
         for book in BOOKS:
-            context.log_event(dg.AssetMaterialization([tier.source, book], metadata={"sync": results[-1].sync_id}))
+            context.log_event(dg.AssetMaterialization([source.name, book], metadata={"sync": results[-1].sync_id}))
         for day in caught_up(results[-1]):
             for name in chosen:
                 if declared[name].partitioned:
                     context.log_event(
                         dg.AssetMaterialization(
-                            [tier.source, name], partition=day, metadata={"sync": results[-1].sync_id}
+                            [source.name, name], partition=day, metadata={"sync": results[-1].sync_id}
                         )
                     )
         for name in chosen:
             yield dg.MaterializeResult(
-                asset_key=[tier.source, name], metadata=table_metadata(name, results, held[name])
+                asset_key=[source.name, name], metadata=table_metadata(name, results, held[name])
             )
 
     return pull
 
 
-def build_books(tier: Tier) -> list[dg.AssetSpec]:
+def build_books(source: Source) -> list[dg.AssetSpec]:
     """The tables in which loading keeps its books; they are written by every pull, whichever tables it reads."""
     meanings = {
         "syncs": "One row per sync: what it read, what it cost, and how it ended.",
@@ -125,14 +125,14 @@ def build_books(tier: Tier) -> list[dg.AssetSpec]:
     }
     return [
         dg.AssetSpec(
-            [tier.source, book],
+            [source.name, book],
             description=meanings[book],
-            deps=[[tier.source, tables(tier.source)[0].name]],
-            group_name=tier.source,
+            deps=[[source.name, tables(source.name)[0].name]],
+            group_name=source.name,
             owners=[OWNER],
             kinds={"duckdb"},
             tags={"layer": "raw", "cadence": "every-sync"},
-            metadata=_table_metadata(tier, book, columns),
+            metadata=_table_metadata(source, book, columns),
         )
         for book, columns in BOOKS.items()
     ]
@@ -226,22 +226,22 @@ def table_metadata(name: str, results: list[LoadResult], held: int) -> dict[str,
 
 
 def _spec(
-    tier: Tier, table: Table, partitions: dg.PartitionsDefinition[str], freshness: dg.FreshnessPolicy
+    source: Source, table: Table, partitions: dg.PartitionsDefinition[str], freshness: dg.FreshnessPolicy
 ) -> dg.AssetSpec:
     return dg.AssetSpec(
-        [tier.source, table.name],
+        [source.name, table.name],
         description=table.description,
-        group_name=tier.source,
+        group_name=source.name,
         owners=[OWNER],
-        kinds={"dlt", "duckdb", tier.source},
+        kinds={"dlt", "duckdb", source.name},
         tags={"layer": "raw", "cadence": "follows-changes" if table.partitioned else "reference"},
-        metadata=_table_metadata(tier, table.name, table.all_columns),
+        metadata=_table_metadata(source, table.name, table.all_columns),
         partitions_def=partitions if table.partitioned else None,
         freshness_policy=freshness,
     )
 
 
-def _table_metadata(tier: Tier, name: str, columns: tuple[Column, ...]) -> dict[str, Any]:
+def _table_metadata(source: Source, name: str, columns: tuple[Column, ...]) -> dict[str, Any]:
     schema = dg.TableSchema(
         [
             dg.TableColumn(
@@ -253,13 +253,13 @@ def _table_metadata(tier: Tier, name: str, columns: tuple[Column, ...]) -> dict[
             for column in columns
         ]
     )
-    return {"dagster/column_schema": schema, "dagster/table_name": f"{tier.source}.raw.{name}"}
+    return {"dagster/column_schema": schema, "dagster/table_name": f"{source.name}.raw.{name}"}
 
 
-def _freshness(tier: Tier, settings: Settings) -> dg.FreshnessPolicy:
+def _freshness(source: Source, settings: Settings) -> dg.FreshnessPolicy:
     """A deadline at each whole hour of the working day: a plain age would be missed every night."""
     first, last = settings.business_hours
-    hours = min(ceil(tier.fresh_within / timedelta(hours=1)), last - first)
+    hours = min(ceil(source.fresh_within / timedelta(hours=1)), last - first)
     return dg.FreshnessPolicy.cron(
         deadline_cron=f"0 {first + hours}-{min(last, 23)}/{hours} * * 1-5",
         lower_bound_delta=timedelta(hours=hours),

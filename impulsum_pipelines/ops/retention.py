@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from impulsum_pipelines.ops import store
-from impulsum_pipelines.ops.schema import alerts, events, incidents, syncs
+from impulsum_pipelines.ops.schema import alerts, deliveries, events, incidents, notifications, syncs
 from impulsum_pipelines.settings import Settings
 
 #: Rows that one transaction deletes.
@@ -53,6 +53,7 @@ def prune(settings: Settings, before: datetime) -> Pruned:
         table.name: _in_pieces(settings, table, choose)
         for table, choose in (
             (alerts, lambda _: sa.select(alerts.c.id).where(alerts.c.resolved_at < before, _is_resolved())),
+            (deliveries, lambda _: _untold_of()),
             (events, lambda connection: _old_events(connection, before)),
             (incidents, lambda connection: _old_incidents(connection, before)),
             (syncs, lambda _: sa.select(syncs.c.sync_id).where(syncs.c.started_at < before)),
@@ -84,6 +85,12 @@ def _in_pieces(settings: Settings, table: sa.Table, choose: Callable[[sa.Connect
         deleted += len(ids)
         if not ids:
             return deleted
+
+
+def _untold_of() -> sa.Select[Any]:
+    """Deliveries of messages that no alert is left of; a digest tells of several."""
+    told = sa.select(notifications.c.message_id)
+    return sa.select(deliveries.c.id).where(deliveries.c.message_id.not_in(told))
 
 
 def _old_events(connection: sa.Connection, before: datetime) -> sa.Select[Any]:

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 from starlette.types import ASGIApp
 
 from impulsum_pipelines.sandbox.team import Team
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 
 #: The folders, named as the sources are. Paths of a service begin with its name; Jira's are those that are left.
-NAMES: tuple[str, ...] = tuple(tier.source for tier in TIERS if tier.source != "jira")
+NAMES: tuple[str, ...] = tuple(source.name for source in SOURCES if source.name != "jira")
 
 
 class Service(Protocol):

@@ -174,5 +174,6 @@ def _alert(
         )
         .order_by(alerts.c.key)
     )
-    for alert in connection.execute(gone).scalars().all():
+    absorbed: Sequence[int] = connection.execute(gone).scalars().all()
+    for alert in absorbed:
         resolve(connection, alert, by="event", at=now, settings=settings, note=f"part of incident {incident} now")

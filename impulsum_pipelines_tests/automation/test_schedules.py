@@ -12,7 +12,7 @@ import pytest
 from impulsum_pipelines.automation.schedules import build_schedules, live_cron
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.settings import Settings, load_settings
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def tick(name: str, instance: dg.DagsterInstance, at: str = "2026-11-18T09:15+00
 
 def test_all_schedules_are_on_by_default() -> None:
     schedules = build_schedules(load_settings())
-    assert {s.name for s in schedules} == {*(f"{tier.source}_live" for tier in TIERS), "nightly_close", "marts"}
+    assert {s.name for s in schedules} == {*(f"{source.name}_live" for source in SOURCES), "nightly_close", "marts"}
     assert all(s.default_status is dg.DefaultScheduleStatus.RUNNING for s in schedules)
 
 

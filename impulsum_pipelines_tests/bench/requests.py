@@ -29,7 +29,7 @@ from impulsum_pipelines.loading.run_load import LoadResult, run_load
 from impulsum_pipelines.sandbox.jira.generator import generate
 from impulsum_pipelines.sandbox.server import Running, running
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines_tests.bench.changes import TEN_CHANGES
 from impulsum_pipelines_tests.bench.minimum import MINIMUM
 
@@ -37,7 +37,7 @@ from impulsum_pipelines_tests.bench.minimum import MINIMUM
 MOST_REQUESTS, MOST_SECONDS, LATENCY_MS = 60, 30.0, 50
 #: Monday morning, so that a working day lies ahead.
 NOW = "2026-11-02T08:00:00Z"
-SOURCES = tuple(tier.source for tier in TIERS)
+NAMES = tuple(source.name for source in SOURCES)
 #: Where a service says how many requests its limits refused; Jira's sandbox has no limit.
 _REFUSALS = {"github": "stats", "slack": "refusals", "fireflies": "limits", "notion": "stats", "tempo": "limits"}
 #: By so much the services' limits a minute are raised once hours pass in seconds.
@@ -106,9 +106,9 @@ def seconds_of(pulls: Mapping[str, Pulled]) -> float:
 def measure(site: Running, *, rounds: int = 1, say: Callable[[str], None] = lambda text: None) -> Costs:
     """First pulls, quiet ones (the quickest of some rounds), and ten changes, 15 minutes apart."""
     costs = Costs()
-    costs.least = {source: MINIMUM[source](site) for source in SOURCES}
+    costs.least = {source: MINIMUM[source](site) for source in NAMES}
     later(site, minutes=60)  # what changed just before a pull is read twice: the overlap of the next one reaches it
-    for source in SOURCES:
+    for source in NAMES:
         say(f"first pull of {source}")
         costs.first[source] = pull(site, source)
     hurry(site)
@@ -119,12 +119,12 @@ def measure(site: Running, *, rounds: int = 1, say: Callable[[str], None] = lamb
     say("no change, reference tables again")
     later(site, minutes=15)
     with _reference_tables_are_old():
-        costs.reference = {source: pull(site, source) for source in SOURCES}
+        costs.reference = {source: pull(site, source) for source in NAMES}
     say("ten changes each")
     later(site, minutes=15)
-    costs.added = {source: TEN_CHANGES[source](site) for source in SOURCES}
+    costs.added = {source: TEN_CHANGES[source](site) for source in NAMES}
     later(site, minutes=15)
-    costs.changed = {source: pull(site, source) for source in SOURCES}
+    costs.changed = {source: pull(site, source) for source in NAMES}
     return costs
 
 
@@ -133,7 +133,7 @@ def without_change(site: Running) -> dict[str, Pulled]:
     later(site, minutes=15)
     site.control("latency", milliseconds=LATENCY_MS)
     try:
-        return {source: pull(site, source) for source in SOURCES}
+        return {source: pull(site, source) for source in NAMES}
     finally:
         site.control("latency", milliseconds=0)
 
@@ -178,11 +178,11 @@ def table(costs: Costs) -> list[str]:
         "| source | first pull | its minimum | no change | with reference tables | ten changes | no change, seconds |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for tier in TIERS:
-        name = tier.source
+    for source in SOURCES:
+        name = source.name
         counts = [costs.first[name].requests, costs.least[name]]
         counts += [of[name].requests for of in (costs.quiet, costs.reference, costs.changed)]
-        lines.append(_row(tier.title, counts, costs.seconds[name]))
+        lines.append(_row(source.title, counts, costs.seconds[name]))
     sums = [_sum(costs.first.values()), sum(costs.least.values())]
     sums += [_sum(of.values()) for of in (costs.quiet, costs.reference, costs.changed)]
     return [*lines, _row("all", sums, sum(costs.seconds.values()))]

@@ -9,9 +9,9 @@ from impulsum_pipelines.checks.source import source_checks
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import ensure_tables
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 
-_TIERS = {tier.source: tier for tier in TIERS}
+_SOURCES = {source.name: source for source in SOURCES}
 
 
 def home_with(**contents: str) -> Home:
@@ -26,8 +26,7 @@ def home_with(**contents: str) -> Home:
 
 def judge(source: str, home: Home, name: str, table: str, now: datetime | None = None) -> Finding:
     """The finding of one check of a source on its raw file."""
-    tier = _TIERS[source]
-    [check] = [check for check in source_checks(tier) if (check.name, check.table) == (name, table)]
+    [check] = [check for check in source_checks(_SOURCES[source]) if (check.name, check.table) == (name, table)]
     with home.read_raw(source) as connection:
         assert connection is not None
-        return check.judge(Raw(connection, tier, load_settings(), now or datetime.now(UTC)))
+        return check.judge(Raw(connection, _SOURCES[source], load_settings(), now or datetime.now(UTC)))

@@ -11,10 +11,10 @@ import pytest
 
 from impulsum_pipelines.checks.source import build_source_checks, source_checks
 from impulsum_pipelines.files import Home
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines_tests.checks import judging
 
-[JIRA] = [tier for tier in TIERS if tier.source == "jira"]
+[JIRA] = [source for source in SOURCES if source.name == "jira"]
 judge = partial(judging.judge, "jira")
 
 SOUND = """

@@ -12,10 +12,10 @@ from impulsum_pipelines.checks.source import source_checks
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import ensure_tables
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines_tests.checks import judging
 
-[SLACK] = [tier for tier in TIERS if tier.source == "slack"]
+[SLACK] = [source for source in SOURCES if source.name == "slack"]
 judge = partial(judging.judge, "slack")
 
 SOUND = """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What is searched; what tools write there is not ours.
@@ -21,7 +21,7 @@ SAME_HOURS = {
     "dbt_project/models/staging/jira/_jira__sources.yml",
 }
 #: Jira was there first: the sandbox's site, the demo and the examples in descriptions are Jira's.
-LATER = [tier.source for tier in TIERS if tier.source != "jira"]
+LATER = [source.name for source in SOURCES if source.name != "jira"]
 
 
 def listed(mark: str, source: str) -> set[str]:
@@ -51,7 +51,7 @@ def test_a_source_is_named_where_the_readme_says_and_nowhere_else(source: str) -
     assert elsewhere - (SAME_HOURS if source == "tempo" else set()) == listed("~", source)
 
 
-@pytest.mark.parametrize("source", [tier.source for tier in TIERS])
+@pytest.mark.parametrize("source", [source.name for source in SOURCES])
 def test_a_source_has_all_that_the_readme_lists(source: str) -> None:
     assert [path for path in listed("+", source) | listed("~", source) if not (ROOT / path).exists()] == []
     assert listed("~", source) <= naming(source)

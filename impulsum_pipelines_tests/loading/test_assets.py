@@ -18,9 +18,9 @@ from impulsum_pipelines.loading.raw import ensure_tables
 from impulsum_pipelines.loading.run_load import LoadResult, RowCounts, Stream, Window
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.sources.registry import tables
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 
-[JIRA] = [tier for tier in TIERS if tier.source == "jira"]
+[JIRA] = [source for source in SOURCES if source.name == "jira"]
 NOW = datetime.now(UTC)
 TODAY = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
 DAY = timedelta(days=1)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import ensure_tables, insert
 from impulsum_pipelines.sources.registry import tables
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 
 Rows = dict[str, dict[str, list[dict[str, Any]]]]
 
@@ -40,16 +40,16 @@ READ = {"site": "firm.test", "sync_id": "s1", "extracted_at": at(30)}
 def write_raw(root: Path, rows: Rows, censuses: dict[str, list[dict[str, Any]]]) -> None:
     """The raw files of a home, every table there, with these rows in them, and these lines of a census."""
     home = Home(root)
-    for tier in TIERS:
-        ensure_tables(home, tier.source)
-        declared = {table.name: table for table in tables(tier.source)}
-        with home.write_raw(tier.source) as raw:
-            for name, given in rows.get(tier.source, {}).items():
+    for source in SOURCES:
+        ensure_tables(home, source.name)
+        declared = {table.name: table for table in tables(source.name)}
+        with home.write_raw(source.name) as raw:
+            for name, given in rows.get(source.name, {}).items():
                 incoming = pa.Table.from_pylist([READ | row for row in given], schema=declared[name].schema)
                 raw.register("incoming", incoming)
                 raw.execute(f"insert into raw.{name} by name select * from incoming")
                 raw.unregister("incoming")
-            for count in censuses.get(tier.source, ()):
+            for count in censuses.get(source.name, ()):
                 insert(raw, "census", count)
 
 

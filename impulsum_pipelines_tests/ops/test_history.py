@@ -17,7 +17,7 @@ from impulsum_pipelines.ops.history import STARTED_BY_TAG, Origin, recent
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.sources import _http
 from impulsum_pipelines.sources.sync import Sync
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines_tests.conftest import SandboxFactory
 from impulsum_pipelines_tests.sources.pulls import Pulls
 from impulsum_pipelines_tests.sources.victims import kill
@@ -193,7 +193,7 @@ def test_the_tags_of_a_run_tell_the_door(tags: dict[str, str], door: str) -> Non
     assert Origin.of_run("r", tags) == Origin(door, "r")
 
 
-@pytest.mark.parametrize("source", [tier.source for tier in TIERS])
+@pytest.mark.parametrize("source", [source.name for source in SOURCES])
 def test_every_source_tells_its_parts(source: str, sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_http, "BACKOFF", 0.001)
     sandbox(issues=15, now=NOW)

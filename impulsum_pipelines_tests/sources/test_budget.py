@@ -22,13 +22,13 @@ from impulsum_pipelines.sandbox.server import Running, running
 from impulsum_pipelines.sandbox.slack.limits import TIERS as CALLS_A_MINUTE
 from impulsum_pipelines.sandbox.team import Team
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines_tests.bench.requests import (
     LATENCY_MS,
     MOST_REQUESTS,
     MOST_SECONDS,
+    NAMES,
     NOW,
-    SOURCES,
     Costs,
     Pulled,
     later,
@@ -106,12 +106,12 @@ def test_the_default_world_is_that_team() -> None:
     assert len(Team(generate()).people) == 12
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", NAMES)
 def test_a_first_pull_asks_for_little_more_than_arithmetic_demands(costs: Costs, source: str) -> None:
     assert costs.least[source] <= costs.first[source].requests <= costs.least[source] + BEYOND[source]
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", NAMES)
 def test_a_pull_that_finds_nothing_asks_for_little_and_writes_nothing(costs: Costs, source: str) -> None:
     assert costs.quiet[source].is_quiet
     assert costs.quiet[source].requests <= QUIET[source]
@@ -119,7 +119,7 @@ def test_a_pull_that_finds_nothing_asks_for_little_and_writes_nothing(costs: Cos
     assert costs.reference[source].requests <= REFERENCE[source]
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", NAMES)
 def test_ten_changes_cost_what_they_must(costs: Costs, source: str) -> None:
     """No more than a quiet pull and the arithmetic of the changes."""
     assert not costs.changed[source].is_quiet
@@ -204,20 +204,27 @@ def edits(site: Running, number: int) -> None:
     site.control("tempo/log")
 
 
+def minutes(cron: str) -> set[int]:
+    """The minutes of an hour at which a source's cron line is due."""
+    field = cron.split(maxsplit=1)[0]
+    return set(range(0, 60, int(field[2:]))) if field.startswith("*/") else {int(field)}
+
+
 def test_a_normal_day_meets_no_limit(here: Running) -> None:
     site = here
     first, last = load_settings().business_hours
-    every = {tier.source: tier.every_minutes for tier in TIERS}
+    due = {source.name: minutes(source.cron) for source in SOURCES}
     day = Day(site)
     day.nightly_close()
-    for minute in range(0, 60, 15):
+    for minute in sorted(set().union(*due.values())):
         day.at(first, minute)
-        edits(site, minute // 15)
-        for source in SOURCES:
-            if minute % every[source] == 0:
+        if minute % 15 == 0:
+            edits(site, minute // 15)
+        for source in NAMES:
+            if minute in due[source]:
                 day.pull(source)
     live = [asked for asked in day.asked if asked.minute >= first * 60]
-    assert Counter(asked.source for asked in live) == {source: 60 // minutes for source, minutes in every.items()}
+    assert Counter(asked.source for asked in live) == {source: len(minutes) for source, minutes in due.items()}
     assert refused(site) == {}
     # Nobody had to wait for a limit either, but for Tempo's of a second, which real time holds.
     assert [asked for asked in day.asked if asked.source != "tempo" and asked.pulled.result.limit_waits] == []

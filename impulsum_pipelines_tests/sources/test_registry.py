@@ -9,9 +9,9 @@ ASK = """
 import sys
 from impulsum_pipelines.sources.registry import missing_settings, tables
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 
-assert all(tables(tier.source) and missing_settings(tier.source, Settings()) for tier in TIERS)
+assert all(tables(source.name) and missing_settings(source.name, Settings()) for source in SOURCES)
 heavy = {"dlt", "pyarrow", "pandas", "duckdb", "requests", "dagster"} & set(sys.modules)
 assert not heavy, heavy
 """

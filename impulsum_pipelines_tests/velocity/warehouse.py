@@ -12,7 +12,7 @@ import duckdb
 
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import ensure_tables
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 
@@ -26,8 +26,8 @@ OF_JIRA = (
 
 def every_raw_file(home: Path) -> None:
     """Make the raw files that are missing, empty: dbt attaches those of all sources."""
-    for tier in TIERS:
-        ensure_tables(Home(home), tier.source)
+    for source in SOURCES:
+        ensure_tables(Home(home), source.name)
 
 
 def run_dbt(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

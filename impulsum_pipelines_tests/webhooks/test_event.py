@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines.webhooks.readers import readers, vocabulary
 from impulsum_pipelines_tests.webhooks.reading import (
     ACTIVE_SPRINT,
@@ -320,7 +320,7 @@ def test_an_address_that_is_none_is_no_link(url: str) -> None:
 
 
 def test_every_source_has_a_reader() -> None:
-    assert list(readers()) == [tier.source for tier in TIERS]
+    assert list(readers()) == [source.name for source in SOURCES]
     assert {"text", "priority", "is_production", "bot_name", "hours", "changed_blocks", "reference"} <= set(
         vocabulary()
     )

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines.webhooks.event import EARLIEST, read
 from impulsum_pipelines.webhooks.readers import vocabulary
 from impulsum_pipelines_tests.webhooks.reading import (
@@ -69,7 +69,7 @@ def _spoilt(draw: st.DrawFn, value: Any) -> Any:
 
 @st.composite
 def _deliveries(draw: st.DrawFn) -> tuple[str, Any]:
-    source = draw(st.sampled_from([tier.source for tier in TIERS]))
+    source = draw(st.sampled_from([source.name for source in SOURCES]))
     body = draw(st.sampled_from(_BODIES[source]))
     for _ in range(draw(st.integers(1, 3))):
         body = _spoilt(draw, body)
@@ -99,7 +99,7 @@ def test_anything_is_read_and_judged_or_refused(delivery: tuple[str, Any], heade
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.sampled_from([tier.source for tier in TIERS]), st.binary(max_size=200))
+@given(st.sampled_from([source.name for source in SOURCES]), st.binary(max_size=200))
 def test_any_bytes_are_an_event_or_refused(source: str, body: bytes) -> None:
     try:
         assert read(source, {}, body, RECEIVED, None).source == source
@@ -107,13 +107,13 @@ def test_any_bytes_are_an_event_or_refused(source: str, body: bytes) -> None:
         assert error.category is Category.BAD_DATA
 
 
-@pytest.mark.parametrize("source", [tier.source for tier in TIERS])
+@pytest.mark.parametrize("source", [source.name for source in SOURCES])
 def test_an_empty_object_is_an_event_that_says_nothing(source: str) -> None:
     event = read(source, {}, b"{}", RECEIVED, None)
     assert (event.type, event.subjects, event.occurred_at) == ("unknown", (), RECEIVED)
 
 
-@pytest.mark.parametrize("source", [tier.source for tier in TIERS])
+@pytest.mark.parametrize("source", [source.name for source in SOURCES])
 def test_deep_nesting_is_survived(source: str) -> None:
     body = b'{"event":' * 900 + b"1" + b"}" * 900
     assert read(source, {}, body, RECEIVED, None).content

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines.webhooks.vendors import VENDORS
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -42,7 +42,7 @@ def refusal(source: str, headers: dict[str, str], body: bytes, now: datetime = N
 
 
 def test_every_source_has_a_vendor() -> None:
-    assert set(VENDORS) == {tier.source for tier in TIERS}
+    assert set(VENDORS) == {source.name for source in SOURCES}
 
 
 def test_known_answer_of_jira() -> None:

@@ -12,7 +12,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from impulsum_pipelines.tiers import TIERS
+from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines.webhooks.document import Document
 
 #: Facts that several vendors give, each with its meaning.
@@ -78,7 +78,7 @@ class Reader:
 @cache
 def readers() -> Mapping[str, Reader]:
     """Every source's reader."""
-    return {tier.source: import_module(f"{__name__}.{tier.source}").READER for tier in TIERS}
+    return {source.name: import_module(f"{__name__}.{source.name}").READER for source in SOURCES}
 
 
 @cache

@@ -120,6 +120,7 @@ def upgrade() -> None:
         sa.Column("actor", sa.Text, comment="Who did it."),
         sa.Column("priority", sa.Text, nullable=False, comment="P0, P1, P2, P3 or noise."),
         sa.Column("rule", sa.Text, comment="The triage rule that said so."),
+        sa.Column("content", sa.Text, comment="Hash of what it says, the same when it is said again."),
         sa.Column("duplicate_of", _Id, comment="The event that this one repeats."),
         sa.Column("incident_id", _Id, comment="What it is part of."),
         sa.Column("seen_by", sa.Text, comment="The sync that saw its subject changed."),
@@ -131,6 +132,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
         sa.UniqueConstraint("source", "key", name=op.f("uq_events_source_key")),
     )
+    op.create_index(op.f("ix_events_content"), "events", ["content"])
     op.create_index(op.f("ix_events_duplicate_of"), "events", ["duplicate_of"])
     op.create_index(op.f("ix_events_incident_id"), "events", ["incident_id"])
     op.create_index(op.f("ix_events_received_at"), "events", ["received_at"])
@@ -151,23 +153,38 @@ def upgrade() -> None:
         sa.Column("id", _Id, nullable=False),
         sa.Column("alert_id", _Id, nullable=False),
         sa.Column("version", sa.Integer, nullable=False, comment="The alert's version that it tells."),
-        sa.Column("what", sa.Text, nullable=False, comment="opened, worsened, escalated, resolved."),
-        sa.Column("message_id", sa.Text, nullable=False, comment="The same at every try."),
-        sa.Column("due_at", Instant, nullable=False, comment="Not before: quiet hours, the digest, the next try."),
-        sa.Column("digest", sa.Boolean, nullable=False, comment="Told together with others."),
-        sa.Column("status", sa.Text, nullable=False, comment="pending, sending, sent, or superseded."),
-        sa.Column("attempts", sa.Integer, nullable=False),
-        sa.Column("claimed_until", Instant, comment="Until when the process that sends it is believed alive."),
-        sa.Column("sent_at", Instant),
-        sa.Column("error", sa.Text, comment="Why the last try failed, sanitized."),
+        sa.Column("what", sa.Text, nullable=False, comment="opened, worsened, reopened, escalated, resolved."),
+        sa.Column("message_id", sa.Text, nullable=False, comment="The message that tells it; a digest tells several."),
+        sa.Column("due_at", Instant, nullable=False, comment="Not before: quiet hours, the digest, the settling time."),
+        sa.Column("digest", sa.Boolean, nullable=False, comment="Held, to be told together with others."),
+        sa.Column("status", sa.Text, nullable=False, comment="pending, addressed or superseded."),
         sa.ForeignKeyConstraint(
             ["alert_id"], ["alerts.id"], name=op.f("fk_notifications_alert_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notifications")),
         sa.UniqueConstraint("alert_id", "version", "what", name=op.f("uq_notifications_alert_id_version_what")),
-        sa.UniqueConstraint("message_id", name=op.f("uq_notifications_message_id")),
     )
+    op.create_index(op.f("ix_notifications_message_id"), "notifications", ["message_id"])
     op.create_index(op.f("ix_notifications_status_due_at"), "notifications", ["status", "due_at"])
+
+    op.create_table(
+        "deliveries",
+        sa.Column("id", _Id, nullable=False),
+        sa.Column("message_id", sa.Text, nullable=False, comment="The same at every try and on every channel."),
+        sa.Column(
+            "channel", sa.Text, nullable=False, comment="Name of the channel: scheme and host, never its secrets."
+        ),
+        sa.Column("status", sa.Text, nullable=False, comment="pending, sending, sent, superseded or failed."),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("addressed_at", Instant, nullable=False),
+        sa.Column("due_at", Instant, nullable=False, comment="Not before: the next try."),
+        sa.Column("claimed_until", Instant, comment="Until when the process that sends it is believed alive."),
+        sa.Column("sent_at", Instant),
+        sa.Column("error", sa.Text, comment="Why the last try failed, sanitized."),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
+        sa.UniqueConstraint("message_id", "channel", name=op.f("uq_deliveries_message_id_channel")),
+    )
+    op.create_index(op.f("ix_deliveries_status_due_at"), "deliveries", ["status", "due_at"])
 
     op.create_table(
         "sync_scopes",
