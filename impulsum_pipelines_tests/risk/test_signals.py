@@ -34,6 +34,7 @@ EXPECTED: dict[str, tuple[float, float, str, datetime, datetime | None]] = {
     "overdue:APP-25": (16, 100, "P1", ny(24, 10), None),
     "overdue:APP-26": (3, 60, "P2", ny(21, 0), ny(23, 12)),
     "overdue:APP-27": (10, 100, "P1", ny(13, 0), None),
+    "overdue:APP-28": (6, 50, "P3", ny(21, 0), None),
     # past 8.65 days
     "ageing:FLOW-21": (9, 41.6, "P3", NOW - timedelta(days=0.35), None),
     "ageing:FLOW-22": (20, 92.5, "P1", NOW - timedelta(days=11.35), None),

@@ -200,6 +200,7 @@ def _overdue(site: Site) -> None:
     site.issue("APP-25", moves((DONE, ny(9)), (TO_DO, ny(24, 10))), due_date=date(2026, 3, 10))
     site.issue("APP-26", due_date=date(2026, 3, 20), unreachable_since=ny(23, 12))
     site.issue("APP-27", due(ny(18), date(2026, 3, 12), date(2026, 3, 16)))  # from one day past to another
+    site.issue("APP-28", due_date=date(2026, 3, 20), updated_at=ny(23, month=2))  # forgotten
 
 
 def _ageing(site: Site) -> None:

@@ -51,7 +51,8 @@ subjects as (
         teams.team,
         coalesce(lower(issues.priority) in (select unnest({{ risk_words('risk_top_priorities') }})), false) as is_top,
         coalesce(memberships.in_active_sprint, false) as in_active_sprint,
-        issues.status_category in ('indeterminate', 'done') as is_begun
+        issues.status_category in ('indeterminate', 'done') as is_begun,
+        issues.updated_at
     from {{ ref('stg_jira__issues') }} as issues
     left join memberships using (issue_id)
     left join {{ ref('int_jira__sprint_rules') }} as rules using (sprint_id)
@@ -71,7 +72,8 @@ subjects as (
         null,
         false,
         false,
-        true
+        true,
+        null
     from {{ ref('stg_jira__sprints') }} as sprints
     left join {{ ref('stg_jira__boards') }} as boards using (board_id)
     left join {{ ref('stg_jira__projects') }} as projects using (project_id)
@@ -89,7 +91,8 @@ subjects as (
         null,
         false,
         false,
-        true
+        true,
+        null
     from {{ ref('stg_github__pull_requests') }} as pulls
     left join {{ ref('stg_github__repositories') }} as repositories using (repository_id)
 ),
@@ -101,15 +104,20 @@ scored as (
         newest.closed_at is null as is_open,
         least(100, 40 + 40 * (newest.value - newest.threshold) / (newest.urgent - newest.threshold)) as urgency,
         if(subjects.is_top, 20, 0) + if(subjects.in_active_sprint and newest.kind <> 'hours_on_closed', 20, 0) as weight,
-        -- Nobody has planned or begun it yet.
-        newest.kind in ('blocked', 'carried_over', 'unassigned')
-        and not (subjects.is_top or subjects.in_active_sprint or coalesce(subjects.is_begun, false)) as is_waiting
+        -- Work that nobody has planned or begun, or touched for long: nobody will drop other work for it today.
+        newest.subject_kind = 'issue'
+        and not subjects.is_top
+        and not subjects.in_active_sprint
+        and (
+            (newest.kind in ('blocked', 'carried_over', 'unassigned') and not coalesce(subjects.is_begun, false))
+            or subjects.updated_at < newest.as_of - interval {{ var('risk_dormant_days') | int }} day
+        ) as is_dormant
     from newest
     inner join subjects using (subject_kind, subject_id)
 ),
 
 ranked as (
-    select *, round(least(if(is_waiting, 50, 100), urgency + weight), 1) as score
+    select *, round(least(if(is_dormant, 50, 100), urgency + weight), 1) as score
     from scored
 )
 
