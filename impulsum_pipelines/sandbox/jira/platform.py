@@ -195,16 +195,19 @@ async def issue_comments(world: World, request: Request) -> Response:
 
 # -- worklogs
 
+#: Of worklogs that changed.
+WORKLOGS_A_PAGE = 1000
+
 
 def _changed_worklogs(table: str) -> Handler:
     async def changed(world: World, request: Request) -> Response:
-        """``worklog/updated`` and ``worklog/deleted``: pages of 1,000 by time; the last minute is left out."""
+        """``worklog/updated`` and ``worklog/deleted``: pages by time; the last minute is left out."""
         _allow(world, "worklogs")
         since = number(request, "since", 0)
         until = world.clock.now() - 60_000
         # A page never ends inside a millisecond: the next one starts after it.
-        found = list(world.store.changed_worklogs(table, since, until, 1001))
-        last = len(found) <= 1000
+        found = list(world.store.changed_worklogs(table, since, until, WORKLOGS_A_PAGE + 1))
+        last = len(found) <= WORKLOGS_A_PAGE
         if not last:
             edge = found[-1][1]
             found = [row for row in found if row[1] < edge] or list(

@@ -145,15 +145,16 @@ class JiraClient:
     # -------------------------------------------------------------- worklogs
 
     def worklogs_changed(self, since: datetime, kind: str) -> list[tuple[str, int]]:
-        """(id, epoch ms of the change) of every worklog ``updated`` or ``deleted`` since then."""
+        """(id, epoch ms of the newest change) of every worklog ``updated`` or ``deleted`` since then, each once."""
         path = f"/rest/api/3/worklog/{kind}"
         cursor = int(since.timestamp() * 1000)
-        found: list[tuple[str, int]] = []
+        found: dict[str, int] = {}
         while True:
+            # The next page begins with the end of this one.
             page = self.api.get(path, {"since": cursor})
-            found += [(str(value["worklogId"]), int(value["updatedTime"])) for value in page.get("values") or []]
+            found |= {str(value["worklogId"]): int(value["updatedTime"]) for value in page.get("values") or []}
             if page.get("lastPage", True):
-                return found
+                return list(found.items())
             if page["until"] <= cursor:
                 raise ImpulsumError(
                     Category.SOURCE_OUTAGE,

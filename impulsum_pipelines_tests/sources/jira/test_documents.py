@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.sandbox.jira import platform
+from impulsum_pipelines.sources.jira import source
 from impulsum_pipelines_tests.sources.jira.support import alive, held, one, sync
 
 NOW = "2026-11-01T12:00:00Z"
@@ -93,6 +95,16 @@ def test_worklogs_are_added_edited_and_deleted_by_their_own_feed(sandbox):
     sync()
     assert alive("worklogs") == before
     assert worklog
+
+
+def test_worklogs_of_several_pages_are_held_once(sandbox, monkeypatch):
+    """A page begins where the one before ended, which a first load would write twice."""
+    monkeypatch.setattr(platform, "WORKLOGS_A_PAGE", 7)
+    monkeypatch.setattr(source, "WORKLOG_BATCH", 7)
+    site = sandbox(seed=24, issues=60, now=NOW)
+    sync()
+    assert one("select count(*) from raw.worklogs") == one("select count(distinct id) from raw.worklogs") > 7
+    assert site.requests()["GET /rest/api/3/worklog/updated"] > 3
 
 
 def test_a_sprint_that_was_deleted_is_marked(sandbox):
