@@ -90,7 +90,18 @@ def test_every_asset_has_an_owner_a_group_and_a_meaning() -> None:
         assert node.owners, f"{key.to_user_string()} has no owner"
         assert node.description, f"{key.to_user_string()} has no description"
         groups.add(node.group_name)
-    expected = {"staging", "intermediate", "core", "velocity", "risk", "quality", "restricted", "published"}
+    expected = {
+        "staging",
+        "intermediate",
+        "core",
+        "velocity",
+        "risk",
+        "quality",
+        "restricted",
+        "published",
+        "alerts",
+        "webhooks",
+    }
     assert groups == expected | {source.name for source in SOURCES}
 
 
@@ -120,7 +131,15 @@ def test_publishing_waits_for_every_mart() -> None:
 
 def test_jobs_are_those_that_people_run() -> None:
     jobs = {job.name: job for job in graph().get_all_jobs() if not job.name.startswith("__")}
-    assert set(jobs) == {"main", "build", "nightly", "maintenance", *(f"{source.name}_sync" for source in SOURCES)}
+    assert set(jobs) == {
+        "main",
+        "build",
+        "nightly",
+        "risk",
+        "rebuild",
+        "maintenance",
+        *(f"{source.name}_sync" for source in SOURCES),
+    }
     everything = graph().asset_graph.materializable_asset_keys
     assert jobs["main"].asset_layer.selected_asset_keys == everything
     assert {key.path[0] for key in jobs["jira_sync"].asset_layer.selected_asset_keys} == {"jira"}

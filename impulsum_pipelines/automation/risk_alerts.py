@@ -17,7 +17,7 @@ from impulsum_pipelines.loading.assets import OWNER, failure
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
 
-KEY = dg.AssetKey(["risk", "alerts"])
+KEY = dg.AssetKey(["alerts", "risk"])
 SIGNALS = dg.AssetKey(["risk", "signals"])
 
 
@@ -78,12 +78,12 @@ def open_signals(home: Home) -> list[Mapping[str, Any]]:
 
 
 def build_risk_alerts() -> dg.AssetsDefinition:
-    """The asset ``risk/alerts``."""
+    """The asset ``alerts/risk``."""
 
     @dg.asset(
         key=KEY,
         deps=[SIGNALS],
-        group_name="risk",
+        group_name="alerts",
         owners=[OWNER],
         kinds={"sql"},
         description="One alert in the ops store a signal of risk.signals, told when it opens, worsens, and ends.",

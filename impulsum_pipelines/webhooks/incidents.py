@@ -30,7 +30,7 @@ REPEATED_WITHIN = timedelta(minutes=10)
 
 #: Kinds of subject that bind events together, the nearest of each kind. What is wide, as a repository, a channel or a
 #: sprint, binds only events that are about nothing nearer; a message that names ten issues binds no ten issues.
-BINDING = ("issue", "issue-id", "github-issue", "pull", "thread", "page", "meeting", "worklog")
+BINDING = ("issue", "issue-id", "repository-issue", "pull", "thread", "page", "meeting", "worklog")
 
 #: PostgreSQL's advisory lock of whoever places events; any number that nobody else uses.
 _PLACING = 5_140_271_937

@@ -9,10 +9,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from impulsum_pipelines.automation.schedules import build_schedules, live_cron
+from impulsum_pipelines.automation.schedules import build_schedules
 from impulsum_pipelines.files import Home
-from impulsum_pipelines.settings import Settings, load_settings
-from impulsum_pipelines.tiers import SOURCES
+from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.tiers import BUILDS, SOURCES
 
 
 @pytest.fixture
@@ -43,7 +43,8 @@ def tick(name: str, instance: dg.DagsterInstance, at: str = "2026-11-18T09:15+00
 
 def test_all_schedules_are_on_by_default() -> None:
     schedules = build_schedules(load_settings())
-    assert {s.name for s in schedules} == {*(f"{source.name}_live" for source in SOURCES), "nightly_close", "marts"}
+    expected = {*(f"{source.name}_live" for source in SOURCES), *(build.schedule for build in BUILDS)}
+    assert {s.name for s in schedules} == expected
     assert all(s.default_status is dg.DefaultScheduleStatus.RUNNING for s in schedules)
 
 
@@ -53,22 +54,54 @@ def test_times_are_those_of_the_configured_zone(monkeypatch: pytest.MonkeyPatch)
     crons = {s.name: (s.cron_schedule, s.execution_timezone) for s in build_schedules(load_settings())}
     assert {zone for _, zone in crons.values()} == {"America/New_York"}
     assert {name: cron for name, (cron, _) in crons.items()} == {
-        "jira_live": "*/15 9-16 * * 1-5",
-        "github_live": "*/15 9-16 * * 1-5",
+        "jira_live": "*/10 9-16 * * 1-5",
+        "github_live": "*/10 9-16 * * 1-5",
         "slack_live": "*/15 9-16 * * 1-5",
-        "fireflies_live": "0 9-16/1 * * 1-5",
-        "notion_live": "0 9-16/1 * * 1-5",
+        "fireflies_live": "0 9-16 * * 1-5",
+        "notion_live": "15 9-16 * * 1-5",
         "tempo_live": "*/30 9-16 * * 1-5",
-        "nightly_close": "0 2 * * *",
+        "risk": "2-59/10 9-16 * * 1-5",
         "marts": "30 9-16/2 * * 1-5",
+        "nightly_close": "0 2 * * *",
+        "weekly": "0 3 * * 0",
     }
 
 
-@pytest.mark.parametrize(
-    ("minutes", "cron"), [(15, "*/15 8-17 * * 1-5"), (60, "0 8-17/1 * * 1-5"), (240, "0 8-17/4 * * 1-5")]
-)
-def test_cadence_becomes_cron(minutes: int, cron: str) -> None:
-    assert live_cron(minutes, Settings()) == cron
+@pytest.mark.usefixtures("jira_is_on")
+def test_risk_waits_for_the_first_whole_build(instance: dg.DagsterInstance) -> None:
+    skipped = tick("risk", instance)
+    assert isinstance(skipped, dg.SkipReason) and "Nothing is published" in str(skipped.skip_message)
+    home = Home.of(load_settings())
+    home.root.mkdir(exist_ok=True)
+    home.published.touch()
+    asked = tick("risk", instance)
+    assert isinstance(asked, dg.RunRequest)
+    backfill = -10
+    assert int(asked.tags["dagster/priority"]) > int(tick_of("marts", instance).tags["dagster/priority"]) > backfill
+
+
+def tick_of(name: str, instance: dg.DagsterInstance) -> dg.RunRequest:
+    """What a schedule that does not hold back asks for."""
+    asked = tick(name, instance)
+    assert isinstance(asked, dg.RunRequest)
+    return asked
+
+
+@pytest.mark.usefixtures("jira_is_on")
+def test_a_build_that_outlasts_its_cadence_does_not_pile_up(instance: dg.DagsterInstance) -> None:
+    @dg.op
+    def nothing() -> None: ...
+
+    @dg.job(name="build")
+    def building() -> None:
+        nothing()
+
+    run = instance.create_run_for_job(building, status=dg.DagsterRunStatus.STARTED)
+    now = datetime.now(UTC).isoformat()
+    skipped = tick("marts", instance, at=now)
+    assert isinstance(skipped, dg.SkipReason) and run.run_id in str(skipped.skip_message)
+    instance.delete_run(run.run_id)
+    assert isinstance(tick("marts", instance, at=now), dg.RunRequest)
 
 
 @pytest.mark.usefixtures("jira_is_on")

@@ -12,8 +12,10 @@ from impulsum_pipelines.tiers import SOURCES
 ROOT = Path(__file__).resolve().parents[2]
 #: What is searched; what tools write there is not ours.
 FOLDERS, WRITTEN = ("impulsum_pipelines", "dbt_project"), {"target", "logs", "__pycache__"}
-#: Models that use a source: any may.
-MODELS = ("dbt_project/models/intermediate/", "dbt_project/models/marts/")
+#: Models that use a source, and what they share: any may.
+MODELS = ("dbt_project/models/intermediate/", "dbt_project/models/marts/", "dbt_project/macros/")
+#: Slack is where alerts go, too, source or not.
+ALERTS_GO_THERE = {"impulsum_pipelines/alerts/outbox.py", "impulsum_pipelines/alerts/channels.py"}
 #: Tempo's worklogs and Jira's are the same hours, and both say so: it is no place that Tempo took.
 SAME_HOURS = {
     "impulsum_pipelines/sources/jira/tables.py",
@@ -48,7 +50,8 @@ def naming(source: str) -> set[str]:
 def test_a_source_is_named_where_the_readme_says_and_nowhere_else(source: str) -> None:
     own = tuple(listed("+", source))
     elsewhere = {path for path in naming(source) if not path.startswith((*own, *MODELS))}
-    assert elsewhere - (SAME_HOURS if source == "tempo" else set()) == listed("~", source)
+    known = {"tempo": SAME_HOURS, "slack": ALERTS_GO_THERE}.get(source, set())
+    assert elsewhere - known == listed("~", source)
 
 
 @pytest.mark.parametrize("source", [source.name for source in SOURCES])

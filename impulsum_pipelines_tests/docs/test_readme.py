@@ -40,7 +40,7 @@ def test_settings_table_is_the_settings() -> None:
 
 def test_every_command_and_option_in_the_readme_exists() -> None:
     known = commands()
-    written = re.findall(r"impulsum ((?:sandbox )?[a-z-]+)((?: [^`\n|]*)?)[`\n|]", README)
+    written = re.findall(r"impulsum ((?:(?:sandbox|alerts|webhooks|triage) )?[a-z-]+)((?: [^`\n|]*)?)[`\n|]", README)
     assert {command for command, _ in written} <= set(known)
     for command, rest in written:
         options = {option for parameter in known[command].params for option in parameter.opts}

@@ -186,7 +186,7 @@ def _subjects(
     if pull:
         yield f"pull:{repository}#{pull}"
     elif number := body.text("issue", "number"):
-        yield f"github-issue:{repository}#{number}"
+        yield f"repository-issue:{repository}#{number}"
     elif number := body.text("discussion", "number"):
         yield f"discussion:{repository}#{number}"
     elif number := body.text("alert", "number"):

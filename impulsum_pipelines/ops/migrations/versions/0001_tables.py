@@ -90,7 +90,7 @@ def upgrade() -> None:
         sa.Column("id", _Id, nullable=False),
         sa.Column("alert_id", _Id, nullable=False),
         sa.Column("at", Instant, nullable=False),
-        sa.Column("change", sa.Text, nullable=False, comment="opened, worsened, notified, escalated, acknowledged, …"),
+        sa.Column("change", sa.Text, nullable=False, comment="What was told, told (and where), or acknowledged."),
         sa.Column("by", sa.Text, nullable=False, comment="The person or the part of the pipeline."),
         sa.Column("note", sa.Text),
         sa.ForeignKeyConstraint(
