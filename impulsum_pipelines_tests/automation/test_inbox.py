@@ -1,0 +1,113 @@
+"""The inbox sensor and the alerts of what is at risk, as Dagster runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import orjson
+import pytest
+import sqlalchemy as sa
+
+from impulsum_pipelines.automation import inbox
+from impulsum_pipelines.automation.inbox import build_inbox
+from impulsum_pipelines.automation.jobs import build_sync_jobs
+from impulsum_pipelines.automation.risk_alerts import Told, tell
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.ops import schema
+from impulsum_pipelines.ops.store import transaction
+from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.webhooks import dropfiles
+from impulsum_pipelines_tests.webhooks.reading import issue
+
+NOW = datetime(2026, 11, 18, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    monkeypatch.setattr(inbox, "WATCH", 0.2)
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides={"sensors": {"use_threads": True}}) as instance:
+        yield instance
+
+
+def tick(instance: dg.DagsterInstance) -> dg.SensorResult | dg.SkipReason:
+    [sensor] = build_inbox(build_sync_jobs()).sensors or ()
+    assert isinstance(sensor, dg.SensorDefinition)
+    told: Any = sensor._raw_fn(dg.build_sensor_context(instance=instance))  # as it is, before Dagster takes it apart
+    assert isinstance(told, dg.SensorResult | dg.SkipReason)
+    return told
+
+
+def drop(key: str, priority: str) -> None:
+    body = issue(key, priority={"name": priority})
+    body["issue"]["id"] = key
+    dropfiles.write(Home.of(load_settings()), "jira", orjson.dumps(body), headers={})
+
+
+def test_a_quiet_tick_says_so(instance: dg.DagsterInstance) -> None:
+    assert isinstance(tick(instance), dg.SkipReason)
+
+
+def test_a_tick_commits_what_came_and_pulls_the_source_of_what_is_urgent(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("BASE_URL", "https://a.invalid"), ("EMAIL", "a@b.invalid"), ("API_TOKEN", "t")):
+        monkeypatch.setenv(f"JIRA_{name}", value)
+    drop("OPS-1", "Highest")
+    drop("OPS-2", "Medium")
+    told = tick(instance)
+    assert isinstance(told, dg.SensorResult)
+    [pull] = told.run_requests or ()
+    assert (pull.job_name, pull.tags["dagster/priority"]) == ("jira_sync", str(inbox.URGENT))
+    [event] = told.asset_events
+    assert event.asset_key == inbox.EVENTS
+    assert event.metadata["new"].value == 2
+
+
+def test_what_is_not_urgent_asks_for_no_pull(instance: dg.DagsterInstance) -> None:
+    drop("OPS-2", "Medium")
+    told = tick(instance)
+    assert isinstance(told, dg.SensorResult)
+    assert not told.run_requests
+
+
+def signal(number: int, severity: str = "P2") -> dict[str, Any]:
+    return {
+        "signal_id": f"blocked:{number}",
+        "severity": severity,
+        "subject_key": f"OPS-{number}",
+        "subject_name": "Down the hill",
+        "project": "OPS",
+        "source": "jira",
+        "why": "flagged for 3 days",
+        "score": 61.4,
+        "first_seen_at": NOW - timedelta(days=3),
+        "evidence": '{"ids": ["issue:OPS-1"], "links": ["https://a.invalid/browse/OPS-1"]}',
+    }
+
+
+def states(settings: Settings) -> dict[str, tuple[str, str]]:
+    with transaction(settings) as connection:
+        found = connection.execute(sa.select(schema.alerts.c.key, schema.alerts.c.state, schema.alerts.c.priority))
+        return {key: (state, priority) for key, state, priority in found}
+
+
+def test_each_open_signal_is_one_alert_until_it_ends(ops_settings: Settings) -> None:
+    assert tell(ops_settings, [signal(1), signal(2)], at=NOW) == Told(is_open=2, resolved=0)
+    assert tell(ops_settings, [signal(1, "P1")], at=NOW + timedelta(minutes=10)) == Told(is_open=1, resolved=1)
+    assert states(ops_settings) == {
+        "risk:blocked:1": ("open", "P1"),
+        "risk:blocked:2": ("resolved", "P2"),
+    }
+    assert tell(ops_settings, [signal(1, "P1")], at=NOW + timedelta(minutes=20)) == Told(is_open=1, resolved=0)
+    assert tell(ops_settings, [], at=NOW + timedelta(minutes=30)) == Told(is_open=0, resolved=1)
+    assert {state for state, _ in states(ops_settings).values()} == {"resolved"}
+
+
+def test_a_quiet_week_raises_none(ops_settings: Settings) -> None:
+    for day in range(7):
+        assert tell(ops_settings, [], at=NOW + timedelta(days=day)) == Told(0, 0)
+    assert states(ops_settings) == {}

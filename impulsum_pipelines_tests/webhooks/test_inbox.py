@@ -1,0 +1,201 @@
+"""Working off the inbox: every good file is one event, every bad one has its reason, and what is urgent comes first."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import pytest
+import sqlalchemy as sa
+
+from impulsum_pipelines.errors import ImpulsumError
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.ops import schema
+from impulsum_pipelines.ops.store import transaction
+from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.webhooks import dropfiles, inbox
+from impulsum_pipelines.webhooks.inbox import work_off
+from impulsum_pipelines_tests.webhooks.reading import issue
+
+
+def drop(settings: Settings, body: Mapping[str, Any] | bytes, delivery: str | None = None) -> str:
+    """Put a Jira event in the inbox; the name of its file."""
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    return dropfiles.write(Home.of(settings), "jira", raw, headers={}, delivery=delivery).name
+
+
+def made(key: str, priority: str, **more: Any) -> dict[str, Any]:
+    """What Jira says of an issue, each with an id of its own."""
+    body = issue(key, priority={"name": priority}, **more)
+    body["issue"]["id"] = str(10_000 + int(key.partition("-")[2]))
+    return body
+
+
+def urgent(key: str = "OPS-1") -> dict[str, Any]:
+    """A new issue of the highest priority."""
+    return made(key, "Highest")
+
+
+def ordinary(key: str) -> dict[str, Any]:
+    """A new issue that nobody hurries for."""
+    return made(key, "Medium")
+
+
+def rows(settings: Settings, *columns: sa.Column[Any]) -> list[tuple[Any, ...]]:
+    """What the store holds, in the order in which it was written."""
+    with transaction(settings) as connection:
+        return [tuple(row) for row in connection.execute(sa.select(*columns).order_by(columns[0].table.c.id))]
+
+
+def folder(settings: Settings, name: str) -> set[str]:
+    """Names of the files in a folder of the inbox."""
+    place = Home.of(settings).inbox / name
+    return {path.name for path in place.iterdir()} if place.exists() else set()
+
+
+def test_a_good_file_is_an_event_and_what_is_urgent_an_alert(ops_settings: Settings) -> None:
+    name = drop(ops_settings, urgent("OPS-1"), "d1")
+    worked = work_off(ops_settings)
+    assert (worked.committed, worked.repeated, worked.failed, worked.urgent) == (1, 0, 0, {"jira"})
+    e, a = schema.events.c, schema.alerts.c
+    [(event_id, key, priority, file, incident)] = rows(ops_settings, e.id, e.key, e.priority, e.file, e.incident_id)
+    assert (key, priority, file) == ("d1", "P0", name)
+    assert rows(ops_settings, a.key, a.kind, a.priority, a.evidence) == [
+        (f"incident:{incident}", "event", "P0", {"events": [event_id], "links": [*_links(ops_settings)]})
+    ]
+    assert (folder(ops_settings, "incoming"), folder(ops_settings, "done")) == (set(), {name})
+
+
+def _links(settings: Settings) -> list[str]:
+    return [url for (url,) in rows(settings, schema.events.c.url) if url]
+
+
+def test_a_delivery_that_comes_again_is_counted_and_nothing_more(ops_settings: Settings) -> None:
+    for _ in range(3):
+        drop(ops_settings, urgent(), "d1")
+    assert work_off(ops_settings).committed == 1
+    drop(ops_settings, urgent(), "d1")
+    again = work_off(ops_settings)
+    assert (again.committed, again.repeated) == (0, 1)
+    assert len(rows(ops_settings, schema.events.c.id)) == 1
+    assert rows(ops_settings, schema.alerts.c.occurrences) == [(1,)]
+    assert not again.urgent
+
+
+def test_a_bad_file_stops_no_good_one_and_has_its_reason(ops_settings: Settings) -> None:
+    good = drop(ops_settings, ordinary("OPS-2"))
+    bad = drop(ops_settings, b'{"truncated": ')
+    incoming = Home.of(ops_settings).inbox / "incoming"
+    (incoming / "..surprise").mkdir(parents=True)
+    (incoming / "notes.txt").write_text("hello")
+    worked = work_off(ops_settings)
+    assert (worked.committed, worked.failed) == (1, 2)
+    assert folder(ops_settings, "done") == {good}
+    assert {bad, f"{bad}.reason.txt", "notes.txt", "notes.txt.reason.txt"} <= folder(ops_settings, "failed")
+
+
+def test_what_is_urgent_overtakes_what_came_before(ops_settings: Settings) -> None:
+    for number in range(70):
+        drop(ops_settings, ordinary(f"OPS-{number + 10}"))
+    drop(ops_settings, urgent("OPS-1"))
+    assert work_off(ops_settings).committed == 71
+    [(first,), *_] = rows(ops_settings, schema.events.c.priority)
+    assert first == "P0"
+
+
+def test_a_store_that_refuses_one_takes_the_others(ops_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [drop(ops_settings, ordinary(f"OPS-{number}"), f"d{number}") for number in range(4)]
+    record = inbox.incidents.record
+
+    def refuse(connection: sa.Connection, event: Any, *arguments: Any, **named: Any) -> int | None:
+        if event.key == "d2":
+            raise sa.exc.DataError("insert", {}, ValueError("no"))
+        return record(connection, event, *arguments, **named)
+
+    monkeypatch.setattr(inbox.incidents, "record", refuse)
+    worked = work_off(ops_settings)
+    assert (worked.committed, worked.failed) == (3, 1)
+    assert folder(ops_settings, "done") == {names[0], names[1], names[3]}
+    assert names[2] in folder(ops_settings, "failed")
+
+
+def test_incidents_that_become_one_leave_one_alert(ops_settings: Settings) -> None:
+    drop(ops_settings, urgent("OPS-1"), "d1")
+    drop(ops_settings, urgent("OPS-2"), "d2")
+    work_off(ops_settings)
+    assert rows(ops_settings, schema.alerts.c.state) == [("open",), ("open",)]
+    with transaction(ops_settings) as connection:  # as an event on both would make them one
+        first, second = connection.execute(sa.select(schema.incidents.c.id).order_by(schema.incidents.c.id)).scalars()
+        inbox.incidents._merge(connection, {first, second})
+    drop(ops_settings, made("OPS-1", "Highest", changed={"status": ("To Do", "Reopened")}), "d3")
+    work_off(ops_settings)
+    states = dict(rows(ops_settings, schema.alerts.c.key, schema.alerts.c.state))
+    assert states[f"incident:{second}"] == "resolved"
+    assert states[f"incident:{first}"] != "resolved"
+
+
+def test_rules_that_cannot_be_used_leave_everything_waiting(
+    ops_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = drop(ops_settings, urgent())
+    wrong = Home.of(ops_settings).root / "wrong.yaml"
+    wrong.write_text("rules: 7")
+    monkeypatch.setenv("IMPULSUM_TRIAGE", str(wrong))
+    with pytest.raises(ImpulsumError, match="rules"):
+        work_off(load_settings())
+    assert folder(ops_settings, "incoming") == {name}
+
+
+def _die_before_moving(environment: dict[str, str], after: int) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    moved = []
+
+    def move(*_: Any, **__: Any) -> None:
+        moved.append(1)
+        if len(moved) > after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    inbox.dropfiles.move = move
+    work_off(load_settings())
+
+
+def test_killed_between_the_commit_and_the_move_nothing_is_twice(ops_settings: Settings) -> None:
+    names = {drop(ops_settings, urgent(f"OPS-{number}"), f"d{number}") for number in range(5)}
+    for after in (0, 2):
+        context = multiprocessing.get_context("forkserver")
+        victim = context.Process(target=_die_before_moving, args=(dict(os.environ), after))
+        victim.start()
+        victim.join()
+        assert victim.exitcode == -signal.SIGKILL
+    assert folder(ops_settings, "incoming") == names
+    worked = work_off(ops_settings)
+    assert (worked.committed, worked.repeated) == (0, 5)
+    assert len(rows(ops_settings, schema.events.c.id)) == 5
+    assert rows(ops_settings, schema.alerts.c.occurrences) == [(1,)] * 5
+    assert (folder(ops_settings, "incoming"), folder(ops_settings, "done")) == (set(), names)
+
+
+def _work_off_all(environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    while dropfiles.waiting(Home.of(load_settings()), 1):
+        work_off(load_settings())
+
+
+def test_two_processes_on_one_inbox_double_nothing(ops_settings: Settings) -> None:
+    names = {drop(ops_settings, (urgent if number % 7 == 0 else ordinary)(f"OPS-{number}")) for number in range(120)}
+    context = multiprocessing.get_context("forkserver")
+    workers = [context.Process(target=_work_off_all, args=(dict(os.environ),)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert len(rows(ops_settings, schema.events.c.id)) == 120
+    assert len(rows(ops_settings, schema.alerts.c.id)) == 18
+    assert (folder(ops_settings, "incoming"), folder(ops_settings, "done")) == (set(), names)
