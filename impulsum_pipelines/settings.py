@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     impulsum_keep_run_days: int = Field(
         default=30,
         ge=1,
-        description="Days that Dagster's runs, their logs, ticks and finished backfills are kept.",
+        description="Days that drop files in done, and Dagster's runs, logs, ticks and backfills are kept.",
     )
     impulsum_ops_url: SecretStr | None = Field(
         default=None,

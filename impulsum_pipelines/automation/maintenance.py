@@ -1,7 +1,7 @@
 """The nightly job that keeps the ops store and Dagster's history from growing for ever.
 
-How long they are kept say ``IMPULSUM_KEEP_DAYS`` and ``IMPULSUM_KEEP_RUN_DAYS``. Its two steps do not wait for each
-other: one that fails does not keep the other from its work.
+How long they are kept say ``IMPULSUM_KEEP_DAYS`` and ``IMPULSUM_KEEP_RUN_DAYS``. Its steps do not wait for each
+other: one that fails does not keep the others from their work.
 """
 
 # No postponed annotations here: Dagster compares the annotation of `context` with its own classes.
@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from impulsum_pipelines.errors import ImpulsumError
+from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.assets import failure
 from impulsum_pipelines.settings import Settings, load_settings
 
@@ -74,14 +75,26 @@ def prune_dagster_history(context: dg.OpExecutionContext) -> None:
     )
 
 
+@dg.op(out=dg.Out(dg.Nothing))
+def prune_inbox(context: dg.OpExecutionContext) -> None:
+    """Delete drop files that were worked off long ago; the events that were in them are in the ops store."""
+    from impulsum_pipelines.webhooks.dropfiles import prune
+
+    settings = load_settings()
+    before = datetime.now(UTC) - timedelta(days=settings.impulsum_keep_run_days)
+    deleted = prune(Home.of(settings), before)
+    context.add_output_metadata({"deleted before": dg.MetadataValue.timestamp(before), "files deleted": deleted})
+
+
 @dg.job(
     executor_def=dg.in_process_executor,
     tags={"dagster/priority": "-20"},
-    description="Deletes what is older than it needs to be kept, in the ops store and in Dagster's own history.",
+    description="Deletes what need not be kept any longer, in the ops store, the inbox and Dagster's history.",
 )
 def maintenance() -> None:
-    """The two steps, in no order."""
+    """The steps, in no order."""
     prune_ops_store()
+    prune_inbox()
     prune_dagster_history()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from dagster._core.test_utils import create_run_for_test
 
 from impulsum_pipelines.automation.dagster_history import forget
 from impulsum_pipelines.automation.maintenance import build_maintenance, maintenance
+from impulsum_pipelines.files import Home
 from impulsum_pipelines.settings import load_settings
 
 AFTER_ALL = timedelta(minutes=1)
@@ -144,7 +146,14 @@ def test_finished_backfills_go(instance: dg.DagsterInstance) -> None:
 
 
 def test_the_job_says_what_it_did_and_how_large_things_are(instance: dg.DagsterInstance) -> None:
+    inbox = Home.of(load_settings()).inbox / "done"
+    inbox.mkdir(parents=True)
+    for name, age in (("old", 31), ("young", 29)):
+        (inbox / name).touch()
+        at = (datetime.now(UTC) - timedelta(days=age)).timestamp()
+        os.utime(inbox / name, (at, at))
     result = maintenance.execute_in_process(instance=instance)
+    assert [file.name for file in inbox.iterdir()] == ["young"]
     told = {
         event.step_key: {name: value.value for name, value in event.event_specific_data.metadata.items()}
         for event in result.all_events
@@ -152,6 +161,7 @@ def test_the_job_says_what_it_did_and_how_large_things_are(instance: dg.DagsterI
     }
     assert told["prune_ops_store"]["size before (MB)"] > 0
     assert told["prune_ops_store"]["events deleted"] == 0
+    assert told["prune_inbox"]["files deleted"] == 1
     assert told["prune_dagster_history"]["size after (MB)"] > 0
     assert told["prune_dagster_history"]["runs deleted"] == 0
 
@@ -162,7 +172,10 @@ def test_a_store_out_of_reach_fails_its_own_step_only(tmp_path: Path, monkeypatc
         result = maintenance.execute_in_process(instance=instance, raise_on_error=False)
     assert not result.success
     assert {event.step_key for event in result.all_events if event.is_step_failure} == {"prune_ops_store"}
-    assert {event.step_key for event in result.all_events if event.is_step_success} == {"prune_dagster_history"}
+    assert {event.step_key for event in result.all_events if event.is_step_success} == {
+        "prune_dagster_history",
+        "prune_inbox",
+    }
 
 
 def test_it_runs_every_night_in_the_zone(monkeypatch: pytest.MonkeyPatch) -> None:
