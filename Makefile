@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs: a virtual environment in .venv from the locked packages.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test dev lint bench requests month soak lock clean
+.PHONY: help venv demo test dev lint bench requests month latency soak lock clean
 SHELL := /bin/bash
 
 VENV   := .venv
@@ -39,6 +39,9 @@ requests: $(STAMP) ## Measure what a sync of each source asks its service for
 
 month: $(STAMP) ## Pull a month of each source live every MINUTES=15, by days and at once; all must equal the truth
 	@$(PYTHON) -m pytest -n 2 impulsum_pipelines_tests/sources -m long --live-minutes $(MINUTES) -rP
+
+latency: $(STAMP) ## Measure how long drop files wait under dagster dev with all schedules on
+	@$(PYTHON) -m impulsum_pipelines_tests.bench.latency
 
 soak: $(STAMP) ## Query the published file for a minute while pulls, builds and publishes run in a loop
 	@$(PYTHON) -m impulsum_pipelines_tests.soak 60
