@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs: a virtual environment in .venv from the locked packages.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test dev lint bench requests month latency soak lock clean
+.PHONY: help venv demo test everything dev lint bench requests month latency soak lock clean
 SHELL := /bin/bash
 
 VENV   := .venv
@@ -15,12 +15,15 @@ export PYTHONUTF8 := 1
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 demo: $(STAMP) ## Generated Jira to published velocity, end to end, no account (SEED=1 ISSUES=500)
 	@$(VENV)/bin/impulsum demo --seed $(SEED) --issues $(ISSUES)
 
 test: $(STAMP) ## Run the tests
+	@$(PYTHON) -m pytest -n 4 --dist loadgroup -m "not exhaustive"
+
+everything: $(STAMP) ## Run all tests, also those that take minutes: real data, a month of each source, every kill -9
 	@$(PYTHON) -m pytest -n 4 --dist loadgroup
 
 dev: $(STAMP) ## Open Dagster's UI on http://127.0.0.1:3000, with schedules running

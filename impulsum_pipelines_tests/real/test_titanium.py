@@ -35,6 +35,7 @@ PEAK_MB = 500
 
 pytestmark = [
     pytest.mark.skipif(not EXPORT.exists(), reason="the export is not in ../shared/data"),
+    pytest.mark.exhaustive,
     pytest.mark.xdist_group("titanium"),  # one pull for the whole file, in one worker
 ]
 

@@ -210,6 +210,7 @@ def minutes(cron: str) -> set[int]:
     return set(range(0, 60, int(field[2:]))) if field.startswith("*/") else {int(field)}
 
 
+@pytest.mark.exhaustive
 def test_a_normal_day_meets_no_limit(here: Running) -> None:
     site = here
     first, last = load_settings().business_hours

@@ -24,6 +24,7 @@ SITES: dict[int, dict[str, Any]] = {
 
 
 @pytest.mark.long
+@pytest.mark.exhaustive
 def test_every_seed_is_the_truth(sandbox: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     truths = {}
     with velocity_builds() as build:

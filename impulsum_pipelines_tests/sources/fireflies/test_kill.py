@@ -7,6 +7,7 @@ import pytest
 from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("point", ["transcripts", "load", *HALF_LOADED[:2]])
 def test_a_killed_sync_is_simply_run_again(fireflies, tmp_path, monkeypatch, point):
     site = fireflies(seed=41)

@@ -60,6 +60,7 @@ def alive_rows(site):
 
 
 @pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_month(fireflies, live, monkeypatch, tmp_path):
     monkeypatch.setattr(history, "MOST_TICKETS", 3)
     monkeypatch.setattr(history, "WEEKS", 2)

@@ -21,6 +21,7 @@ NOW = "2026-11-01T12:00:00Z"
 POINTS = {"pull_requests": 1, "load": 0, **dict.fromkeys(HALF_LOADED[:2], 0)}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("point", POINTS)
 def test_a_killed_sync_is_simply_run_again(sandbox, tmp_path, monkeypatch, point):
     site, pulls = sandbox(seed=41, issues=24, now=NOW), Pulls("github")

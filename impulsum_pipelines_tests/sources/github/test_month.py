@@ -95,6 +95,7 @@ class Month:
 
 
 @pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_month_ends_with_the_truth_whichever_way_it_was_pulled(github, live, monkeypatch, tmp_path):
     monkeypatch.setenv("IMPULSUM_REFERENCE_MINUTES", "0")
     hub = github(seed=5, now=START.isoformat())

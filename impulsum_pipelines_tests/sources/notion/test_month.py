@@ -76,6 +76,7 @@ def in_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, name: str) -> Callab
 
 
 @pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_month_pulled_live_by_windows_and_at_once_ends_the_same(workspace, live, monkeypatch, tmp_path):
     site = workspace(seed=61)
     by_live, windows, at_once = (in_home(monkeypatch, tmp_path, name) for name in ("live", "windows", "at once"))

@@ -76,6 +76,7 @@ class Month:
 
 
 @pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_month(workspace, live, monkeypatch, tmp_path):
     site = workspace(seed=62, issues=40, now="2026-11-01T08:00:00Z")
     month = Month(site, seed=2)

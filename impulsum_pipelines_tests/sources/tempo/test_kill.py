@@ -13,6 +13,7 @@ from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
 pytestmark = pytest.mark.usefixtures("hurry")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("point", ["worklogs", *HALF_LOADED[:2]])
 def test_a_killed_sync_is_simply_run_again(sandbox, tmp_path, monkeypatch, point):
     site = sandbox(seed=51, issues=60, now=NOW)

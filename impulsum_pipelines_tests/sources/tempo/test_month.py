@@ -55,6 +55,7 @@ def work(do: Do, chance: random.Random) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_month_ends_the_same_however_it_is_pulled(sandbox, live, monkeypatch, tmp_path):
     site = sandbox(seed=61, issues=60, now=START.isoformat())
     do, chance = door(site), random.Random(61)
