@@ -69,5 +69,8 @@ def sanitized(text: str, settings: Settings | None = None, *, longest: int = LON
 def _secrets(settings: Settings | None) -> Iterator[str]:
     """The configured secrets, the longest first: one may be the beginning of another."""
     values = [] if settings is None else [getattr(settings, name) for name in type(settings).model_fields]
-    plain = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
+    listed = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
+    whole = {part.get_secret_value() for part in listed if isinstance(part, SecretStr)}
+    # Of several in one setting each may be told alone.
+    plain = whole | {part.strip() for secret in whole for part in secret.split(",")}
     yield from sorted((secret for secret in plain if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)

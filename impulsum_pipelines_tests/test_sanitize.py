@@ -88,3 +88,10 @@ def test_any_text_can_be_stored_and_is_clean_at_once(text: str) -> None:
 def test_a_long_text_is_cut_short() -> None:
     assert sanitized("x" * 9000) == "x" * (LONGEST - 1) + "…"
     assert sanitized("lone \ud800 half") == "lone ? half"
+
+
+def test_each_of_several_secrets_in_one_setting_is_struck_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPO_WEBHOOK_SECRET", "firstofthem, secondofthem")
+    monkeypatch.setenv("IMPULSUM_ALERT_CHANNELS", "slack://plainword/otherword")
+    said = sanitized("told secondofthem and slack://plainword/otherword", load_settings())
+    assert "secondofthem" not in said and "plainword" not in said
