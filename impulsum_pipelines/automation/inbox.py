@@ -23,7 +23,7 @@ from impulsum_pipelines.loading.assets import OWNER
 from impulsum_pipelines.loading.raw import is_configured
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
-from impulsum_pipelines.tiers import SOURCES
+from impulsum_pipelines.tiers import CRITICAL, SOURCES
 from impulsum_pipelines.webhooks.dropfiles import waiting
 
 log = logging.getLogger(__name__)
@@ -32,9 +32,6 @@ log = logging.getLogger(__name__)
 WATCH = 25.0
 #: Seconds between two looks, and how long a tick goes on after something urgent, so that one pull serves a burst.
 LOOK_EVERY, GATHER = 0.05, 1.0
-
-#: ``dagster/priority`` of a pull that an event asks for: before any that a schedule asks for.
-URGENT = 20
 
 EVENTS = dg.AssetKey(["webhooks", "events"])
 
@@ -75,12 +72,14 @@ def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReaso
     until = time.monotonic() + watch
     worked = Worked()
     with ThreadPoolExecutor(1, thread_name_prefix="deliver") as messenger:
-        messenger.submit(_tell, settings)
+        telling = messenger.submit(_tell, settings)
         while True:
             before = len(worked.urgent)
             if waiting(Home.of(settings), 1):
                 worked.add(work_off(settings))
-                messenger.submit(_tell, settings)
+                # One that has not begun yet tells of this, too: behind a slow channel no queue may grow.
+                if telling.running() or telling.done():
+                    telling = messenger.submit(_tell, settings)
             if len(worked.urgent) > before:
                 until = min(until, time.monotonic() + min(GATHER, watch))
             if time.monotonic() >= until:
@@ -119,7 +118,7 @@ def _pulls(instance: dg.DagsterInstance, settings: Settings, sources: set[str]) 
         dg.RunRequest(
             job_name=sync_job_name(source.name),
             partition_key=now.date().isoformat(),
-            tags={"dagster/priority": str(URGENT)},
+            tags={"dagster/priority": str(CRITICAL.priority)},
         )
         for source in SOURCES
         if source.name in sources

@@ -48,7 +48,6 @@ def tell(settings: Settings, signals: list[Mapping[str, Any]], *, at: datetime) 
     raised = {f"risk:{signal['signal_id']}": signal for signal in signals}
     with transaction(settings) as connection:
         for key, signal in sorted(raised.items()):
-            evidence = _document(signal["evidence"])
             alert = Raised(
                 key=key,
                 kind="risk",
@@ -56,10 +55,7 @@ def tell(settings: Settings, signals: list[Mapping[str, Any]], *, at: datetime) 
                 title=f"{signal['subject_key']}: {signal['why']}",
                 detail=f"{signal['subject_name']} ({signal['project'] or signal['source']}), "
                 f"score {signal['score']:.0f}, since {signal['first_seen_at']:%Y-%m-%d %H:%M} UTC.",
-                evidence={
-                    "ids": [str(i) for i in evidence.get("ids", ())],
-                    "links": [str(link) for link in evidence.get("links", ())],
-                },
+                evidence=orjson.loads(signal["evidence"]),
             )
             raise_alert(connection, alert, at=at, settings=settings)
         unresolved = sa.select(alerts.c.id, alerts.c.key).where(alerts.c.kind == "risk", alerts.c.state != "resolved")
@@ -97,7 +93,3 @@ def build_risk_alerts() -> dg.AssetsDefinition:
         return dg.MaterializeResult(metadata={"open signals": told.is_open, "alerts resolved": told.resolved})
 
     return risk_alerts
-
-
-def _document(evidence: Any) -> dict[str, Any]:
-    return orjson.loads(evidence) if isinstance(evidence, str) else dict(evidence or {})

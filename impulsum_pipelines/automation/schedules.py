@@ -5,6 +5,7 @@ Cron times are in ``IMPULSUM_TIMEZONE``; partitions are UTC days.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -123,17 +124,20 @@ def _pulling(settings: Settings, source: str) -> bool:
 
 def _unfinished(instance: dg.DagsterInstance, job: str, now: datetime) -> dg.DagsterRun | None:
     """A run of the job that waits or runs: one that takes longer than its cadence must not pile up."""
-    statuses = [*_WAITING, dg.DagsterRunStatus.STARTED]
-    runs = instance.get_runs(
-        dg.RunsFilter(job_name=job, statuses=statuses, created_after=now - _GIVEN_UP_AFTER), limit=1
-    )
-    return runs[0] if runs else None
+    return _run_of(instance, job, (*_WAITING, dg.DagsterRunStatus.STARTED), now)
 
 
 def waiting_to_pull(instance: dg.DagsterInstance, source: str, now: datetime) -> dg.DagsterRun | None:
     """A run that will pull the source; runs of one source must not pile up behind a slow one."""
     for job in (sync_job_name(source), *PULLING_ALL):
-        queued = dg.RunsFilter(job_name=job, statuses=list(_WAITING), created_after=now - _GIVEN_UP_AFTER)
-        for run in instance.get_runs(queued, limit=1):
+        if run := _run_of(instance, job, _WAITING, now):
             return run
     return None
+
+
+def _run_of(
+    instance: dg.DagsterInstance, job: str, statuses: Sequence[dg.DagsterRunStatus], now: datetime
+) -> dg.DagsterRun | None:
+    """The newest run of a job in one of the states, unless it was given up."""
+    wanted = dg.RunsFilter(job_name=job, statuses=list(statuses), created_after=now - _GIVEN_UP_AFTER)
+    return next(iter(instance.get_runs(wanted, limit=1)), None)

@@ -76,7 +76,7 @@ class DropFile:
     @property
     def text(self) -> str:
         """The body as text that any database holds: bytes that are none are written as ``\\xNN``."""
-        return self.body.decode(errors="backslashreplace").replace("\0", "\\x00")
+        return as_text(self.body)
 
     @cached_property
     def document(self) -> Any:
@@ -92,6 +92,11 @@ class DropFile:
         if _is_deeper(document, DEEPEST):
             raise _bad(self.path, f"Its body is nested deeper than {DEEPEST} levels")
         return document
+
+
+def as_text(body: bytes) -> str:
+    """A body as text that any database holds: bytes that are none are written as ``\\xNN``."""
+    return body.decode(errors="backslashreplace").replace("\0", "\\x00")
 
 
 def content_key(body: bytes) -> str:

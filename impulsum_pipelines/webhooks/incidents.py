@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from impulsum_pipelines.ops.schema import events, incident_subjects, incidents
+from impulsum_pipelines.webhooks.dropfiles import as_text
 from impulsum_pipelines.webhooks.event import Event
 from impulsum_pipelines.webhooks.rules import PRIORITIES
 from impulsum_pipelines.webhooks.triage import Verdict
@@ -74,7 +75,7 @@ def record(
         "content": event.content or None,
         "file": file,
         "headers": dict(headers),
-        "body": body.decode(errors="backslashreplace").replace("\x00", "\\x00"),
+        "body": as_text(body),
     }
     written = _insert(connection, events).values(row).on_conflict_do_nothing(index_elements=["source", "key"])
     return connection.execute(written.returning(events.c.id)).scalar_one_or_none()

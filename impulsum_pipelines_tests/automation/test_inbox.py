@@ -61,7 +61,7 @@ def test_a_tick_commits_what_came_and_pulls_the_source_of_what_is_urgent(
     told = tick(instance)
     assert isinstance(told, dg.SensorResult)
     [pull] = told.run_requests or ()
-    assert (pull.job_name, pull.tags["dagster/priority"]) == ("jira_sync", str(inbox.URGENT))
+    assert (pull.job_name, pull.tags["dagster/priority"]) == ("jira_sync", "20")
     [event] = told.asset_events
     assert event.asset_key == inbox.EVENTS
     assert event.metadata["new"].value == 2
