@@ -1,37 +1,34 @@
-"""The sensor that works off the inbox: its tick watches for files, and commits them within milliseconds.
+"""The sensor that works off the inbox: what comes in is committed within milliseconds.
 
-A sensor that starts a run for each file needs 4 to 10 s before any of our code runs. A tick is warm code: it watches
-for :data:`WATCH` and then begins anew. Where sensors share one thread (a ``dagster.yaml`` without
-``sensors.use_threads``), a tick looks once, so that no other sensor waits for it.
+A sensor that starts a run for each file needs 4 to 10 s before any of our code runs. Here the code server itself works
+off the inbox, see :mod:`impulsum_pipelines.automation.watcher`; a tick says what was done, and asks for the pulls of
+what is urgent. Where sensors share one thread (a ``dagster.yaml`` without ``sensors.use_threads``), a tick looks once,
+so that no other sensor waits for it.
 """
 
 # No postponed annotations here: Dagster compares the annotation of `context` with its own classes.
 
-import logging
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from impulsum_pipelines.automation.jobs import sync_job_name
 from impulsum_pipelines.automation.schedules import waiting_to_pull
-from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.assets import OWNER
 from impulsum_pipelines.loading.raw import is_configured
-from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.tiers import CRITICAL, SOURCES
-from impulsum_pipelines.webhooks.dropfiles import waiting
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from impulsum_pipelines.webhooks.inbox import Worked
 
 #: Seconds that a tick watches; Dagster ends a tick after 60.
 WATCH = 25.0
-#: Seconds between two looks, and how long a tick goes on after something urgent, so that one pull serves a burst.
-LOOK_EVERY, GATHER = 0.05, 1.0
+#: Seconds that it goes on after something urgent, so that one pull serves a burst.
+GATHER = 1.0
 
 EVENTS = dg.AssetKey(["webhooks", "events"])
 
@@ -65,26 +62,8 @@ def build_inbox(jobs: Sequence[Any]) -> dg.Definitions:
 
 
 def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    from impulsum_pipelines.webhooks.inbox import Worked, work_off
-
     settings = load_settings()
-    watch = WATCH if _has_threads(context.instance) else 0.0
-    until = time.monotonic() + watch
-    worked = Worked()
-    with ThreadPoolExecutor(1, thread_name_prefix="deliver") as messenger:
-        telling = messenger.submit(_tell, settings)
-        while True:
-            before = len(worked.urgent)
-            if waiting(Home.of(settings), 1):
-                worked.add(work_off(settings))
-                # One that has not begun yet tells of this, too: behind a slow channel no queue may grow.
-                if telling.running() or telling.done():
-                    telling = messenger.submit(_tell, settings)
-            if len(worked.urgent) > before:
-                until = min(until, time.monotonic() + min(GATHER, watch))
-            if time.monotonic() >= until:
-                break
-            time.sleep(LOOK_EVERY)
+    worked = _watched(settings) if _has_threads(context.instance) else _looked_once(settings)
     if not worked.files:
         return dg.SkipReason("Nothing came in.")
     return dg.SensorResult(
@@ -98,17 +77,23 @@ def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReaso
     )
 
 
-def _tell(settings: Settings) -> None:
-    """Deliver what is due. What fails is tried again by the next tick; the inbox does not wait for it."""
-    from impulsum_pipelines.alerts.escalation import escalate
-    from impulsum_pipelines.alerts.outbox import deliver
+def _watched(settings: Settings) -> "Worked":
+    from impulsum_pipelines.automation.watcher import LINGER, the_watcher
 
-    try:
-        with transaction(settings) as connection:
-            escalate(connection, settings, datetime.now(UTC))
-        deliver(settings)
-    except Exception:
-        log.exception("notifications could not be delivered; the next tick tries again")
+    watcher = the_watcher(settings)
+    watcher.watch(LINGER)
+    if watcher.wait_for_urgent(WATCH):
+        time.sleep(GATHER)
+    return watcher.take()
+
+
+def _looked_once(settings: Settings) -> "Worked":
+    from impulsum_pipelines.automation.watcher import tell
+    from impulsum_pipelines.webhooks.inbox import work_off
+
+    worked = work_off(settings)
+    tell(settings)
+    return worked
 
 
 def _pulls(instance: dg.DagsterInstance, settings: Settings, sources: set[str]) -> list[dg.RunRequest]:

@@ -6,6 +6,7 @@ import email
 import json
 import socket
 import threading
+from datetime import UTC, datetime
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -69,7 +70,7 @@ class Webhook:
     """A receiver of JSON.
 
     Attributes:
-        taken: the documents, each with its ``idempotency_key``.
+        taken: the documents, each with its ``idempotency_key`` and ``taken_at``.
         status: what it answers.
     """
 
@@ -84,7 +85,8 @@ class Webhook:
             def do_POST(self) -> None:
                 document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if sink.status == 200:
-                    sink.taken.append({**document, "idempotency_key": self.headers["Idempotency-Key"]})
+                    key = self.headers["Idempotency-Key"]
+                    sink.taken.append({**document, "idempotency_key": key, "taken_at": datetime.now(UTC)})
                 self.send_response(sink.status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()

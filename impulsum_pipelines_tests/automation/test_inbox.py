@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,10 +13,13 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
+from impulsum_pipelines import webhooks
 from impulsum_pipelines.automation import inbox
 from impulsum_pipelines.automation.inbox import build_inbox
 from impulsum_pipelines.automation.jobs import build_sync_jobs
 from impulsum_pipelines.automation.risk_alerts import Told, tell
+from impulsum_pipelines.automation.watcher import the_watcher
+from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.ops import schema
 from impulsum_pipelines.ops.store import transaction
@@ -29,8 +33,10 @@ NOW = datetime(2026, 11, 18, 9, tzinfo=UTC)
 @pytest.fixture
 def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
     monkeypatch.setattr(inbox, "WATCH", 0.2)
+    monkeypatch.setattr(inbox, "GATHER", 0.2)
     with dg.DagsterInstance.local_temp(str(tmp_path), overrides={"sensors": {"use_threads": True}}) as instance:
         yield instance
+    the_watcher(load_settings()).stop()
 
 
 def tick(instance: dg.DagsterInstance) -> dg.SensorResult | dg.SkipReason:
@@ -72,6 +78,29 @@ def test_what_is_not_urgent_asks_for_no_pull(instance: dg.DagsterInstance) -> No
     told = tick(instance)
     assert isinstance(told, dg.SensorResult)
     assert not told.run_requests
+
+
+def test_what_comes_between_two_ticks_is_committed_then(instance: dg.DagsterInstance) -> None:
+    tick(instance)
+    drop("OPS-3", "Medium")
+    deadline = time.monotonic() + 20
+    while dropfiles.waiting(Home.of(load_settings()), 1):
+        assert time.monotonic() < deadline, "nobody works it off"
+        time.sleep(0.01)
+    assert isinstance(tick(instance), dg.SensorResult), "and the next tick says so"
+
+
+def test_a_tick_fails_with_what_went_wrong_and_the_next_begins_again(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "triage.yaml"
+    broken.write_text("rules: 7")
+    monkeypatch.setenv("IMPULSUM_TRIAGE", str(broken))
+    drop("OPS-4", "Medium")
+    with pytest.raises(ImpulsumError, match="triage"):
+        tick(instance)
+    broken.write_text((Path(webhooks.__file__).parent / "triage.yaml").read_text())
+    assert isinstance(tick(instance), dg.SensorResult)
 
 
 def signal(number: int, severity: str = "P2") -> dict[str, Any]:
