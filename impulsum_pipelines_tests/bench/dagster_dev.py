@@ -50,12 +50,25 @@ def dagster_dev(home: Path) -> Iterator[str]:
         subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True) as process,
     ):
         try:
-            yield f"http://127.0.0.1:{port}"
+            ui = f"http://127.0.0.1:{port}"
+            _until_it_answers(ui)
+            yield ui
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGINT)
                 time.sleep(5)
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def _until_it_answers(ui: str) -> None:
+    until = time.monotonic() + 180
+    while True:
+        with suppress(requests.ConnectionError):
+            if requests.get(f"{ui}/server_info", timeout=60).ok:
+                return
+        if time.monotonic() > until:
+            raise TimeoutError("dagster dev does not answer")
+        time.sleep(0.2)
 
 
 @dataclass
