@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from impulsum_pipelines.automation.catch_up import build_catch_up
 from impulsum_pipelines.automation.inbox import build_inbox
 from impulsum_pipelines.automation.jobs import build_mart_jobs, build_sync_jobs
 from impulsum_pipelines.automation.maintenance import build_maintenance
@@ -48,6 +49,7 @@ def build_definitions() -> dg.Definitions:
             schedules=build_schedules(load_settings()),
         ),
         build_inbox(list(sources.jobs or ())),
+        build_catch_up(list(sources.jobs or ())),
         build_maintenance(load_settings()),
     )
 

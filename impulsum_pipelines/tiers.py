@@ -7,7 +7,7 @@ Schedules, freshness policies, checks, pools and queue priorities are derived fr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import time, timedelta
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Tier:
         name: what it is called.
         cadence: how often, in words.
         promise: what is kept so fresh.
-        priority: ``dagster/priority`` of its runs; higher is sooner. Backfills run below zero.
+        priority: ``dagster/priority`` of its runs; higher is sooner. What people backfill runs at zero.
     """
 
     name: str
@@ -69,7 +69,16 @@ DEEP = Tier(
     "every mart built from nothing",
     priority=1,
 )
-TIERS = (CRITICAL, ALERT, OPERATIONAL, STANDARD, ANALYTICAL, STRATEGIC, DEEP)
+CATCH_UP = Tier(
+    "catch-up",
+    "every 5 minutes, where a day is missing",
+    "closed days that the nightly close missed",
+    priority=-5,
+)
+TIERS = (CRITICAL, ALERT, OPERATIONAL, STANDARD, ANALYTICAL, STRATEGIC, DEEP, CATCH_UP)
+
+#: When the day before is closed, every day, in ``IMPULSUM_TIMEZONE``.
+CLOSING = time(2, 0)
 
 
 @dataclass(frozen=True)
@@ -136,6 +145,6 @@ BUILDS = (
     # Two minutes after the pulls of its tier, which take seconds: what changed is told within 15 minutes.
     Build("risk", "risk", ALERT, "2-59/10 {hours} * * 1-5"),
     Build("marts", "build", ANALYTICAL, "30 {hours}/2 * * 1-5"),
-    Build("nightly_close", "nightly", STRATEGIC, "0 2 * * *"),
+    Build("nightly_close", "nightly", STRATEGIC, f"{CLOSING.minute} {CLOSING.hour} * * *"),
     Build("weekly", "rebuild", DEEP, "0 3 * * 0"),
 )

@@ -5,7 +5,7 @@ Cron times are in ``IMPULSUM_TIMEZONE``; partitions are UTC days.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -14,11 +14,12 @@ from impulsum_pipelines.automation.jobs import PULLING_ALL, pull_config, sync_jo
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import is_configured, why_off
+from impulsum_pipelines.ops.history import recent
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.tiers import BUILDS, SOURCES, Build, Source
 
-#: Tags of the partition range of a run, as Dagster reads them.
-_RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+#: Tags of the partition of a run, and of its range of partitions, as Dagster reads them.
+_DAY, RANGE = "dagster/partition", ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 
 _WAITING = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING)
 
@@ -85,7 +86,7 @@ def _nightly_close(build: Build, settings: Settings) -> dg.ScheduleDefinition:
         config = {name: value for source in on for name, value in pull_config(source, census=True).items()}
         return dg.RunRequest(
             run_config={"ops": config},
-            tags=dict(zip(_RANGE, (day.isoformat() for day in span), strict=True)),
+            tags=dict(zip(RANGE, (day.isoformat() for day in span), strict=True)),
         )
 
     return nightly_close
@@ -114,30 +115,50 @@ def _build(build: Build, settings: Settings) -> dg.ScheduleDefinition:
 
 
 def _pulling(settings: Settings, source: str) -> bool:
-    """Whether a sync of the source runs, from whichever door: its lock says so, and is freed if it is killed."""
+    """Whether a live sync of the source runs, from whichever door: its lock says so, and is freed if it is killed.
+
+    Behind a window a live pull waits in the queue, where it is the next: it must not wait for the end of a backfill.
+    """
     try:
         with Home(settings.home, lock_seconds=0).writing(f"{source}.sync"):
             return False
     except ImpulsumError:
-        return True
+        return not _is_reading_a_window(settings, source)
+
+
+def _is_reading_a_window(settings: Settings, source: str) -> bool:
+    try:
+        newest = recent(settings, source=source, limit=1)
+    except ImpulsumError:
+        return False
+    return any(sync["status"] == "running" and sync["mode"] == "window" for sync in newest)
 
 
 def _unfinished(instance: dg.DagsterInstance, job: str, now: datetime) -> dg.DagsterRun | None:
     """A run of the job that waits or runs: one that takes longer than its cadence must not pile up."""
-    return _run_of(instance, job, (*_WAITING, dg.DagsterRunStatus.STARTED), now)
+    return next(_runs(instance, [job], (*_WAITING, dg.DagsterRunStatus.STARTED), now), None)
 
 
 def waiting_to_pull(instance: dg.DagsterInstance, source: str, now: datetime) -> dg.DagsterRun | None:
-    """A run that will pull the source; runs of one source must not pile up behind a slow one."""
-    for job in (sync_job_name(source), *PULLING_ALL):
-        if run := _run_of(instance, job, _WAITING, now):
-            return run
-    return None
+    """A run that will pull the source live; runs of one source must not pile up behind a slow one."""
+    today = now.astimezone(UTC).date().isoformat()
+    waiting = _runs(instance, _pulling_jobs(source), _WAITING, now)
+    return next((run for run in waiting if run.tags.get(RANGE[1], run.tags.get(_DAY, today)) >= today), None)
 
 
-def _run_of(
-    instance: dg.DagsterInstance, job: str, statuses: Sequence[dg.DagsterRunStatus], now: datetime
-) -> dg.DagsterRun | None:
-    """The newest run of a job in one of the states, unless it was given up."""
-    wanted = dg.RunsFilter(job_name=job, statuses=list(statuses), created_after=now - _GIVEN_UP_AFTER)
-    return next(iter(instance.get_runs(wanted, limit=1)), None)
+def under_way(instance: dg.DagsterInstance, source: str, now: datetime) -> dg.DagsterRun | None:
+    """A run that will pull the source or does so, live or a window."""
+    return next(_runs(instance, _pulling_jobs(source), (*_WAITING, dg.DagsterRunStatus.STARTED), now), None)
+
+
+def _pulling_jobs(source: str) -> tuple[str, ...]:
+    return sync_job_name(source), *PULLING_ALL
+
+
+def _runs(
+    instance: dg.DagsterInstance, jobs: Sequence[str], statuses: Sequence[dg.DagsterRunStatus], now: datetime
+) -> Iterator[dg.DagsterRun]:
+    """The runs of the jobs in one of the states, without those that were given up."""
+    for job in jobs:
+        wanted = dg.RunsFilter(job_name=job, statuses=list(statuses), created_after=now - _GIVEN_UP_AFTER)
+        yield from instance.get_runs(wanted)

@@ -61,7 +61,7 @@ SYNCS = (
     Column("normalize_seconds", "double", "Time to prepare, s."),
     Column("load_seconds", "double", "Time to write, under the file's lock, s."),
     Column("rows", "json", "Per table: new, changed, unchanged, deleted, unreachable."),
-    Column("streams", "json", "Per stream: why it ended, pages, rows, whether it was read afresh."),
+    Column("streams", "json", "Per stream of what was loaded: why it ended, pages, rows, whether it was read afresh."),
     Column("error", "text", "Why it is incomplete."),
 )
 CENSUS = (

@@ -250,7 +250,7 @@ class _Load:
             cut_off.settle(connection, sync)
             connection.execute("delete from raw.syncs where sync_id = ?", [self.sync_id])
             status = "incomplete" if sync.failures else "done"
-            insert(connection, "syncs", self._row(sync, status) | _books_of(result, sync))
+            insert(connection, "syncs", self._row(sync, status) | _books_of(result, sync, self.tables))
             if self.window is None:
                 connection.execute("delete from raw.state")
                 insert(connection, "state", self._state(sync))
@@ -377,12 +377,12 @@ def _no_cycle_search() -> Iterator[None]:
             gc.enable()
 
 
-def _books_of(result: LoadResult, sync: Sync) -> dict[str, Any]:
-    streams = {
-        name: asdict(stream) | {"refreshed": sync.refreshed.get(name, False)} for name, stream in sync.streams.items()
-    }
-    for name, refreshed in sync.refreshed.items():
-        streams.setdefault(name, {"refreshed": refreshed})
+def _books_of(result: LoadResult, sync: Sync, chosen: Collection[str]) -> dict[str, Any]:
+    """What is written down once a sync is over. A table that was not to be loaded was not read, whatever was met."""
+    passed_by = {table.name for table in tables_of(result.source)}.difference(chosen)
+    streams = {name: asdict(stream) for name, stream in sync.streams.items() if name not in passed_by}
+    for name in chosen:
+        streams.setdefault(name, {})["refreshed"] = sync.refreshed.get(name, False)
     figures = ("requests", "limit_waits", "limit_wait_seconds", "extract_seconds", "normalize_seconds", "load_seconds")
     return {
         "finished_at": result.finished_at,

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 #: Tag of a Dagster run with the door that started it, where Dagster's own tags do not say.
 STARTED_BY_TAG = "impulsum/started_by"
 
+#: Its value for what the sensor ``catch_up`` asks for.
+CATCH_UP = "catch-up"
+
 #: Dagster's tags of who started a run, and our word for each; the first that is there counts.
 _DOORS = (
     ("dagster/backfill", "backfill"),
@@ -46,7 +49,7 @@ class Origin:
     """Who started a sync.
 
     Args:
-        started_by: schedule, sensor, backfill, shell or manual.
+        started_by: schedule, sensor, catch-up, backfill, shell or manual.
         run_id: the Dagster run.
     """
 
@@ -116,12 +119,15 @@ def recorded(
     _end(settings, recording, {"status": "done"})
 
 
-def recent(settings: Settings, *, source: str | None = None, limit: int = 20) -> list[dict[str, Any]]:
+def recent(
+    settings: Settings, *, source: str | None = None, started_by: str | None = None, limit: int = 20
+) -> list[dict[str, Any]]:
     """The newest syncs, the newest first: columns of ``syncs``, and ``scopes`` with id, name and rows of each part.
 
     Args:
         settings: the settings.
         source: only this source.
+        started_by: only those that were started so.
         limit: how many at most.
 
     Raises:
@@ -130,6 +136,8 @@ def recent(settings: Settings, *, source: str | None = None, limit: int = 20) ->
     chosen = sa.select(syncs).order_by(syncs.c.started_at.desc(), syncs.c.sync_id).limit(limit)
     if source is not None:
         chosen = chosen.where(syncs.c.source == source)
+    if started_by is not None:
+        chosen = chosen.where(syncs.c.started_by == started_by)
     with store.transaction(settings) as connection:
         found = [dict(row) for row in connection.execute(chosen).mappings()]
         ids = [row["sync_id"] for row in found]

@@ -195,7 +195,7 @@ syncs = sa.Table(
     metadata,
     sa.Column("sync_id", sa.Text, primary_key=True),
     sa.Column("source", sa.Text, nullable=False),
-    sa.Column("started_by", sa.Text, nullable=False, comment="schedule, sensor, backfill, shell or manual."),
+    sa.Column("started_by", sa.Text, nullable=False, comment="schedule, sensor, catch-up, backfill, shell or manual."),
     sa.Column("run_id", sa.Text, comment="The Dagster run."),
     sa.Column("mode", sa.Text, nullable=False, comment="live or window."),
     sa.Column("census", sa.Boolean, nullable=False),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from impulsum_pipelines.automation.schedules import build_schedules
+from impulsum_pipelines.automation.schedules import RANGE, build_schedules
 from impulsum_pipelines.files import Home
+from impulsum_pipelines.ops.history import Origin, recorded
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import BUILDS, SOURCES
 
@@ -142,6 +143,28 @@ def test_live_skips_while_a_pull_waits_in_the_queue(instance: dg.DagsterInstance
     assert run.run_id in str(skipped.skip_message)
     instance.delete_run(run.run_id)
     assert isinstance(tick("jira_live", instance, at=now), dg.RunRequest)
+
+
+@pytest.mark.usefixtures("jira_is_on")
+def test_live_waits_in_the_queue_behind_days_that_are_filled(instance: dg.DagsterInstance) -> None:
+    @dg.op
+    def nothing() -> None: ...
+
+    @dg.job(name="jira_sync")
+    def filling() -> None:
+        nothing()
+
+    now, settings = datetime.now(UTC), load_settings()
+    tags = dict.fromkeys(RANGE, (now - timedelta(days=1)).date().isoformat())
+    instance.create_run_for_job(filling, status=dg.DagsterRunStatus.NOT_STARTED, tags=tags)
+    assert isinstance(tick("jira_live", instance, at=now.isoformat()), dg.RunRequest)
+
+    window = (now - timedelta(days=2), now - timedelta(days=1))
+    begun = {"source": "jira", "origin": Origin("backfill"), "census": False, "started_at": now}
+    with Home.of(settings).writing("jira.sync"), recorded(settings, sync_id="1", window=window, **begun):
+        assert isinstance(tick("jira_live", instance, at=now.isoformat()), dg.RunRequest)
+    with Home.of(settings).writing("jira.sync"), recorded(settings, sync_id="2", window=None, **begun):
+        assert isinstance(tick("jira_live", instance, at=now.isoformat()), dg.SkipReason)
 
 
 @pytest.mark.usefixtures("jira_is_on")
