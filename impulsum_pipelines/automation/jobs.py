@@ -23,9 +23,14 @@ def sync_job_name(source: str) -> str:
     return f"{source}_sync"
 
 
-def pull_config(source: str, *, census: bool) -> dict[str, object]:
-    """Run configuration of a job for the pull of one source, without the outer ``ops``."""
-    return {f"{source}_pull": {"config": {"census": census}}}
+def pull_config(source: str, **config: object) -> dict[str, object]:
+    """Run configuration of a job for the pull of one source, without the outer ``ops``.
+
+    Args:
+        source: the source.
+        config: fields of :class:`impulsum_pipelines.loading.assets.PullConfig`.
+    """
+    return {f"{source}_pull": {"config": config}}
 
 
 def build_sync_jobs() -> list[dg.UnresolvedAssetJobDefinition]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from impulsum_pipelines.cli.console import age, in_utc, notes, show_json, show_table
+from impulsum_pipelines.cli.max_age import MaxAge, refresh
 from impulsum_pipelines.cli.work import AsJson
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home, connect
@@ -58,13 +59,17 @@ def sql(
     statement: Annotated[str, typer.Argument(help='Such as "from velocity.sprint_velocity".')],
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
+    max_age: MaxAge = None,
 ) -> None:
-    """Query the published file. Times are UTC."""
+    """Query the published file. Times are UTC. With --json and --max-age: {"rows": …, "sources": age by source}."""
     if as_json and as_csv:
         raise ImpulsumError(Category.CONFIGURATION, "--json and --csv exclude each other", next_step="leave one out.")
-    columns, rows = query(statement, load_settings())
+    settings = load_settings()
+    refreshed = None if max_age is None else refresh(settings, max_age)
+    columns, rows = query(statement, settings)
     if as_json:
-        show_json([dict(zip(columns, row, strict=True)) for row in rows])
+        records = [dict(zip(columns, row, strict=True)) for row in rows]
+        show_json({"rows": records, "sources": refreshed.facts()} if refreshed else records)
     elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
@@ -72,6 +77,9 @@ def sql(
     else:
         show_table(columns, rows)
         notes().print(f"{len(rows)} rows", style="dim", highlight=False)
+    if refreshed:
+        refreshed.say()
+        refreshed.leave()
 
 
 def versions(as_json: AsJson = False) -> None:

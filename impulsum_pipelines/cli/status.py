@@ -8,10 +8,12 @@ from typing import Any
 import typer
 
 from impulsum_pipelines.cli.console import age, in_utc, notes, plain, show_json, show_table
+from impulsum_pipelines.cli.max_age import MaxAge, refresh
 from impulsum_pipelines.cli.work import AsJson
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.closed_days import closing, in_words
 from impulsum_pipelines.publish import published
+from impulsum_pipelines.release import Release
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.sources.registry import missing_settings, tables
 from impulsum_pipelines.tiers import SOURCES
@@ -22,16 +24,24 @@ def register(app: typer.Typer) -> None:
     app.command()(status)
 
 
-def status(as_json: AsJson = False) -> None:
+def status(as_json: AsJson = False, max_age: MaxAge = None) -> None:
     """Show each source's last sync, watermark, census, rows and days never closed, and the published version."""
     settings = load_settings()
+    refreshed = None if max_age is None else refresh(settings, max_age)
     home = Home.of(settings)
     sources = {source.name: source_status(source.name, settings) for source in SOURCES}
     release = published(settings)
     if as_json:
         file = None if release is None else {"path": str(home.published), **vars(release)}
-        show_json({"home": str(home.root), "sources": sources, "published": file})
-        return
+        asked = {"refreshed": refreshed.facts()} if refreshed else {}
+        show_json({"home": str(home.root), "sources": sources, "published": file, **asked})
+    else:
+        _show(home, sources, release)
+    if refreshed:
+        refreshed.leave()
+
+
+def _show(home: Home, sources: dict[str, dict[str, Any]], release: Release | None) -> None:
     show_table(
         ("source", "state", "last sync (UTC)", "age", "read until (UTC)", "last census", "rows", "never closed"),
         [_line(name, facts) for name, facts in sources.items()],
@@ -60,6 +70,7 @@ def source_status(source: str, settings: Settings) -> dict[str, Any]:
         "missing_settings": missing,
         "last_sync": None,
         "watermark": None,
+        "pulled_at": None,
         "age_seconds": None,
         "last_census_at": None,
         "rows": {},
@@ -73,9 +84,9 @@ def source_status(source: str, settings: Settings) -> dict[str, Any]:
             "select sync_id, mode, status, started_at, finished_at, error from raw.syncs "
             "order by started_at desc limit 1"
         ).fetchall()
-        ((watermark, finished_at, census_at),) = connection.execute(
-            "select max(watermark_to) filter (mode = 'live'), max(finished_at), max(finished_at) filter (census) "
-            "from raw.syncs where status = 'done'"
+        ((watermark, pulled_at, census_at),) = connection.execute(
+            "select max(watermark_to) filter (mode = 'live'), max(started_at) filter (mode = 'live'), "
+            "max(finished_at) filter (census) from raw.syncs where status = 'done'"
         ).fetchall()
         facts["rows"] = {
             table.name: connection.execute(
@@ -89,8 +100,9 @@ def source_status(source: str, settings: Settings) -> dict[str, Any]:
         facts["last_sync"] = dict(zip(names, last[0], strict=True))
     facts["watermark"] = watermark
     facts["last_census_at"] = census_at
-    if finished_at is not None:
-        facts["age_seconds"] = round((now - in_utc(finished_at)).total_seconds())
+    if pulled_at is not None:
+        facts["pulled_at"] = pulled_at
+        facts["age_seconds"] = round((now - in_utc(pulled_at)).total_seconds())
     return facts
 
 

@@ -48,9 +48,11 @@ class PullConfig(dg.Config):
 
     Args:
         census: also compare every id at the source with what is held, to find deletions.
+        hurry: somebody waits: give up soon where the source is down or asks for a wait.
     """
 
     census: bool = False
+    hurry: bool = False
 
 
 def days(settings: Settings) -> dg.DailyPartitionsDefinition:
@@ -95,12 +97,13 @@ def build_source_assets(source: Source, settings: Settings) -> dg.AssetsDefiniti
                     tables=None if len(chosen) == len(declared) else chosen,
                     progress=reporter(),
                     origin=Origin.of_run(context.run.run_id, context.run.tags),
+                    hurry=config.hurry,
                 )
                 for window in plan(_time_window(context), datetime.now(UTC))
             ]
             held = _held(source.name, current, chosen)
         except ImpulsumError as error:
-            raise failure(error, context.retry_number) from error
+            raise failure(error, RETRIES if config.hurry else context.retry_number) from error
         for book in BOOKS:
             context.log_event(dg.AssetMaterialization([source.name, book], metadata={"sync": results[-1].sync_id}))
         for day in caught_up(results[-1]):

@@ -100,6 +100,7 @@ def run_load(
     tables: Collection[str] | None = None,
     progress: Progress | None = None,
     origin: Origin | None = None,
+    hurry: bool = False,
 ) -> LoadResult:
     """Pull one source into its raw file.
 
@@ -112,6 +113,7 @@ def run_load(
         tables: names of the tables to read; None for all (in a window: all that are partitioned).
         progress: called with a stream's name, what is done, and the total where it is known.
         origin: who started it, for the history; None when nobody knows.
+        hurry: somebody waits: give up soon where the source is down or asks for a wait.
 
     Returns:
         What was done. Running it again right away changes no row.
@@ -128,7 +130,7 @@ def run_load(
         )
     home = Home.of(settings)
     with home.writing(f"{source}.sync"):
-        load = _Load(source, settings, home, window, census, _chosen(source, window, tables), progress)
+        load = _Load(source, settings, home, window, census, _chosen(source, window, tables), progress, hurry)
         with recorded(
             settings,
             sync_id=load.sync_id,
@@ -163,6 +165,7 @@ class _Load:
         census: bool,
         tables: frozenset[str],
         progress: Progress | None,
+        hurry: bool,
     ) -> None:
         self.source = source
         self.settings = settings
@@ -170,6 +173,7 @@ class _Load:
         self.window = window
         self.census = census
         self.tables = tables
+        self.hurry = hurry
         self.report: Progress = progress or (lambda stage, done, total: None)
         self.started_at = datetime.now(UTC)
         self.sync_id = f"{self.started_at:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
@@ -207,6 +211,8 @@ class _Load:
             reads_all=self.tables >= declared,
         )
         client = module.open_client(self.settings)
+        if self.hurry:
+            client.api.hurry()
         try:
             with plain_errors(self.source, held, sync):
                 site = module.begin(client, sync, self.settings)

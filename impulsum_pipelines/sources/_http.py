@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 #: First wait after a failure without Retry-After, seconds; doubles with each attempt, up to LONGEST_WAIT / 4.
 BACKOFF = 1.0
 ATTEMPTS = 6
+#: Attempts, and seconds that a source may ask us to wait, where somebody waits for the outcome.
+HURRIED_ATTEMPTS, HURRIED_WAIT = 3, 10.0
 #: Seconds to connect, and seconds between two bytes of an answer.
 TIMEOUT = (10, 60)
 
@@ -123,6 +125,7 @@ class Api:
         self.base_url = base_url.rstrip("/")
         self.site = urlsplit(self.base_url).netloc
         self.traffic = Traffic()
+        self._attempts, self._longest_wait = ATTEMPTS, LONGEST_WAIT
         self._budget = budget
         self._judge = judge
         self._session = requests.Session()
@@ -131,6 +134,10 @@ class Api:
         self._session.headers.update({"Accept": "application/json", **(headers or {})})
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=connections))
+
+    def hurry(self) -> None:
+        """Give up soon where the source is down or asks for a wait: somebody waits, and what is held will do."""
+        self._attempts, self._longest_wait = HURRIED_ATTEMPTS, HURRIED_WAIT
 
     def close(self) -> None:
         """Close the connections and the books."""
@@ -173,8 +180,8 @@ class Api:
             path = self._own(path)
         endpoint = endpoint or path.partition("?")[0]
         retrying = Retrying(
-            retry=retry_if_exception(_passes),
-            stop=stop_after_attempt(ATTEMPTS),
+            retry=retry_if_exception(self._passes),
+            stop=stop_after_attempt(self._attempts),
             wait=self._wait,
             reraise=True,
         )
@@ -278,6 +285,11 @@ class Api:
             next_step="correct the setting that the message names; if none is named, report it as a bug.",
         )
 
+    def _passes(self, error: BaseException) -> bool:
+        """Worth another try here: it may pass, and the source does not ask for a longer wait than we sit out."""
+        wait = (error.retry_after or 0) if isinstance(error, ImpulsumError) and error.retryable else None
+        return wait is not None and wait <= self._longest_wait
+
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, ImpulsumError) else None
@@ -289,11 +301,6 @@ class Api:
                 self.traffic.waited(seconds)
                 self._budget.pause(seconds)
         return seconds
-
-
-def _passes(error: BaseException) -> bool:
-    """Worth another try here: it may pass, and the source does not ask for a longer wait than we sit out."""
-    return isinstance(error, ImpulsumError) and error.retryable and (error.retry_after or 0) <= LONGEST_WAIT
 
 
 def _parsed(content: bytes) -> tuple[Any, bool]:

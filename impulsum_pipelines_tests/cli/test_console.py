@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from impulsum_pipelines.cli.console import age, plain, progress_bars, show_json, show_table
+from impulsum_pipelines.cli.console import age, plain, progress_bars, show_json, show_table, span
 from impulsum_pipelines.progress import reporter, reporting_to
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -39,6 +39,14 @@ def test_values_are_plain(value: object, shown: str) -> None:
 )
 def test_ages_are_in_the_unit_that_says_enough(seconds: int, said: str) -> None:
     assert age(NOON - timedelta(seconds=seconds), NOON) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 s"), (59, "59 s"), (3600, "1 h"), (11_549, "3 h 12 min"), (90_061, "1 d 1 h"), (3605, "1 h 5 s")],
+)
+def test_spans_are_in_the_two_largest_units(seconds: int, said: str) -> None:
+    assert span(timedelta(seconds=seconds)) == said
 
 
 def test_never_is_an_age() -> None:
