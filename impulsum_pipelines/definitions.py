@@ -14,6 +14,7 @@ from impulsum_pipelines.automation.jobs import build_mart_jobs, build_sync_jobs
 from impulsum_pipelines.automation.maintenance import build_maintenance
 from impulsum_pipelines.automation.risk_alerts import build_risk_alerts
 from impulsum_pipelines.automation.schedules import build_schedules
+from impulsum_pipelines.automation.sprint_events import build_sprint_events
 from impulsum_pipelines.checks.source import build_source_checks
 from impulsum_pipelines.loading.assets import build_books, build_source_assets
 from impulsum_pipelines.settings import load_settings
@@ -41,15 +42,17 @@ def build_definitions() -> dg.Definitions:
     marts = build_marts()
     products = marts, build_published(marts), build_risk_alerts()
     sources = build_source_definitions()
+    builds = build_mart_jobs(*products)
     return dg.Definitions.merge(
         sources,
         dg.Definitions(
             assets=products,
-            jobs=build_mart_jobs(*products),
+            jobs=builds,
             schedules=build_schedules(load_settings()),
         ),
         build_inbox(list(sources.jobs or ())),
         build_catch_up(list(sources.jobs or ())),
+        build_sprint_events(builds),
         build_maintenance(load_settings()),
     )
 

@@ -137,6 +137,7 @@ def test_jobs_are_those_that_people_run() -> None:
         "nightly",
         "risk",
         "rebuild",
+        "sprint_refresh",
         "maintenance",
         *(f"{source.name}_sync" for source in SOURCES),
     }

@@ -17,6 +17,9 @@ from impulsum_pipelines.tiers import ALERT, DEEP, SOURCES, STRATEGIC
 #: Names of the jobs that pull every source.
 PULLING_ALL = ("main", "nightly")
 
+#: Name of the job that reads sprints whole and builds.
+SPRINT_REFRESH = "sprint_refresh"
+
 
 def sync_job_name(source: str) -> str:
     """Name of the job that pulls one source and checks it."""
@@ -72,6 +75,12 @@ def build_mart_jobs(
             "risk",
             risk | afterwards,
             "Build risk.signals alone from what is held, publish, and alert on what is new, worse, or over.",
+            priority=ALERT.priority,
+        ),
+        _job(
+            SPRINT_REFRESH,
+            dg.AssetSelection.groups("jira") | build,
+            "Read sprints that were started or completed whole, with their boards, and build, for velocity.",
             priority=ALERT.priority,
         ),
         _job(

@@ -107,8 +107,8 @@ def _build(build: Build, settings: Settings) -> dg.ScheduleDefinition:
             return dg.SkipReason("Every source is off.")
         if build.job == "risk" and not Home.of(current).published.exists():
             return dg.SkipReason("Nothing is published yet: the first build makes everything.")
-        if unfinished := _unfinished(context.instance, build.job, context.scheduled_execution_time):
-            return dg.SkipReason(f"Run {unfinished.run_id} of {build.job} is not over.")
+        if run := unfinished(context.instance, build.job, context.scheduled_execution_time):
+            return dg.SkipReason(f"Run {run.run_id} of {build.job} is not over.")
         return dg.RunRequest(tags={"dagster/priority": str(build.tier.priority)})
 
     return due
@@ -134,7 +134,7 @@ def _is_reading_a_window(settings: Settings, source: str) -> bool:
     return any(sync["status"] == "running" and sync["mode"] == "window" for sync in newest)
 
 
-def _unfinished(instance: dg.DagsterInstance, job: str, now: datetime) -> dg.DagsterRun | None:
+def unfinished(instance: dg.DagsterInstance, job: str, now: datetime) -> dg.DagsterRun | None:
     """A run of the job that waits or runs: one that takes longer than its cadence must not pile up."""
     return next(_runs(instance, [job], (*_WAITING, dg.DagsterRunStatus.STARTED), now), None)
 
@@ -160,5 +160,7 @@ def _runs(
 ) -> Iterator[dg.DagsterRun]:
     """The runs of the jobs in one of the states, without those that were given up."""
     for job in jobs:
-        wanted = dg.RunsFilter(job_name=job, statuses=list(statuses), created_after=now - _GIVEN_UP_AFTER)
+        # In UTC, since Dagster drops the zone without a look at it.
+        since = now.astimezone(UTC) - _GIVEN_UP_AFTER
+        wanted = dg.RunsFilter(job_name=job, statuses=list(statuses), created_after=since)
         yield from instance.get_runs(wanted)

@@ -49,10 +49,12 @@ class PullConfig(dg.Config):
     Args:
         census: also compare every id at the source with what is held, to find deletions.
         hurry: somebody waits: give up soon where the source is down or asks for a wait.
+        deep: also read this whole, changed or not, such as ``sprint:12``.
     """
 
     census: bool = False
     hurry: bool = False
+    deep: list[str] = []  # noqa: RUF012  # pydantic copies it
 
 
 def days(settings: Settings) -> dg.DailyPartitionsDefinition:
@@ -98,6 +100,7 @@ def build_source_assets(source: Source, settings: Settings) -> dg.AssetsDefiniti
                     progress=reporter(),
                     origin=Origin.of_run(context.run.run_id, context.run.tags),
                     hurry=config.hurry,
+                    deep=config.deep if window is None else (),
                 )
                 for window in plan(_time_window(context), datetime.now(UTC))
             ]

@@ -9,14 +9,11 @@ nothing new writes its books alone.
 
 from __future__ import annotations
 
-import gc
 import logging
-import os
-import shutil
 import time
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from importlib import import_module
@@ -30,6 +27,7 @@ from impulsum_pipelines.files import FIRST_LOAD_MEMORY, MERGE_MEMORY, Home
 from impulsum_pipelines.loading import cut_off
 from impulsum_pipelines.loading.absence import mark_gone
 from impulsum_pipelines.loading.causes import plain_errors
+from impulsum_pipelines.loading.pipeline import fresh_pipeline, no_cycle_search
 from impulsum_pipelines.loading.raw import HeldRows, held_rows, insert, is_configured, why_off
 from impulsum_pipelines.loading.scopes import Written, written
 from impulsum_pipelines.ops.history import Origin, recorded
@@ -40,20 +38,6 @@ from impulsum_pipelines.sources.sync import Progress, Stream, Sync, Window
 __all__ = ["LoadResult", "Progress", "RowCounts", "Stream", "Window", "run_load"]
 
 log = logging.getLogger(__name__)
-
-#: Settings of dlt, and of Arrow under it, where the environment does not say otherwise. Documents are wide, and DuckDB
-#: reads a Parquet row group at once: small groups, in files of a few MB, keep a load of any length within the same
-#: memory.
-DLT_DEFAULTS = {
-    "RUNTIME__DLTHUB_TELEMETRY": "false",
-    "RESTORE_FROM_DESTINATION": "false",  # the watermark is in our books, which commit together with what it says
-    "RUNTIME__LOG_LEVEL": "ERROR",
-    "DATA_WRITER__BUFFER_MAX_ITEMS": "250",
-    "DATA_WRITER__ROW_GROUP_SIZE": "250",
-    "DATA_WRITER__FILE_MAX_BYTES": "4000000",
-    "ARROW_DEFAULT_MEMORY_POOL": "system",  # Arrow's own keeps what it was given for one piece
-    "LOAD__RAISE_ON_MAX_RETRIES": "1",  # the destination is a file: what fails once fails again
-}
 
 
 @dataclass
@@ -101,6 +85,7 @@ def run_load(
     progress: Progress | None = None,
     origin: Origin | None = None,
     hurry: bool = False,
+    deep: Collection[str] = (),
 ) -> LoadResult:
     """Pull one source into its raw file.
 
@@ -114,6 +99,7 @@ def run_load(
         progress: called with a stream's name, what is done, and the total where it is known.
         origin: who started it, for the history; None when nobody knows.
         hurry: somebody waits: give up soon where the source is down or asks for a wait.
+        deep: also read this whole, changed or not, see :class:`impulsum_pipelines.sources.sync.Sync`.
 
     Returns:
         What was done. Running it again right away changes no row.
@@ -130,7 +116,17 @@ def run_load(
         )
     home = Home.of(settings)
     with home.writing(f"{source}.sync"):
-        load = _Load(source, settings, home, window, census, _chosen(source, window, tables), progress, hurry)
+        load = _Load(
+            source,
+            settings,
+            home,
+            window,
+            census,
+            _chosen(source, window, tables),
+            frozenset(deep),
+            hurry,
+            progress or (lambda stage, done, total: None),
+        )
         with recorded(
             settings,
             sync_id=load.sync_id,
@@ -153,37 +149,30 @@ def _chosen(source: str, window: Window | None, tables: Collection[str] | None) 
     return frozenset(table.name for table in declared if table.partitioned or window is None)
 
 
+@dataclass
 class _Load:
-    """The stages of one sync, in order."""
+    """The stages of one sync, in order; what it is to do, as :func:`run_load` was told."""
 
-    def __init__(
-        self,
-        source: str,
-        settings: Settings,
-        home: Home,
-        window: Window | None,
-        census: bool,
-        tables: frozenset[str],
-        progress: Progress | None,
-        hurry: bool,
-    ) -> None:
-        self.source = source
-        self.settings = settings
-        self.home = home
-        self.window = window
-        self.census = census
-        self.tables = tables
-        self.hurry = hurry
-        self.report: Progress = progress or (lambda stage, done, total: None)
-        self.started_at = datetime.now(UTC)
+    source: str
+    settings: Settings
+    home: Home
+    window: Window | None
+    census: bool
+    tables: frozenset[str]
+    deep: frozenset[str]
+    hurry: bool
+    report: Progress
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
         self.sync_id = f"{self.started_at:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
-        self.seconds: dict[str, float] = {}
 
     def run(self) -> tuple[LoadResult, list[ImpulsumError]]:
         """What was done, and why streams ended early."""
         with ExitStack() as stack:
             with self._stage("extract"), held_rows(self.home, self.source) as held:
-                pipeline = self._pipeline(stack, held)
+                pipeline = stack.enter_context(fresh_pipeline(self.home, self.source, held, self.sync_id))
                 sync, traffic = self._extract(pipeline, held)
             with self._stage("normalize"):
                 if sync.has_rows:
@@ -207,6 +196,7 @@ class _Load:
             reference_age=timedelta(minutes=self.settings.impulsum_reference_minutes),
             first_day=datetime.combine(self.settings.impulsum_start_date, time_of_day.min, UTC),
             report=self.report,
+            deep=self.deep,
             memory=memory,
             reads_all=self.tables >= declared,
         )
@@ -221,7 +211,7 @@ class _Load:
                 wanted = [
                     name for name, resource in data.selected_resources.items() if resource.table_name in self.tables
                 ]
-                with _no_cycle_search():
+                with no_cycle_search():
                     pipeline.extract(data.with_resources(*wanted), loader_file_format="parquet")
                 sync.conclude()
         finally:
@@ -350,37 +340,6 @@ class _Load:
         began = time.monotonic()
         yield
         self.seconds[name] = time.monotonic() - began
-
-    def _pipeline(self, stack: ExitStack, held: HeldRows) -> Any:
-        """A dlt pipeline with a working folder of its own. Nothing of an earlier sync is taken up: see above."""
-        for name, value in DLT_DEFAULTS.items():
-            os.environ.setdefault(name, value)
-        import dlt
-
-        scratch = self.home.work / self.source
-        shutil.rmtree(scratch, ignore_errors=True)
-        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-        is_first = all(held.is_empty(table.name) for table in tables_of(self.source))
-        pipeline = dlt.pipeline(
-            pipeline_name=self.source,
-            pipelines_dir=str(scratch / self.sync_id),
-            destination=self.home.destination(self.source, memory=FIRST_LOAD_MEMORY if is_first else MERGE_MEMORY),
-            dataset_name="raw",
-        )
-        stack.callback(pipeline.deactivate)
-        return pipeline
-
-
-@contextmanager
-def _no_cycle_search() -> Iterator[None]:
-    """Keep Python from searching for cycles: documents have none, and the search took a fifth of an extraction."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _books_of(result: LoadResult, sync: Sync, chosen: Collection[str]) -> dict[str, Any]:

@@ -151,6 +151,8 @@ class Sync:
         reference_age: slow reference tables younger than this are not read again by a live sync.
         first_day: nothing that last changed before this is read.
         report: called with a stream, what is done, and the total where it is known.
+        deep: what to read whole, changed or not, by the names that events give their subjects: ``sprint:12``. What a
+            source does not know by such a name it leaves aside. Slow reference tables are then read afresh.
         memory: what earlier syncs of this source chose to remember, by name: a cursor a channel, an ETag a page.
             Changes are stored with the rows, or not at all. A window's are thrown away.
     """
@@ -164,6 +166,7 @@ class Sync:
     reference_age: timedelta
     first_day: datetime
     report: Progress
+    deep: frozenset[str] = frozenset()
     memory: dict[str, Any] = field(default_factory=dict)
     started_at: datetime | None = None
     site: str = ""
@@ -221,8 +224,8 @@ class Sync:
         """Whether slow reference data must be read afresh now; the same answer for the whole sync."""
         if table.name not in self.refreshed:
             at = self.held.refreshed_at(table.name)
-            always = self.census or self.is_first or self.window is not None
-            self.refreshed[table.name] = always or at is None or datetime.now(UTC) - at >= self.reference_age
+            always = self.census or self.is_first or self.window is not None or self.deep
+            self.refreshed[table.name] = bool(always) or at is None or datetime.now(UTC) - at >= self.reference_age
         return self.refreshed[table.name]
 
     def stream(self, name: str) -> Stream:

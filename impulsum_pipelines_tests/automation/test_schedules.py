@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
@@ -137,7 +138,7 @@ def test_live_skips_while_a_pull_waits_in_the_queue(instance: dg.DagsterInstance
         nothing()
 
     run = instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.NOT_STARTED)
-    now = datetime.now(UTC).isoformat()
+    now = datetime.now(ZoneInfo("Asia/Tokyo")).isoformat()
     skipped = tick("jira_live", instance, at=now)
     assert isinstance(skipped, dg.SkipReason)
     assert run.run_id in str(skipped.skip_message)

@@ -156,6 +156,12 @@ class Site:
                 found[str(sprint["id"])] = sprint
         return found
 
+    @property
+    def deep_sprints(self) -> list[str]:
+        """Ids of the sprints to be read whole. Only of those that a board shows: a search for another one fails."""
+        named = (subject.removeprefix("sprint:") for subject in self.sync.deep if subject.startswith("sprint:"))
+        return sorted(sprint for sprint in named if sprint in self.board_sprints)
+
     def unlisted_sprints(self) -> Iterator[Document]:
         """Held sprints that no board shows any more, though it should or though they may still move.
 

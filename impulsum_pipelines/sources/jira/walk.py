@@ -57,10 +57,10 @@ class IssueWalk:
 
     @cached_property
     def ids(self) -> list[str]:
-        """Ids of the issues to read, each once: those that changed, and those that a census finds missing."""
+        """Ids of the issues to read, each once: those that changed, those to be read whole, those a census misses."""
         if self.sync.is_first:  # reads everything: the walk is a census by itself
             return list(dict.fromkeys(self._census()))
-        changed = dict.fromkeys(self._changed())
+        changed = dict.fromkeys(chain(self._changed(), self._of_sprints()))
         if not self.sync.census:
             return list(changed)
         unchanged = [issue_id for issue_id in self._missing() if issue_id not in changed]
@@ -72,6 +72,22 @@ class IssueWalk:
         for start in range(0, len(projects), PROJECTS_A_SEARCH):
             scope = projects[start : start + PROJECTS_A_SEARCH]
             yield from self._search(_jql(scope, self.sync.since, self.sync.until))[0]
+
+    def _of_sprints(self) -> Iterator[str]:
+        """Issues of the sprints to be read whole: those that are in one at the source, and those held as being so."""
+        sprints = self.site.deep_sprints
+        if not sprints:
+            return
+        projects = [str(project["id"]) for project in self.site.visible]
+        for start in range(0, len(projects), PROJECTS_A_SEARCH):
+            scope = ", ".join(projects[start : start + PROJECTS_A_SEARCH])
+            yield from self._search(f"project in ({scope}) AND sprint in ({', '.join(sprints)})")[0]
+        held = self.sync.held.query(
+            "select id from raw.issues where list_has_any(sprint_ids::varchar[], ?) "
+            "and deleted_at is null and unreachable_since is null",
+            [sprints],
+        )
+        yield from (issue_id for (issue_id,) in held)
 
     def _missing(self) -> Iterator[str]:
         alive = self.sync.held.ids("issues", settled=True)
