@@ -9,6 +9,7 @@ import typer
 
 from impulsum_pipelines.cli.console import age, in_utc, notes, plain, show_json, show_table
 from impulsum_pipelines.cli.work import AsJson
+from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.publish import published
 from impulsum_pipelines.settings import Settings, load_settings
@@ -35,6 +36,8 @@ def status(as_json: AsJson = False) -> None:
         ("source", "state", "last sync (UTC)", "age", "read until (UTC)", "last census", "rows"),
         [_line(name, facts) for name, facts in sources.items()],
     )
+    for trouble in _webhook_troubles(settings):
+        notes().print(f"{trouble} Next: `impulsum webhooks health`.", style="yellow", highlight=False)
     if release is None:
         notes().print(f"Nothing is published yet in {home.root}. Next: `impulsum build`.", highlight=False)
     else:
@@ -82,6 +85,16 @@ def source_status(source: str, settings: Settings) -> dict[str, Any]:
     if finished_at is not None:
         facts["age_seconds"] = round((datetime.now(UTC) - in_utc(finished_at)).total_seconds())
     return facts
+
+
+def _webhook_troubles(settings: Settings) -> list[str]:
+    """A sentence a source whose webhooks and pulls do not agree."""
+    from impulsum_pipelines.webhooks.health_report import standings
+
+    try:
+        return [found.trouble for found in standings(settings, at=datetime.now(UTC)) if found.trouble]
+    except ImpulsumError as error:
+        return [f"How webhooks stand is not known: {error.what}."]
 
 
 def _line(name: str, facts: dict[str, Any]) -> tuple[object, ...]:
