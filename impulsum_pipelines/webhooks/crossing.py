@@ -201,8 +201,8 @@ def parts_told_of(connection: sa.Connection, source: str, at: datetime) -> dict[
     """The parts of a source of which webhooks told lately, with the first change that they told of."""
     c = pulled_changes.c
     told = c.source == source, c.outcome == "told", c.changed_at.between(at - REMEMBERED, at)
-    lately = sa.select(c.part, sa.func.min(c.changed_at)).where(*told).group_by(c.part)
-    return dict(connection.execute(lately).tuples().all())
+    lately = sa.select(c.part, sa.func.min(c.changed_at).label("first")).where(*told).group_by(c.part)
+    return {row.part: row.first for row in connection.execute(lately)}
 
 
 def _said() -> sa.Select[Any]:
