@@ -93,7 +93,7 @@ def name_pulls(connection: sa.Connection, source: str, overdue: Sequence[Said], 
 
 
 def days_to_read_again(connection: sa.Connection, today: date) -> list[tuple[str, date]]:
-    """Source and day of the open spans of pulls; the open day is closed, and so read again, by the night."""
+    """Source and day of the open spans of pulls, of days that are over: today cannot be read again yet."""
     spans = sa.select(_c.source, _c.from_at).where(_c.what == "pulls", _c.status == "open").order_by(_c.source, _c.id)
     days = dict.fromkeys((row.source, _day(row.from_at)) for row in connection.execute(spans))
     return [(source, day) for source, day in days if day < today]
