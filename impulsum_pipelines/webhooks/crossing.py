@@ -54,9 +54,11 @@ class Said:
     priority: str
 
 
-def unseen(connection: sa.Connection, source: str) -> list[Said]:
-    """The events of a source of which it is not known yet what pull has shown them, the newest of very many."""
+def unseen(connection: sa.Connection, source: str, after: datetime | None) -> list[Said]:
+    """The events of a source, after a time, that no pull is known to have shown; of very many the newest."""
     waiting = _said().where(events.c.source == source, events.c.seen_by.is_(None))
+    if after is not None:
+        waiting = waiting.where(events.c.occurred_at >= after)
     return _all(connection, waiting.order_by(events.c.occurred_at.desc()).limit(_MOST))
 
 

@@ -92,8 +92,8 @@ def check(settings: Settings, source: Source, *, at: datetime) -> Checked | None
         if last_event(connection, source.name) is None and not settings.webhook_secrets(source.name):
             return None
         before, how = state(connection, source.name), ended(connection, source.name)
-        unseen = crossing.unseen(connection, source.name)
-    since = before.rows_until if before else None
+        since = before.rows_until if before else None
+        unseen = crossing.unseen(connection, source.name, since - LOOK_BACK if since else None)
     # No transaction meanwhile: the file may have to be waited for.
     found = look(settings, source.name, since=since, subjects=crossing.asked_for(source.name, unseen))
     if found is None:

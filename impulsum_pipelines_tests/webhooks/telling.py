@@ -139,8 +139,12 @@ class TeamOnPaper(Team):
         self.at += timedelta(minutes=minutes)
 
     def change(self) -> dict[str, Any]:
-        key = f"{self.project}-{self.edits}"
-        self.changed[key] = {"id": f"{self.project}{self.edits}", "key": key, "updated": self.at.isoformat()}
+        return self.change_again(self.edits)
+
+    def change_again(self, number: int) -> dict[str, Any]:
+        """Somebody edits the issue of this number."""
+        key = f"{self.project}-{number}"
+        self.changed[key] = {"id": f"{self.project}{number}", "key": key, "updated": self.at.isoformat()}
         return self.changed[key]
 
     def pull(self, **options: Any) -> None:
@@ -155,6 +159,7 @@ class TeamOnPaper(Team):
                 [sync_id, self.at, self.at],
             )
             for change in self.changed.values():
+                raw.execute("delete from raw.issues where id = ?", [change["id"]])
                 raw.execute(
                     "insert into raw.issues (id, key, project_key, updated_at, sync_id, extracted_at) "
                     "values (?, ?, ?, ?, ?, ?)",

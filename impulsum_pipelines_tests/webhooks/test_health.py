@@ -105,7 +105,8 @@ def test_an_event_that_no_pull_shows_is_told_and_closed_by_reading_its_day_again
 def test_an_event_that_a_later_pull_shows_is_over(ops_settings: Settings, on_paper: TeamOnPaper) -> None:
     on_paper.edit(told=True)
     on_paper.look()
-    on_paper.edit(told=True)
+    on_paper.wait(20)
+    on_paper.tell(on_paper.change_again(1))
     hidden, on_paper.changed = on_paper.changed, {}
     on_paper.wait(40)
     assert on_paper.look().unseen == 1
@@ -210,6 +211,18 @@ def test_what_comes_late_was_not_missed(ops_settings: Settings, on_paper: TeamOn
     on_paper.tell(late)
     on_paper.look()
     assert (ranges(), outcomes()) == ([("deliveries", "came late", 0)], {"told": 2})
+
+
+def test_an_event_tells_of_its_own_change_and_of_no_later_one(on_paper: TeamOnPaper) -> None:
+    on_paper.edit(told=True)
+    on_paper.pull()
+    on_paper.wait(15)
+    on_paper.edit(told=True)
+    on_paper.wait(1)
+    on_paper.change_again(1)
+    on_paper.wait(30)
+    on_paper.look()
+    assert (outcomes(), seen_by()) == ({"told": 1, "missed": 1}, ["sync-2", "sync-2"])
 
 
 def test_an_import_that_tells_of_nothing_is_no_silence(on_paper: TeamOnPaper) -> None:

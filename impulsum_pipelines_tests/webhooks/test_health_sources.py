@@ -85,6 +85,28 @@ def test_a_pulled_change_and_its_event_find_each_other(source: str, sandbox: San
     assert outcomes()["told"] == 1
 
 
+def test_slack_need_not_show_what_was_taken_back_or_is_in_an_old_thread(sandbox: SandboxFactory) -> None:
+    site = sandbox(issues=12, now="2026-11-18T18:00:00Z")
+    run_load("slack", load_settings())
+    channel = next(found["id"] for found in site.control("slack/channels").values() if found["has_bot"])
+    now = datetime(2026, 11, 18, 18, 1, tzinfo=UTC)
+    stamps = [f"{now.timestamp() + second:.6f}" for second in range(4)]
+    regretted, deletion, in_old_thread, lost = (
+        {"channel": channel, "user": "U1", "ts": stamp, "event_ts": stamp, "type": "message"} for stamp in stamps
+    )
+    deletion |= {"subtype": "message_deleted", "deleted_ts": regretted["ts"]}
+    in_old_thread["thread_ts"] = f"{(now - timedelta(days=40)).timestamp():.6f}"
+    for second, event in enumerate((regretted, deletion, in_old_thread, lost)):
+        said = {"type": "event_callback", "event_id": event["ts"], "event": event}
+        arrive("slack", said, now + timedelta(seconds=second))
+    commit()
+    site.control("clock", advance_seconds=3600)
+    run_load("slack", load_settings())
+    checked = check(load_settings(), BY_NAME["slack"], at=now + timedelta(hours=1))
+    assert checked is not None and checked.unseen == 1
+    assert seen_by() == ["none", "none", "none", None]
+
+
 @pytest.mark.parametrize("source", [source.name for source in SOURCES])
 def test_each_source_says_which_of_its_events_a_pull_must_show(source: str) -> None:
     assert any(pulled.changed_by for pulled in readers()[source].pulled)

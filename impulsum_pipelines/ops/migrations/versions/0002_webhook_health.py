@@ -87,7 +87,7 @@ def upgrade() -> None:
         sa.Column(
             "mode", sa.Text, nullable=False, comment="webhooks; or polling: they are silent, it is pulled faster."
         ),
-        sa.Column("since", Instant, nullable=False, comment="When the mode began, by the source."),
+        sa.Column("since", Instant, nullable=False, comment="From when on, by the source."),
         sa.Column("watched_since", Instant, nullable=False, comment="From when on changes are counted, by the source."),
         sa.Column("rows_until", Instant, comment="Rows that were read until then, by the source, are looked at."),
         sa.Column("events_until", _Id, nullable=False, comment="Events up to this one are looked at."),
