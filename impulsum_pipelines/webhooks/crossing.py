@@ -91,31 +91,29 @@ def see(
         The events that a pull should have shown by now, the oldest first.
     """
     undone = _undone(source.name, said)
+    lately = [event for event in said if event.occurred_at >= found.watermark - LOOK_BACK]
+    waited_until = max(found.watermark, failing_at or found.watermark)
     seen: dict[str, list[int]] = defaultdict(list)
     overdue = []
-    for event in said:
-        if event.occurred_at < found.watermark - LOOK_BACK:
-            continue
+    for event in lately:
         shown_by = _shown_by(source.name, event)
         if shown_by is None or event.priority == "noise":
             seen[NOT_PULLED].append(event.id)
             continue
         pulled, subject = shown_by
         is_deletion = event.type in pulled.deleted_by
-        sync_id = (_gone if is_deletion else _shown)(event, pulled, subject, found)
-        if sync_id:
+        due = event.occurred_at + (_A_NIGHT if is_deletion else source.fresh_within)
+        needless = (
+            (not is_deletion and subject in undone and undone[subject] >= event.occurred_at)
+            or not pulled.is_read(subject, event.occurred_at, settings)
+            or (due < found.watermark and not _is_of_a_held_part(event, pulled, found))
+        )
+        if sync_id := (_gone if is_deletion else _shown)(event, pulled, subject, found):
             seen[sync_id].append(event.id)
-        elif not pulled.is_read(subject, event.occurred_at, settings) or (
-            not is_deletion and subject in undone and undone[subject] >= event.occurred_at
-        ):
+        elif needless:
             seen[NOT_PULLED].append(event.id)
-        else:
-            due = event.occurred_at + (_A_NIGHT if is_deletion else source.fresh_within)
-            part = pulled.part_of(event.subjects)
-            if due < found.watermark and part is not None and part_of(pulled, part) not in found.parts:
-                seen[NOT_PULLED].append(event.id)  # a project, repository or channel that is not pulled
-            elif due < max(found.watermark, failing_at or found.watermark):
-                overdue.append(event)
+        elif due < waited_until:
+            overdue.append(event)
     for sync_id, ids in seen.items():
         waiting = events.c.id.in_(ids), events.c.seen_by.is_(None)
         connection.execute(sa.update(events).where(*waiting).values(seen_by=sync_id))
@@ -254,6 +252,12 @@ def _gone(event: Said, _pulled: Pulled, subject: str, found: Look) -> str | None
     if held is None:
         return found.sync_id if event.occurred_at < found.watermark else None
     return held.sync_id if held.is_gone else None
+
+
+def _is_of_a_held_part(event: Said, pulled: Pulled, found: Look) -> bool:
+    """Whether the project, repository or channel is one that is pulled, as far as the event says which."""
+    part = pulled.part_of(event.subjects)
+    return part is None or part_of(pulled, part) in found.parts
 
 
 def _record(connection: sa.Connection, source: str, changes: Sequence[Change]) -> None:
