@@ -15,6 +15,7 @@ from impulsum_pipelines.automation.maintenance import build_maintenance
 from impulsum_pipelines.automation.risk_alerts import build_risk_alerts
 from impulsum_pipelines.automation.schedules import build_schedules
 from impulsum_pipelines.automation.sprint_events import build_sprint_events
+from impulsum_pipelines.automation.webhook_health import build_webhook_health
 from impulsum_pipelines.checks.source import build_source_checks
 from impulsum_pipelines.loading.assets import build_books, build_source_assets
 from impulsum_pipelines.settings import load_settings
@@ -53,6 +54,7 @@ def build_definitions() -> dg.Definitions:
         build_inbox(list(sources.jobs or ())),
         build_catch_up(list(sources.jobs or ())),
         build_sprint_events(builds),
+        build_webhook_health(list(sources.jobs or ())),
         build_maintenance(load_settings()),
     )
 

@@ -89,18 +89,32 @@ class Source:
         name: of its folder in ``sources/``, of the raw file and of the asset group.
         title: the name that people use.
         tier: its tier.
-        cron: when it is pulled live.
+        minutes: at which minutes of the business hours it is pulled live, as cron writes them.
         fresh_within: age of the newest pull above which it is stale in business hours.
+        fallback_minutes: at which minutes it is pulled as well while its webhooks are silent.
+        fallback_every: how long after each other pulls are then.
     """
 
     name: str
     title: str
     tier: Tier
-    cron: str
+    minutes: str
     fresh_within: timedelta
+    fallback_minutes: str
+    fallback_every: timedelta
 
     #: Age above which staleness is an error at any hour: a night and a weekend are not.
     lost_after = timedelta(hours=72)
+
+    @property
+    def cron(self) -> str:
+        """When it is pulled live."""
+        return f"{self.minutes} {{hours}} * * 1-5"
+
+    @property
+    def fallback_cron(self) -> str:
+        """When it is pulled as well while its webhooks are silent."""
+        return f"{self.fallback_minutes} {{hours}} * * 1-5"
 
     @property
     def pool(self) -> str:
@@ -115,13 +129,16 @@ class Source:
 
 #: Issues and pull requests are what most risks are about, so both are pulled by the alert tier.
 SOURCES = (
-    Source("jira", "Jira", ALERT, "*/10 {hours} * * 1-5", timedelta(minutes=30)),
-    Source("github", "GitHub", ALERT, "*/10 {hours} * * 1-5", timedelta(minutes=30)),
-    Source("slack", "Slack", OPERATIONAL, "*/15 {hours} * * 1-5", timedelta(minutes=45)),
-    Source("fireflies", "Fireflies", STANDARD, "0 {hours} * * 1-5", timedelta(hours=3)),
-    Source("notion", "Notion", STANDARD, "15 {hours} * * 1-5", timedelta(hours=3)),
-    Source("tempo", "Tempo", STANDARD, "*/30 {hours} * * 1-5", timedelta(minutes=90)),
+    Source("jira", "Jira", ALERT, "*/10", timedelta(minutes=30), "5-59/10", timedelta(minutes=5)),
+    Source("github", "GitHub", ALERT, "*/10", timedelta(minutes=30), "5-59/10", timedelta(minutes=5)),
+    Source("slack", "Slack", OPERATIONAL, "*/15", timedelta(minutes=45), "5-59/15,10-59/15", timedelta(minutes=5)),
+    Source("fireflies", "Fireflies", STANDARD, "0", timedelta(hours=3), "20,40", timedelta(minutes=20)),
+    Source("notion", "Notion", STANDARD, "15", timedelta(hours=3), "0,30,45", timedelta(minutes=15)),
+    Source("tempo", "Tempo", STANDARD, "*/30", timedelta(minutes=90), "10-59/30,20-59/30", timedelta(minutes=10)),
 )
+
+#: Priority of a run that reads a day again whose events no pull has shown: behind everything that is awaited.
+READ_AGAIN = -10
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from impulsum_pipelines.alerts.calendar import due
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.ops.schema import alert_changes, alerts, deliveries, notifications
+from impulsum_pipelines.ops.store import insert
 from impulsum_pipelines.settings import Settings
 
 PRIORITIES = ("P0", "P1", "P2", "P3")
@@ -279,9 +279,8 @@ def _locked(connection: sa.Connection, alert_id: int) -> Any:
 
 def _insert(connection: sa.Connection, raised: Raised, at: datetime) -> int | None:
     """The id of the new alert; None when another transaction opened one meanwhile."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     opened = connection.execute(
-        insert(alerts)
+        insert(connection, alerts)
         .values(
             key=raised.key,
             kind=raised.kind,

@@ -1,5 +1,7 @@
 """The schedules, derived from the tiers: live pulls, risk, the marts, the nightly close. All are on by default.
 
+Each source has two: ``<source>_live``, and ``<source>_fallback``, which pulls in between while its webhooks are silent.
+
 Cron times are in ``IMPULSUM_TIMEZONE``; partitions are UTC days.
 """
 
@@ -31,9 +33,10 @@ _NIGHTLY = "nightly"
 
 
 def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
-    """Every schedule: ``<source>_live`` a source, and those of :data:`impulsum_pipelines.tiers.BUILDS`."""
+    """Every schedule: two a source, and those of :data:`impulsum_pipelines.tiers.BUILDS`."""
     return [
         *(_live(source, settings) for source in SOURCES),
+        *(_fallback(source, settings) for source in SOURCES),
         *(_nightly_close(build, settings) if build.job == _NIGHTLY else _build(build, settings) for build in BUILDS),
     ]
 
@@ -54,17 +57,44 @@ def _live(source: Source, settings: Settings) -> dg.ScheduleDefinition:
         description=f"Pulls what changed in {source.title}. Tier {source.tier.name}: {source.tier.cadence}.",
     )
     def live(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        current = load_settings()
-        if reason := why_off(source.name, current):
-            return dg.SkipReason(f"{source.title} is off: {reason}.")
-        if _pulling(current, source.name):
-            return dg.SkipReason(f"{source.title} is being pulled.")
-        if waiting := waiting_to_pull(context.instance, source.name, context.scheduled_execution_time):
-            return dg.SkipReason(f"Run {waiting.run_id} waits to pull {source.title}.")
-        day = context.scheduled_execution_time.astimezone(UTC).date()
-        return dg.RunRequest(partition_key=day.isoformat(), tags={"dagster/priority": str(source.priority)})
+        return _pull(context, source, load_settings())
 
     return live
+
+
+def _fallback(source: Source, settings: Settings) -> dg.ScheduleDefinition:
+    every = round(source.fallback_every / timedelta(minutes=1))
+
+    @dg.schedule(
+        name=f"{source.name}_fallback",
+        job_name=sync_job_name(source.name),
+        cron_schedule=cron(source.fallback_cron, settings),
+        execution_timezone=settings.impulsum_timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"While webhooks of {source.title} are silent: pulls between the ticks of {source.name}_live, so "
+        f"that it is pulled every {every} minutes. Skips otherwise.",
+    )
+    def fallback(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        from impulsum_pipelines.webhooks.health_report import is_silent
+
+        current = load_settings()
+        if not why_off(source.name, current) and not is_silent(current, source.name):
+            return dg.SkipReason(f"Webhooks of {source.title} are not silent: {source.name}_live is enough.")
+        return _pull(context, source, current)
+
+    return fallback
+
+
+def _pull(context: dg.ScheduleEvaluationContext, source: Source, settings: Settings) -> dg.RunRequest | dg.SkipReason:
+    """A live pull, unless one goes on or waits."""
+    if reason := why_off(source.name, settings):
+        return dg.SkipReason(f"{source.title} is off: {reason}.")
+    if _pulling(settings, source.name):
+        return dg.SkipReason(f"{source.title} is being pulled.")
+    if waiting := waiting_to_pull(context.instance, source.name, context.scheduled_execution_time):
+        return dg.SkipReason(f"Run {waiting.run_id} waits to pull {source.title}.")
+    day = context.scheduled_execution_time.astimezone(UTC).date()
+    return dg.RunRequest(partition_key=day.isoformat(), tags={"dagster/priority": str(source.priority)})
 
 
 def _nightly_close(build: Build, settings: Settings) -> dg.ScheduleDefinition:

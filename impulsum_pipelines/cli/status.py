@@ -10,6 +10,7 @@ import typer
 from impulsum_pipelines.cli.console import age, in_utc, notes, plain, show_json, show_table
 from impulsum_pipelines.cli.max_age import MaxAge, refresh
 from impulsum_pipelines.cli.work import AsJson
+from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.closed_days import closing, in_words
 from impulsum_pipelines.publish import published
@@ -37,6 +38,8 @@ def status(as_json: AsJson = False, max_age: MaxAge = None) -> None:
         show_json({"home": str(home.root), "sources": sources, "published": file, **asked})
     else:
         _show(home, sources, release)
+        for trouble in _webhook_troubles(settings):
+            notes().print(f"{trouble} Next: `impulsum webhooks health`.", style="yellow", highlight=False)
     if refreshed:
         refreshed.leave()
 
@@ -104,6 +107,16 @@ def source_status(source: str, settings: Settings) -> dict[str, Any]:
         facts["pulled_at"] = pulled_at
         facts["age_seconds"] = round((now - in_utc(pulled_at)).total_seconds())
     return facts
+
+
+def _webhook_troubles(settings: Settings) -> list[str]:
+    """A sentence a source whose webhooks and pulls do not agree."""
+    from impulsum_pipelines.webhooks.health_report import standings
+
+    try:
+        return [found.trouble for found in standings(settings, at=datetime.now(UTC)) if found.trouble]
+    except ImpulsumError as error:
+        return [f"How webhooks stand is not known: {error.what}."]
 
 
 def _line(name: str, facts: dict[str, Any]) -> tuple[object, ...]:

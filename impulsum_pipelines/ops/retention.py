@@ -1,4 +1,4 @@
-"""What of the ops store is let go of by age: old events, syncs and resolved alerts.
+"""What of the ops store is let go of by age: old events, syncs, pulled changes, missed ranges and resolved alerts.
 
 What is not over is kept whole, however old: events that an unresolved alert names, and those of an incident that goes
 on or that such an event is part of. It is deleted in small transactions, so that no webhook waits for the end, and so
@@ -17,7 +17,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from impulsum_pipelines.ops import store
-from impulsum_pipelines.ops.schema import alerts, deliveries, events, incidents, notifications, syncs
+from impulsum_pipelines.ops.schema import (
+    alerts,
+    deliveries,
+    events,
+    incidents,
+    missed_ranges,
+    notifications,
+    pulled_changes,
+    syncs,
+)
 from impulsum_pipelines.settings import Settings
 
 #: Rows that one transaction deletes.
@@ -57,6 +66,8 @@ def prune(settings: Settings, before: datetime) -> Pruned:
             (events, lambda connection: _old_events(connection, before)),
             (incidents, lambda connection: _old_incidents(connection, before)),
             (syncs, lambda _: sa.select(syncs.c.sync_id).where(syncs.c.started_at < before)),
+            (pulled_changes, lambda _: sa.select(pulled_changes.c.id).where(pulled_changes.c.changed_at < before)),
+            (missed_ranges, lambda _: _old_ranges(before)),
         )
     }
     _compact(settings)
@@ -112,6 +123,11 @@ def _old_incidents(connection: sa.Connection, before: datetime) -> sa.Select[Any
     """Incidents to delete: those of which no event is left."""
     left = sa.select(events.c.incident_id).where(events.c.incident_id.is_not(None))
     return sa.select(incidents.c.id).where(incidents.c.last_at < before, incidents.c.id.not_in(left))
+
+
+def _old_ranges(before: datetime) -> sa.Select[Any]:
+    c = missed_ranges.c
+    return sa.select(c.id).where(c.to_at < before, c.status != "open")
 
 
 def _named_events(connection: sa.Connection) -> set[int]:

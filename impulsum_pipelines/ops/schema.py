@@ -74,11 +74,19 @@ events = sa.Table(
     sa.Column("content", sa.Text, comment="Hash of what it says, the same when it is said again."),
     sa.Column("duplicate_of", _Id, sa.ForeignKey("events.id"), comment="The event that this one repeats."),
     sa.Column("incident_id", _Id, sa.ForeignKey("incidents.id"), comment="What it is part of."),
-    sa.Column("seen_by", sa.Text, comment="The sync that saw its subject changed."),
+    sa.Column("seen_by", sa.Text, comment="The sync that saw its subject changed; none where no pull has to show it."),
     sa.Column("file", sa.Text, nullable=False, comment="Name of the drop file."),
     sa.Column("headers", sa.JSON, nullable=False, comment="Headers that are no secret."),
     sa.Column("body", sa.Text, nullable=False, comment="The body as it was received."),
     sa.UniqueConstraint("source", "key"),
+    sa.Index(None, "source", "occurred_at"),
+    sa.Index(
+        "ix_events_unseen",
+        "source",
+        "occurred_at",
+        sqlite_where=sa.text("seen_by is null"),
+        postgresql_where=sa.text("seen_by is null"),
+    ),
     sa.Index(None, "received_at"),
     sa.Index(None, "content"),
     sa.Index(None, "incident_id"),
@@ -224,4 +232,67 @@ sync_scopes = sa.Table(
     sa.Column("scope", sa.Text, primary_key=True, comment="Id at the source."),
     sa.Column("name", sa.Text, comment="As people call it."),
     sa.Column("rows", sa.JSON, nullable=False, comment="By table: rows that were written."),
+)
+
+#: One row a change that a pull saw, of what webhooks tell of as well.
+pulled_changes = sa.Table(
+    "pulled_changes",
+    metadata,
+    _id(),
+    sa.Column("source", sa.Text, nullable=False, comment="Name of the source."),
+    sa.Column("subject", sa.Text, nullable=False, comment="What changed, as events name it: issue-id:10001, …"),
+    sa.Column("name", sa.Text, nullable=False, comment="What changed, as people name it."),
+    sa.Column("part", sa.Text, nullable=False, comment="Kind of the subject, and its project, repository or channel."),
+    sa.Column("changed_at", Instant, nullable=False, comment="When, by the source."),
+    sa.Column("day", sa.Date, nullable=False, comment="The same, as a day (UTC)."),
+    sa.Column("sync_id", sa.Text, nullable=False, comment="The sync that saw it."),
+    sa.Column(
+        "outcome",
+        sa.Text,
+        nullable=False,
+        comment="waiting, told by a webhook, missed, or unwatched: no webhook tells of its part.",
+    ),
+    sa.Column("told_by", _Id, comment="The event that told of it, which may be deleted earlier."),
+    sa.UniqueConstraint("source", "subject", "changed_at"),
+    sa.Index(None, "source", "outcome", "changed_at", "part"),
+)
+
+#: One row a span in which webhooks and pulls do not agree.
+missed_ranges = sa.Table(
+    "missed_ranges",
+    metadata,
+    _id(),
+    sa.Column("source", sa.Text, nullable=False, comment="Name of the source."),
+    sa.Column(
+        "what",
+        sa.Text,
+        nullable=False,
+        comment="deliveries: changes that no webhook told of; pulls: events that no pull has shown, of one day (UTC).",
+    ),
+    sa.Column("from_at", Instant, nullable=False, comment="The first of them, by the source."),
+    sa.Column("to_at", Instant, nullable=False, comment="The last of them, by the source."),
+    sa.Column("changes", sa.Integer, nullable=False, comment="How many they are."),
+    sa.Column("found_at", Instant, nullable=False, comment="When it was found, by our clock."),
+    sa.Column("status", sa.Text, nullable=False, comment="open, backfilled, or came late."),
+    sa.Column("covered_by", sa.Text, comment="The sync that holds what was missed."),
+    sa.Column("covered_at", Instant, comment="When that was found, by our clock."),
+    sa.Column("note", sa.Text, comment="How it was covered, in words."),
+    sa.Index(None, "source", "status"),
+)
+
+#: One row a source that has webhooks: where it stands with them.
+webhook_health = sa.Table(
+    "webhook_health",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True, comment="Name of the source."),
+    sa.Column("mode", sa.Text, nullable=False, comment="webhooks; or polling: they are silent, it is pulled faster."),
+    sa.Column("since", Instant, nullable=False, comment="From when on, by the source."),
+    sa.Column("watched_since", Instant, nullable=False, comment="From when on changes are counted, by the source."),
+    sa.Column("rows_until", Instant, comment="Rows that were read until then, by the source, are looked at."),
+    sa.Column("events_until", _Id, nullable=False, comment="Events up to this one are looked at."),
+    sa.Column("looked_after", sa.Text, comment="The sync after which it was looked at last."),
+    sa.Column("looked_at", Instant, nullable=False, comment="When that was, by our clock."),
+    sa.Column(
+        "unseen", sa.JSON, nullable=False, comment="Events that a pull should have shown by now, the oldest first."
+    ),
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home
@@ -75,6 +76,11 @@ def engine(settings: Settings) -> sa.Engine:
         except (sa.exc.DBAPIError, OSError) as error:
             raise _plain(error, settings) from None
     return store.engine
+
+
+def insert(connection: sa.Connection, table: sa.Table) -> Any:
+    """An insert that may be told what to do on a conflict: both databases know that, each in a class of its own."""
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
 
 
 def address(settings: Settings) -> sa.URL:

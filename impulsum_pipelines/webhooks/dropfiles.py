@@ -41,7 +41,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 Verdict = Literal["valid", "unsigned"]
 
-_NAME = re.compile(r"\d{8}T\d{6}\.\d{6}Z-([a-z]+)-[A-Za-z0-9_]{8,64}\.json")
+_NAME = re.compile(r"(?P<received>\d{8}T\d{6}\.\d{6}Z)-(?P<source>[a-z]+)-[A-Za-z0-9_]{8,64}\.json")
 #: What a name in failed/ may be made of; others are replaced.
 _HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 
@@ -172,6 +172,15 @@ def waiting(home: Home, limit: int = 200) -> list[Path]:
     return [home.inbox / "incoming" / name for name in names]
 
 
+def oldest(home: Home) -> datetime | None:
+    """When the oldest delivery that waits was received (UTC); None when none waits."""
+    for path in waiting(home, 1):
+        if named := _NAME.fullmatch(path.name):
+            with suppress(ValueError):
+                return datetime.strptime(named["received"], "%Y%m%dT%H%M%S.%f%z")
+    return None
+
+
 def read(path: Path) -> DropFile:
     """Read and check one file.
 
@@ -259,7 +268,7 @@ def _parse(path: Path, data: bytes) -> DropFile:
     except ValueError as error:
         raise _bad(path, str(error)) from None
     named = _NAME.fullmatch(path.name)
-    if not named or named[1] != envelope.source:
+    if not named or named["source"] != envelope.source:
         raise _bad(path, f"Its name and its envelope, which says {envelope.source}, name different sources")
     return DropFile(
         path=path,

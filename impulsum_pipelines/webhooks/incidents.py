@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from impulsum_pipelines.ops.schema import events, incident_subjects, incidents
+from impulsum_pipelines.ops.store import insert
 from impulsum_pipelines.webhooks.dropfiles import as_text
 from impulsum_pipelines.webhooks.event import Event
 from impulsum_pipelines.webhooks.rules import PRIORITIES
@@ -77,7 +76,7 @@ def record(
         "headers": dict(headers),
         "body": as_text(body),
     }
-    written = _insert(connection, events).values(row).on_conflict_do_nothing(index_elements=["source", "key"])
+    written = insert(connection, events).values(row).on_conflict_do_nothing(index_elements=["source", "key"])
     return connection.execute(written.returning(events.c.id)).scalar_one_or_none()
 
 
@@ -113,10 +112,6 @@ def _alone(connection: sa.Connection) -> None:
     """To the end of the transaction. On SQLite a transaction is alone from its beginning."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_PLACING)))
-
-
-def _insert(connection: sa.Connection, table: sa.Table) -> Any:
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
 
 
 def _original(connection: sa.Connection, event_id: int, event: Event) -> int | None:
@@ -206,7 +201,7 @@ def _widen(connection: sa.Connection, incident: int, priority: str, first_at: da
 
 def _add_subjects(connection: sa.Connection, incident: int, subjects: Iterable[str]) -> None:
     if rows := [{"incident_id": incident, "subject": subject} for subject in subjects]:
-        connection.execute(_insert(connection, incident_subjects).on_conflict_do_nothing(), rows)
+        connection.execute(insert(connection, incident_subjects).on_conflict_do_nothing(), rows)
 
 
 def _name(connection: sa.Connection, incident: int, at: datetime) -> None:

@@ -45,7 +45,8 @@ def tick(name: str, instance: dg.DagsterInstance, at: str = "2026-11-18T09:15+00
 
 def test_all_schedules_are_on_by_default() -> None:
     schedules = build_schedules(load_settings())
-    expected = {*(f"{source.name}_live" for source in SOURCES), *(build.schedule for build in BUILDS)}
+    pulls = {f"{source.name}_{kind}" for source in SOURCES for kind in ("live", "fallback")}
+    expected = pulls | {build.schedule for build in BUILDS}
     assert {s.name for s in schedules} == expected
     assert all(s.default_status is dg.DefaultScheduleStatus.RUNNING for s in schedules)
 
@@ -62,6 +63,12 @@ def test_times_are_those_of_the_configured_zone(monkeypatch: pytest.MonkeyPatch)
         "fireflies_live": "0 9-16 * * 1-5",
         "notion_live": "15 9-16 * * 1-5",
         "tempo_live": "*/30 9-16 * * 1-5",
+        "jira_fallback": "5-59/10 9-16 * * 1-5",
+        "github_fallback": "5-59/10 9-16 * * 1-5",
+        "slack_fallback": "5-59/15,10-59/15 9-16 * * 1-5",
+        "fireflies_fallback": "20,40 9-16 * * 1-5",
+        "notion_fallback": "0,30,45 9-16 * * 1-5",
+        "tempo_fallback": "10-59/30,20-59/30 9-16 * * 1-5",
         "risk": "2-59/10 9-16 * * 1-5",
         "marts": "30 9-16/2 * * 1-5",
         "nightly_close": "0 2 * * *",
@@ -114,7 +121,7 @@ def test_live_pulls_the_open_day_in_utc(instance: dg.DagsterInstance) -> None:
     assert int(asked.tags["dagster/priority"]) > 0
 
 
-@pytest.mark.parametrize("name", ["jira_live", "nightly_close", "marts"])
+@pytest.mark.parametrize("name", ["jira_live", "jira_fallback", "nightly_close", "marts"])
 def test_a_source_that_is_off_is_skipped(name: str, instance: dg.DagsterInstance) -> None:
     skipped = tick(name, instance)
     assert isinstance(skipped, dg.SkipReason)

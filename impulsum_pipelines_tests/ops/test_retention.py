@@ -21,9 +21,12 @@ from impulsum_pipelines.ops.schema import (
     incident_subjects,
     incidents,
     metadata,
+    missed_ranges,
     notifications,
+    pulled_changes,
     sync_scopes,
     syncs,
+    webhook_health,
 )
 from impulsum_pipelines.settings import Settings, load_settings
 
@@ -102,6 +105,14 @@ class Book:
         self.add(sync_scopes, sync_id=made, scope="1", rows={})
         return str(made)
 
+    def change(self, at: datetime) -> int:
+        fixed = {"source": "jira", "name": "ABC-1", "part": "issue-id:ABC", "sync_id": "1", "outcome": "told"}
+        return self.add(pulled_changes, **fixed, subject=str(next(NUMBERS)), changed_at=at, day=at.date())
+
+    def missed(self, at: datetime, status: str = "backfilled") -> int:
+        fixed = {"source": "jira", "what": "deliveries", "changes": 1, "found_at": at}
+        return self.add(missed_ranges, **fixed, from_at=at, to_at=at, status=status)
+
     def left(self, table: sa.Table) -> set[Any]:
         key = next(iter(table.primary_key.columns))
         with store.transaction(self.settings) as connection:
@@ -114,16 +125,19 @@ def book(ops_settings: Settings) -> Book:
 
 
 def test_age_decides_for_what_is_over(book: Book) -> None:
-    for written in (book.event, book.sync):
+    for written in (book.event, book.sync, book.change, book.missed):
         written(OLD)
     book.alert(resolved_at=OLD)
     event, sync, alert = book.event(YOUNG), book.sync(YOUNG), book.alert(resolved_at=YOUNG)
+    change, ranges = book.change(YOUNG), {book.missed(YOUNG), book.missed(OLD, "open")}
     pruned = prune(book.settings, LIMIT)
-    assert pruned.rows == {"alerts": 1, "deliveries": 1, "events": 1, "incidents": 0, "syncs": 1}
+    deleted = dict.fromkeys(("alerts", "deliveries", "events", "syncs", "pulled_changes", "missed_ranges"), 1)
+    assert pruned.rows == deleted | {"incidents": 0}
     assert pruned.bytes_before > 0
     assert book.left(events) == {event}
     assert book.left(syncs) == book.left(sync_scopes) == {sync}
     assert book.left(alerts) == {alert}
+    assert (book.left(pulled_changes), book.left(missed_ranges)) == ({change}, ranges)
     with store.transaction(book.settings) as connection:
         for table in (alert_changes, notifications):
             assert connection.execute(sa.select(table.c.alert_id)).scalars().all() == [alert]
@@ -196,12 +210,13 @@ def test_a_number_is_found_wherever_it_stands_in_evidence(document: Any, number:
 
 
 def test_every_table_of_the_store_is_thought_of() -> None:
-    """A new table must be pruned too, or hang on one that is."""
-    pruned = {alerts, deliveries, events, incidents, syncs}
+    """A new table must be pruned too, or hang on one that is, or not grow."""
+    pruned = {alerts, deliveries, events, incidents, missed_ranges, pulled_changes, syncs}
+    one_row_a_source = {webhook_health}
     hanging = {
         table
         for table in metadata.tables.values()
         for key in table.foreign_keys
         if key.ondelete == "CASCADE" and key.column.table in pruned
     }
-    assert set(metadata.tables.values()) == pruned | hanging
+    assert set(metadata.tables.values()) == pruned | hanging | one_row_a_source

@@ -7,9 +7,10 @@ said is its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from impulsum_pipelines.webhooks.document import Document
-from impulsum_pipelines.webhooks.readers import Reader, Reading
+from impulsum_pipelines.webhooks.readers import Pulled, Reader, Reading
 
 #: V1's only event, under the name that V2 gave it.
 _TRANSCRIBED = {"transcription completed": "meeting.transcribed"}
@@ -35,4 +36,19 @@ READER = Reader(
     read=_read,
     facts={"reference": "what the uploader of the recording called it"},
     volatile=frozenset({"timestamp", "client_reference_id", "clientReferenceId"}),
+    pulled=(
+        Pulled(
+            "meeting",
+            "transcripts",
+            subject="row.id",
+            name="'meeting ' || row.id",
+            # Version 1 tells of meetings of the key's owner alone.
+            part="row.organizer_email",
+            changed_at="coalesce(row.started_at, row.extracted_at)",
+            changed_by=frozenset({"meeting.transcribed", "meeting.summarized"}),
+            where="row.is_whole",
+            # It is ready hours after its start, or years after the day that an upload was given.
+            apart=timedelta(days=3650),
+        ),
+    ),
 )

@@ -7,12 +7,12 @@ their own: it is that of the object which the event is about, where that is the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from impulsum_pipelines.webhooks.document import Document
-from impulsum_pipelines.webhooks.readers import Reader, Reading
+from impulsum_pipelines.webhooks.readers import Pulled, Reader, Reading
 
 FACTS = {
     "action": "what was done: opened, closed, labeled",
@@ -282,9 +282,49 @@ def _title(
     return f"{where}#{number}: {what}" if number else f"{where}: {what}"
 
 
+def _repository(subjects: Sequence[str]) -> str | None:
+    found = (subject.removeprefix("repository:") for subject in subjects if subject.startswith("repository:"))
+    return next(found, None)
+
+
+def _numbered(kind: str, table: str, *events: str, deleted_by: str | None = None) -> Pulled:
+    """What has a number in a repository; whatever of these happens to it changes its ``updated_at``."""
+    return Pulled(
+        kind,
+        table,
+        subject="repository.full_name || '#' || row.number",
+        name="repository.full_name || '#' || row.number",
+        part="repository.full_name",
+        changed_at="row.updated_at",
+        changed_by=frozenset({*events, "issue_comment.created"}),
+        deleted_by=frozenset(filter(None, [deleted_by])),
+        joined="join raw.repositories repository on repository.id = row.repository_id",
+        part_of=_repository,
+    )
+
+
+#: What is done to both kinds.
+_ACTIONS = ("opened", "edited", "closed", "reopened", "labeled", "unlabeled", "assigned", "unassigned")
+_PULL_ACTIONS = (*_ACTIONS, "synchronize", "ready_for_review", "converted_to_draft", "review_requested")
+
 READER = Reader(
     read=_read,
     facts=FACTS,
     volatile=frozenset({"organization", "enterprise", "installation"}),
     mentioned=_mentioned,
+    pulled=(
+        _numbered(
+            "pull",
+            "pull_requests",
+            *(f"pull_request.{action}" for action in _PULL_ACTIONS),
+            "pull_request_review.submitted",
+            "pull_request_review_comment.created",
+        ),
+        _numbered(
+            "repository-issue",
+            "issues",
+            *(f"issues.{action}" for action in _ACTIONS),
+            deleted_by="issues.deleted",
+        ),
+    ),
 )

@@ -7,11 +7,11 @@ automation rules leave out much: the event's name, the user, the issue beside a 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from impulsum_pipelines.webhooks.document import MOST_ELEMENTS, Document
-from impulsum_pipelines.webhooks.readers import Reader, Reading
+from impulsum_pipelines.webhooks.readers import Pulled, Reader, Reading
 
 FACTS = {
     "assignee": "account id of whom it is assigned to",
@@ -196,4 +196,27 @@ def _url(issue: Document, key: str | None) -> str | None:
     return f"{site}/browse/{key}" if found and key else None
 
 
-READER = Reader(read=_read, facts=FACTS, volatile=frozenset({"timestamp", "matchedWebhookIds"}), mentioned=_mentioned)
+def _project(subjects: Sequence[str]) -> str | None:
+    key = next((subject for subject in subjects if subject.startswith("issue:")), "")
+    return key.removeprefix("issue:").rpartition("-")[0] or None
+
+
+READER = Reader(
+    read=_read,
+    facts=FACTS,
+    volatile=frozenset({"timestamp", "matchedWebhookIds"}),
+    mentioned=_mentioned,
+    pulled=(
+        Pulled(
+            "issue-id",
+            "issues",
+            subject="row.id",
+            name="row.key",
+            part="row.project_key",
+            changed_at="row.updated_at",
+            changed_by=frozenset({"jira:issue_created", "jira:issue_updated", "comment_created", "worklog_created"}),
+            deleted_by=frozenset({"jira:issue_deleted"}),
+            part_of=_project,
+        ),
+    ),
+)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
 from impulsum_pipelines.webhooks.document import Document
-from impulsum_pipelines.webhooks.readers import Reader, Reading
+from impulsum_pipelines.webhooks.readers import Pulled, Reader, Reading
 
 FACTS = {
     "changed_blocks": "how many blocks of the page changed",
@@ -65,4 +66,18 @@ READER = Reader(
     facts=FACTS,
     volatile=frozenset({"id", "timestamp", "attempt_number", "subscription_id", "integration_id", "accessible_by"}),
     mentioned=_mentioned,
+    pulled=(
+        Pulled(
+            "page",
+            "pages",
+            subject="row.id",
+            name="'page ' || row.id",
+            changed_at="row.updated_at",
+            changed_by=frozenset({"page.created", "page.content_updated", "page.properties_updated"}),
+            deleted_by=frozenset({"page.deleted"}),
+            is_gone="row.in_trash or row.deleted_at is not null or row.unreachable_since is not null",
+            # Times are cut to the minute, and events of one page are gathered for some minutes.
+            apart=timedelta(minutes=10),
+        ),
+    ),
 )

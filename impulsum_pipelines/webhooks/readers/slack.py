@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 
+from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.webhooks.document import Document
-from impulsum_pipelines.webhooks.readers import Reader, Reading
+from impulsum_pipelines.webhooks.readers import Pulled, Reader, Reading
 
 FACTS = {
     "bot_name": "the name under which a program wrote",
@@ -130,6 +132,17 @@ def _url(body: Document, channel: str | None, stamp: str | None) -> str | None:
     return f"https://slack.com/app_redirect?team={team}&channel={channel}{at}"
 
 
+def _channel_of(subjects: Sequence[str]) -> str | None:
+    found = (subject.removeprefix("channel:") for subject in subjects if subject.startswith("channel:"))
+    return next(found, None)
+
+
+def _is_young(subject: str, at: datetime, settings: Settings) -> bool:
+    """Replies in older threads are found by a census, in turns."""
+    began = Document({"ts": subject.rpartition(":")[2]}).moment("ts")
+    return began is not None and at - began < timedelta(days=settings.slack_thread_days)
+
+
 READER = Reader(
     read=_read,
     facts=FACTS,
@@ -138,4 +151,21 @@ READER = Reader(
         | {"authorizations", "authed_users", "authed_teams"}
     ),
     mentioned=_mentioned,
+    pulled=(
+        Pulled(
+            "thread",
+            "messages",
+            subject="row.channel_id || ':' || coalesce(row.thread_ts, row.ts)",
+            name="case when row.is_private then 'a private conversation' else coalesce('#' || channel.name, '') end",
+            part="row.channel_id",
+            changed_at="row.posted_at",
+            changed_by=frozenset(
+                {"message", "message.file_share", "message.me_message", "message.thread_broadcast", "app_mention"}
+            ),
+            undone_by=frozenset({"message.message_deleted"}),
+            joined="left join raw.channels channel on channel.id = row.channel_id",
+            part_of=_channel_of,
+            is_read=_is_young,
+        ),
+    ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from impulsum_pipelines.webhooks.document import Document
-from impulsum_pipelines.webhooks.readers import Reader, Reading
+from impulsum_pipelines.webhooks.readers import Pulled, Reader, Reading
 
 FACTS = {
     "hours": "the hours of a worklog",
@@ -59,4 +59,19 @@ def _title(kind: str, thing: Document, seconds: float | None) -> str:
     return f"{happened}: {said}" if said else happened
 
 
-READER = Reader(read=_read, facts=FACTS, volatile=frozenset({"eventId"}))
+READER = Reader(
+    read=_read,
+    facts=FACTS,
+    volatile=frozenset({"eventId"}),
+    pulled=(
+        Pulled(
+            "worklog",
+            "worklogs",
+            subject="row.id",
+            name="'worklog ' || row.id",
+            changed_at="row.updated_at",
+            changed_by=frozenset({"worklog.created", "worklog.updated"}),
+            deleted_by=frozenset({"worklog.deleted"}),
+        ),
+    ),
+)
