@@ -19,6 +19,7 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":  # SQLite keeps no comments
         seen_by = "The sync that saw its subject changed; none where no pull has to show it."
         op.alter_column("events", "seen_by", comment=seen_by)
+        op.alter_column("syncs", "started_by", comment="schedule, sensor, catch-up, backfill, shell or manual.")
     op.create_index(op.f("ix_events_source_occurred_at"), "events", ["source", "occurred_at"])
     op.create_index(
         "ix_events_unseen",
