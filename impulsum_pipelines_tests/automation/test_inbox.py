@@ -47,6 +47,14 @@ def tick(instance: dg.DagsterInstance) -> dg.SensorResult | dg.SkipReason:
     return told
 
 
+def tick_that_finds(instance: dg.DagsterInstance) -> dg.SensorResult:
+    """The first tick that has something to tell; on a busy machine the watcher may take longer than one."""
+    deadline = time.monotonic() + 20
+    while isinstance(told := tick(instance), dg.SkipReason):
+        assert time.monotonic() < deadline, "nobody works it off"
+    return told
+
+
 def drop(key: str, priority: str) -> None:
     body = issue(key, priority={"name": priority})
     body["issue"]["id"] = key
@@ -64,8 +72,7 @@ def test_a_tick_commits_what_came_and_pulls_the_source_of_what_is_urgent(
         monkeypatch.setenv(f"JIRA_{name}", value)
     drop("OPS-1", "Highest")
     drop("OPS-2", "Medium")
-    told = tick(instance)
-    assert isinstance(told, dg.SensorResult)
+    told = tick_that_finds(instance)
     [pull] = told.run_requests or ()
     assert (pull.job_name, pull.tags["dagster/priority"]) == ("jira_sync", "20")
     [event] = told.asset_events
@@ -75,9 +82,7 @@ def test_a_tick_commits_what_came_and_pulls_the_source_of_what_is_urgent(
 
 def test_what_is_not_urgent_asks_for_no_pull(instance: dg.DagsterInstance) -> None:
     drop("OPS-2", "Medium")
-    told = tick(instance)
-    assert isinstance(told, dg.SensorResult)
-    assert not told.run_requests
+    assert not tick_that_finds(instance).run_requests
 
 
 def test_what_comes_between_two_ticks_is_committed_then(instance: dg.DagsterInstance) -> None:
@@ -87,7 +92,7 @@ def test_what_comes_between_two_ticks_is_committed_then(instance: dg.DagsterInst
     while dropfiles.waiting(Home.of(load_settings()), 1):
         assert time.monotonic() < deadline, "nobody works it off"
         time.sleep(0.01)
-    assert isinstance(tick(instance), dg.SensorResult), "and the next tick says so"
+    assert tick_that_finds(instance).asset_events, "and the next tick says so"
 
 
 def test_a_tick_fails_with_what_went_wrong_and_the_next_begins_again(
@@ -98,9 +103,9 @@ def test_a_tick_fails_with_what_went_wrong_and_the_next_begins_again(
     monkeypatch.setenv("IMPULSUM_TRIAGE", str(broken))
     drop("OPS-4", "Medium")
     with pytest.raises(ImpulsumError, match="triage"):
-        tick(instance)
+        tick_that_finds(instance)
     broken.write_text((Path(webhooks.__file__).parent / "triage.yaml").read_text())
-    assert isinstance(tick(instance), dg.SensorResult)
+    assert tick_that_finds(instance).asset_events
 
 
 def signal(number: int, severity: str = "P2") -> dict[str, Any]:
