@@ -14,11 +14,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from impulsum_pipelines.alerts.book import Raised, raise_alert, resolve
+from impulsum_pipelines.alerts.book import Raised, raise_alert
+from impulsum_pipelines.alerts.joining import join
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home
-from impulsum_pipelines.ops.schema import alerts
-from impulsum_pipelines.ops.schema import incidents as all_incidents
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.webhooks import dropfiles, incidents
@@ -139,41 +138,33 @@ def _record(connection: sa.Connection, judged: _Judged, settings: Settings) -> b
         verdict,
         file=file.path.name,
         headers=file.headers,
-        body=file.body,
         signature=file.signature,
         committed_at=now,
     )
     if event_id is None:
         return False
-    incident = incidents.place(connection, event_id, event, verdict)
-    if incident is not None and verdict.priority in ALERTED:
-        _alert(connection, incident, event_id, judged, now, settings)
+    placed = incidents.place(connection, event_id, event, verdict)
+    if placed.incident is None:
+        return True
+    alert = _alert_key(placed.incident)
+    if placed.absorbed:
+        join(connection, alert, [_alert_key(gone) for gone in placed.absorbed], at=now, settings=settings)
+    if verdict.priority in ALERTED:
+        raise_alert(connection, _raised(alert, event_id, event, verdict), at=now, settings=settings)
     return True
 
 
-def _alert(
-    connection: sa.Connection, incident: int, event_id: int, judged: _Judged, now: datetime, settings: Settings
-) -> None:
-    """One alert an incident; those of incidents that have become part of it are over."""
-    event, verdict = judged.event, judged.verdict
-    raised = Raised(
-        key=f"incident:{incident}",
+def _alert_key(incident: int) -> str:
+    """One alert an incident."""
+    return f"incident:{incident}"
+
+
+def _raised(key: str, event_id: int, event: Event, verdict: Verdict) -> Raised:
+    return Raised(
+        key=key,
         kind="event",
         priority=verdict.priority,
         title=event.title or f"{event.source}: {event.type}",
         detail=f"{verdict.why} ({event.source} {event.type}, {event.occurred_at:%Y-%m-%d %H:%M:%S} UTC).",
         evidence={"events": [event_id], "links": [event.url] if event.url else []},
     )
-    raise_alert(connection, raised, at=now, settings=settings)
-    gone = (
-        sa.select(alerts.c.id)
-        .where(
-            alerts.c.kind == "event",
-            alerts.c.state != "resolved",
-            ~sa.exists().where(alerts.c.key == sa.literal("incident:") + sa.cast(all_incidents.c.id, sa.Text)),
-        )
-        .order_by(alerts.c.key)
-    )
-    absorbed: Sequence[int] = connection.execute(gone).scalars().all()
-    for alert in absorbed:
-        resolve(connection, alert, by="event", at=now, settings=settings, note=f"part of incident {incident} now")

@@ -11,13 +11,13 @@ order they come.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from impulsum_pipelines.ops.schema import events, incident_subjects, incidents
 from impulsum_pipelines.ops.store import insert
-from impulsum_pipelines.webhooks.dropfiles import as_text
 from impulsum_pipelines.webhooks.event import Event
 from impulsum_pipelines.webhooks.rules import PRIORITIES
 from impulsum_pipelines.webhooks.triage import Verdict
@@ -36,6 +36,19 @@ BINDING = ("issue", "issue-id", "repository-issue", "pull", "thread", "page", "m
 _PLACING = 5_140_271_937
 
 
+@dataclass(frozen=True)
+class Placed:
+    """What an event is part of.
+
+    Args:
+        incident: its incident; None for noise, which is part of none.
+        absorbed: incidents that are part of that one from now on, and nothing by themselves.
+    """
+
+    incident: int | None
+    absorbed: tuple[int, ...] = ()
+
+
 def record(
     connection: sa.Connection,
     event: Event,
@@ -43,7 +56,6 @@ def record(
     *,
     file: str,
     headers: Mapping[str, str],
-    body: bytes,
     signature: str,
     committed_at: datetime,
 ) -> int | None:
@@ -52,7 +64,6 @@ def record(
     Args:
         file: name of the drop file.
         headers: those that are no secret.
-        body: as it was received; bytes that are no text are written as ``\\xNN``.
         signature: ``valid`` or ``unsigned``.
         committed_at: now.
     """
@@ -74,29 +85,26 @@ def record(
         "content": event.content or None,
         "file": file,
         "headers": dict(headers),
-        "body": as_text(body),
+        "body": event.body,
     }
     written = insert(connection, events).values(row).on_conflict_do_nothing(index_elements=["source", "key"])
     return connection.execute(written.returning(events.c.id)).scalar_one_or_none()
 
 
-def place(connection: sa.Connection, event_id: int, event: Event, verdict: Verdict) -> int | None:
+def place(connection: sa.Connection, event_id: int, event: Event, verdict: Verdict) -> Placed:
     """Say what an event that was just recorded repeats, and what it is part of.
 
     Its row then names the event that it duplicates, and the incident: a new one, the one that its subjects are part
     of, or the one that it makes of several. Of these the oldest is kept, and the others' events and subjects are its.
-
-    Returns:
-        The incident; None for noise, which is part of none.
     """
     _alone(connection)
     original = _original(connection, event_id, event)
-    incident = None if verdict.priority == "noise" else _incident(connection, event, verdict)
-    found = {"duplicate_of": original, "incident_id": incident}
+    placed = Placed(None) if verdict.priority == "noise" else _incident(connection, event, verdict)
+    found = {"duplicate_of": original, "incident_id": placed.incident}
     connection.execute(sa.update(events).where(events.c.id == event_id).values(found))
-    if incident is not None:
-        _name(connection, incident, event.occurred_at)
-    return incident
+    if placed.incident is not None:
+        _name(connection, placed.incident, event.occurred_at)
+    return placed
 
 
 def binding(subjects: Iterable[str]) -> tuple[str, ...]:
@@ -133,7 +141,7 @@ def _original(connection: sa.Connection, event_id: int, event: Event) -> int | N
     return connection.execute(same).scalar_one_or_none()
 
 
-def _incident(connection: sa.Connection, event: Event, verdict: Verdict) -> int:
+def _incident(connection: sa.Connection, event: Event, verdict: Verdict) -> Placed:
     """The incident of an event, with whatever it joins."""
     subjects = binding(event.subjects)
     at = event.occurred_at
@@ -148,9 +156,11 @@ def _incident(connection: sa.Connection, event: Event, verdict: Verdict) -> int:
     else:
         _widen(connection, known, verdict.priority, at, at)
     _add_subjects(connection, known, subjects)
+    group = {known}
     while others := _neighbours(connection, known):
+        group.update(others)
         known = _merge(connection, {known, *others})
-    return known
+    return Placed(known, tuple(sorted(group - {known})))
 
 
 def _near(first_at: datetime, last_at: datetime) -> tuple[sa.ColumnElement[bool], ...]:

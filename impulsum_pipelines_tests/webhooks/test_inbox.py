@@ -19,7 +19,7 @@ from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.webhooks import dropfiles, inbox
 from impulsum_pipelines.webhooks.inbox import work_off
-from impulsum_pipelines_tests.webhooks.reading import issue
+from impulsum_pipelines_tests.webhooks.reading import issue, message
 
 
 def drop(settings: Settings, body: Mapping[str, Any] | bytes, delivery: str | None = None) -> str:
@@ -123,19 +123,29 @@ def test_a_store_that_refuses_one_takes_the_others(ops_settings: Settings, monke
     assert names[2] in folder(ops_settings, "failed")
 
 
+def say(settings: Settings, *texts: str) -> None:
+    """Put messages of one thread in the inbox; an event binds the first issue that it names."""
+    for number, text in enumerate(texts):
+        body = message(text, ts=f"1793620500.{number:06}", thread_ts="1793620400.000100")
+        dropfiles.write(Home.of(settings), "slack", orjson.dumps(body), headers={})
+
+
 def test_incidents_that_become_one_leave_one_alert(ops_settings: Settings) -> None:
-    drop(ops_settings, urgent("OPS-1"), "d1")
-    drop(ops_settings, urgent("OPS-2"), "d2")
+    drop(ops_settings, ordinary("OPS-1"))
+    drop(ops_settings, urgent("OPS-2"))
+    drop(ops_settings, urgent("OPS-3"))
     work_off(ops_settings)
-    assert rows(ops_settings, schema.alerts.c.state) == [("open",), ("open",)]
-    with transaction(ops_settings) as connection:  # as an event on both would make them one
-        first, second = connection.execute(sa.select(schema.incidents.c.id).order_by(schema.incidents.c.id)).scalars()
-        inbox.incidents._merge(connection, {first, second})
-    drop(ops_settings, made("OPS-1", "Highest", changed={"status": ("To Do", "Reopened")}), "d3")
+    a = schema.alerts.c
+    [(second, _), (third, _)] = before = rows(ops_settings, a.id, a.state)
+    assert before == [(second, "open"), (third, "open")]
+    say(ops_settings, "OPS-1 is why", "OPS-2 waits for it", "OPS-3 too")  # none of them is urgent
     work_off(ops_settings)
-    states = dict(rows(ops_settings, schema.alerts.c.key, schema.alerts.c.state))
-    assert states[f"incident:{second}"] == "resolved"
-    assert states[f"incident:{first}"] != "resolved"
+    [(incident,)] = rows(ops_settings, schema.incidents.c.id)
+    [left, over] = rows(ops_settings, a.id, a.key, a.state, a.priority, a.occurrences)
+    assert left == (second, f"incident:{incident}", "open", "P0", 2)
+    assert (over[0], over[2]) == (third, "resolved")
+    [events] = [evidence["events"] for evidence, state in rows(ops_settings, a.evidence, a.state) if state == "open"]
+    assert len(events) == 2
 
 
 def test_rules_that_cannot_be_used_leave_everything_waiting(

@@ -47,9 +47,10 @@ def test_every_body_is_accepted_placed_and_classified() -> None:
             assert event.type != "unknown" and not event.type.startswith("unknown."), body.name
             assert set(event.facts) <= set(vocabulary()), body.name
             beside = {"file": "f", "headers": {}, "signature": "valid", "committed_at": RECEIVED}
-            identity = record(connection, event, verdict, body=body.body, **beside)
+            identity = record(connection, event, verdict, **beside)
             assert identity is not None, body.name
-            assert (place(connection, identity, event, verdict) is None) is (verdict.priority == "noise"), body.name
+            placed = place(connection, identity, event, verdict)
+            assert (placed.incident is None) is (verdict.priority == "noise"), body.name
         count = connection.execute(sa.select(sa.func.count()).select_from(events)).scalar_one()
         assert count == len(bodies())
         joined = sa.select(incidents.c.id).where(incidents.c.title == "TES-41: Unit test summary").distinct()
