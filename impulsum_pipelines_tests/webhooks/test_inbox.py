@@ -20,6 +20,7 @@ from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.webhooks import dropfiles, inbox
 from impulsum_pipelines.webhooks.inbox import work_off
 from impulsum_pipelines_tests.webhooks.reading import issue, message
+from impulsum_pipelines_tests.webhooks.test_storm import work_off_all
 
 
 def drop(settings: Settings, body: Mapping[str, Any] | bytes, delivery: str | None = None) -> str:
@@ -109,14 +110,14 @@ def test_what_is_urgent_overtakes_what_came_before(ops_settings: Settings) -> No
 
 def test_a_store_that_refuses_one_takes_the_others(ops_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [drop(ops_settings, ordinary(f"OPS-{number}"), f"d{number}") for number in range(4)]
-    record = inbox.incidents.record
+    record = inbox.record
 
-    def refuse(connection: sa.Connection, event: Any, *arguments: Any, **named: Any) -> int | None:
-        if event.key == "d2":
+    def refuse(connection: sa.Connection, arrivals: Any, **named: Any) -> Any:
+        if any(arrival.event.key == "d2" for arrival in arrivals):
             raise sa.exc.DataError("insert", {}, ValueError("no"))
-        return record(connection, event, *arguments, **named)
+        return record(connection, arrivals, **named)
 
-    monkeypatch.setattr(inbox.incidents, "record", refuse)
+    monkeypatch.setattr(inbox, "record", refuse)
     worked = work_off(ops_settings)
     assert (worked.committed, worked.failed) == (3, 1)
     assert folder(ops_settings, "done") == {names[0], names[1], names[3]}
@@ -190,17 +191,10 @@ def test_killed_between_the_commit_and_the_move_nothing_is_twice(ops_settings: S
     assert (folder(ops_settings, "incoming"), folder(ops_settings, "done")) == (set(), names)
 
 
-def _work_off_all(environment: dict[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(environment)
-    while dropfiles.waiting(Home.of(load_settings()), 1):
-        work_off(load_settings())
-
-
 def test_two_processes_on_one_inbox_double_nothing(ops_settings: Settings) -> None:
     names = {drop(ops_settings, (urgent if number % 7 == 0 else ordinary)(f"OPS-{number}")) for number in range(120)}
     context = multiprocessing.get_context("forkserver")
-    workers = [context.Process(target=_work_off_all, args=(dict(os.environ),)) for _ in range(2)]
+    workers = [context.Process(target=work_off_all, args=(dict(os.environ),)) for _ in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:
