@@ -111,7 +111,7 @@ def _said(chance: random.Random, number: int, issues: int) -> tuple[str, Mapping
         case 3 | 4 | 5:
             return "jira", {}, chance.choice(changed) | of_jira, None  # known by the hash of its body
         case 6 | 7:
-            text = chance.choice([f"look at {key}", "on it", "thanks", f"production is down, {key}", f"{key} is done"])
+            text = chance.choice([f"look at {key}", "on it", "production is down", f"{key}: production is down"])
             said = message(text, ts=stamp, thread_ts=thread) | {"event_id": f"Ev{number}", "token": f"secret-{number}"}
             return "slack", {}, said, f"Ev{number}"
         case 8 | 9:

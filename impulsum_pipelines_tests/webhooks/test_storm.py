@@ -15,7 +15,7 @@ from impulsum_pipelines.webhooks.inbox import work_off
 from impulsum_pipelines_tests.webhooks.reckoning import complaints
 from impulsum_pipelines_tests.webhooks.storm import drop_at_once
 
-FILES, KILLS = 300, 6
+FILES, KILLS = 200, 4
 
 
 def work_off_all(environment: dict[str, str]) -> None:
