@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.registry import tables
 from impulsum_pipelines.sources.table import Table
+from impulsum_pipelines.spans import span
 from impulsum_pipelines.tiers import Source
 
 if TYPE_CHECKING:
@@ -103,16 +104,6 @@ def assess(
     level = max((table.level for table in found), key=LEVELS.index)
     level, text = _of_fresh(source, found, now) if level == "fresh" else (level, _of_old(source, found, now))
     return Freshness(source, level, text, tuple(found))
-
-
-def span(length: timedelta) -> str:
-    """How long, in the two largest units: ``3 h 12 min``."""
-    rest, parts = max(0, int(length / timedelta(minutes=1))), []
-    for unit, size in (("d", 1440), ("h", 60), ("min", 1)):
-        if rest >= size:
-            parts.append(f"{rest // size} {unit}")
-        rest %= size
-    return " ".join(parts[:2]) or "a minute"
 
 
 def _of_fresh(source: Source, found: Sequence[TableAge], now: datetime) -> tuple[Level, str]:

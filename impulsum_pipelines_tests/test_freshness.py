@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from impulsum_pipelines.files import Home
-from impulsum_pipelines.freshness import Freshness, TableAge, assess, span
+from impulsum_pipelines.freshness import Freshness, TableAge, assess
 from impulsum_pipelines.loading.raw import ensure_tables, insert
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.sources.registry import tables
@@ -127,15 +127,3 @@ def test_what_was_never_pulled_is_late_once_it_was_tried(home: Home) -> None:
     assert judged(home, tried_since=TEN - 5 * MINUTE).level == "fresh"
     late = judged(home, tried_since=TEN - 3 * HOUR)
     assert (late.level, late.text) == ("stale", "Jira has been tried in vain for 3 h.")
-
-
-@pytest.mark.parametrize(
-    ("length", "said"),
-    [
-        (timedelta(days=2, hours=3, minutes=4), "2 d 3 h"),
-        (192 * MINUTE, "3 h 12 min"),
-        (MINUTE / 2, "a minute"),
-    ],
-)
-def test_a_span_in_words(length: timedelta, said: str) -> None:
-    assert span(length) == said

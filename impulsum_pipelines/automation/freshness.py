@@ -17,11 +17,12 @@ from impulsum_pipelines.automation.schedules import cron, waiting_to_pull
 from impulsum_pipelines.checks.source import freshness_check, freshness_finding
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.files import Home
-from impulsum_pipelines.freshness import Freshness, assess, span
+from impulsum_pipelines.freshness import Freshness, assess
 from impulsum_pipelines.loading.raw import why_off
 from impulsum_pipelines.ops.history import first_starts, recent
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.spans import span
 from impulsum_pipelines.tiers import SOURCES, Source
 
 log = logging.getLogger(__name__)
