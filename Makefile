@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs: a virtual environment in .venv from the locked packages.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test everything dev lint bench requests month latency soak lock clean
+.PHONY: help venv demo test everything dev lint bench requests month latency storm soak lock clean
 SHELL := /bin/bash
 
 VENV   := .venv
@@ -45,6 +45,9 @@ month: $(STAMP) ## Pull a month of each source live every MINUTES=15, by days an
 
 latency: $(STAMP) ## Measure how long drop files wait under dagster dev with all schedules on
 	@$(PYTHON) -m impulsum_pipelines_tests.bench.latency
+
+storm: $(STAMP) ## Drop 10,000 files at once, and kill daemon and code server ten times while they work them off
+	@$(PYTHON) -m impulsum_pipelines_tests.bench.storm
 
 soak: $(STAMP) ## Query the published file for a minute while pulls, builds and publishes run in a loop
 	@$(PYTHON) -m impulsum_pipelines_tests.soak 60

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dagster as dg
 
 from impulsum_pipelines.automation.catch_up import build_catch_up
+from impulsum_pipelines.automation.freshness import build_freshness
 from impulsum_pipelines.automation.inbox import build_inbox
 from impulsum_pipelines.automation.jobs import build_mart_jobs, build_sync_jobs
 from impulsum_pipelines.automation.maintenance import build_maintenance
@@ -55,6 +56,7 @@ def build_definitions() -> dg.Definitions:
         build_catch_up(list(sources.jobs or ())),
         build_sprint_events(builds),
         build_webhook_health(list(sources.jobs or ())),
+        build_freshness(),
         build_maintenance(load_settings()),
     )
 

@@ -54,8 +54,8 @@ class Settings(BaseSettings):
     impulsum_keep_days: int = Field(
         default=400,
         ge=1,
-        description="Days that webhook events, the history of syncs, and resolved alerts are kept: a year, and the "
-        "month to compare it with.",
+        description="Days that webhook events, the history of syncs, resolved alerts, and drop files in failed are "
+        "kept: a year, and the month to compare it with.",
     )
     impulsum_keep_run_days: int = Field(
         default=30,

@@ -105,6 +105,8 @@ class Source:
 
     #: Age above which staleness is an error at any hour: a night and a weekend are not.
     lost_after = timedelta(hours=72)
+    #: Age of the newest data above which pulls that find nothing are doubted.
+    quiet_after = timedelta(days=7)
 
     @property
     def cron(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from impulsum_pipelines.automation.risk_alerts import SIGNALS
-from impulsum_pipelines.checks.source import watermark_age
+from impulsum_pipelines.checks.source import freshness_check
 from impulsum_pipelines.tiers import ALERT, DEEP, SOURCES, STRATEGIC
 
 #: Names of the jobs that pull every source.
@@ -57,13 +57,13 @@ def build_mart_jobs(
     build = dg.AssetSelection.assets(marts) | afterwards
     risk = dg.AssetSelection.assets(marts) & dg.AssetSelection.assets(SIGNALS).upstream()
     sources = dg.AssetSelection.groups(*(source.name for source in SOURCES))
-    keeping_up = dg.AssetSelection.checks(*(watermark_age(source.name) for source in SOURCES))
+    keeping_up = dg.AssetSelection.checks(*(freshness_check(source.name) for source in SOURCES))
     return [
         _job("main", sources | build, "Everything: pull every source, check, build the marts, publish."),
         _job(
             "build",
             build | keeping_up,
-            "Build the marts from what is held, check them, publish. Also asks whether each source keeps up.",
+            "Build the marts from what is held, check them, publish. Also asks how fresh each source is.",
         ),
         _job(
             "nightly",

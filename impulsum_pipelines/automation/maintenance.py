@@ -77,13 +77,21 @@ def prune_dagster_history(context: dg.OpExecutionContext) -> None:
 
 @dg.op(out=dg.Out(dg.Nothing))
 def prune_inbox(context: dg.OpExecutionContext) -> None:
-    """Delete drop files that were worked off long ago; the events that were in them are in the ops store."""
-    from impulsum_pipelines.webhooks.dropfiles import prune
+    """Delete drop files that were worked off long ago, and after a longer time those that failed."""
+    from impulsum_pipelines.webhooks.dropfiles import prune, prune_failed
 
     settings = load_settings()
-    before = datetime.now(UTC) - timedelta(days=settings.impulsum_keep_run_days)
-    deleted = prune(Home.of(settings), before)
-    context.add_output_metadata({"deleted before": dg.MetadataValue.timestamp(before), "files deleted": deleted})
+    home, now = Home.of(settings), datetime.now(UTC)
+    before = now - timedelta(days=settings.impulsum_keep_run_days)
+    failed_before = now - timedelta(days=settings.impulsum_keep_days)
+    context.add_output_metadata(
+        {
+            "deleted before": dg.MetadataValue.timestamp(before),
+            "files deleted": prune(home, before),
+            "failed files deleted before": dg.MetadataValue.timestamp(failed_before),
+            "failed files deleted": prune_failed(home, failed_before),
+        }
+    )
 
 
 @dg.job(

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
+from typing import Any
 
 import dagster as dg
 
 from impulsum_pipelines.checks.findings import Check, Finding, Raw, agreement, instant, table_of
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.files import Home
+from impulsum_pipelines.freshness import Freshness, assess
 from impulsum_pipelines.loading.assets import failure
 from impulsum_pipelines.loading.raw import why_off
 from impulsum_pipelines.settings import load_settings
@@ -19,9 +21,9 @@ from impulsum_pipelines.sources.registry import tables
 from impulsum_pipelines.tiers import Source
 
 
-def watermark_age(source: str) -> dg.AssetCheckKey:
-    """The check that asks whether the live pull of a source keeps up; worth asking without a pull, too."""
-    return dg.AssetCheckKey(dg.AssetKey([source, tables(source)[0].name]), "watermark_age")
+def freshness_check(source: str) -> dg.AssetCheckKey:
+    """The check that asks whether a source is fresh; worth asking without a pull, too."""
+    return dg.AssetCheckKey(dg.AssetKey([source, tables(source)[0].name]), "freshness")
 
 
 def source_checks(source: Source) -> tuple[Check, ...]:
@@ -48,11 +50,12 @@ def source_checks(source: Source) -> tuple[Check, ...]:
             blocking=True,
         ),
         Check(
-            "watermark_age",
+            "freshness",
             main,
-            "The live pull keeps up. Warns in business hours when the newest one is older than the source's "
-            "tier allows, fails at any hour when it is older than a weekend.",
-            _watermark_age,
+            "A pull checked every table lately, whether it had anything new or not. Warns in business hours when that "
+            "is longer ago than the source's tier allows, fails at any hour when it is longer ago than a weekend; "
+            "warns as well when pulls have found nothing new for a week.",
+            _freshness,
         ),
         Check(
             "census_agreement",
@@ -132,33 +135,40 @@ def _load_finished(raw: Raw) -> Finding:
     return Finding(True, "The newest sync wrote all of its rows.", numbers=numbers)
 
 
-def _watermark_age(raw: Raw) -> Finding:
-    """Age by our clock, since the start of the pull that set the watermark: a source's clock may be off."""
-    newest = raw.rows(
-        "select started_at, watermark_to from raw.syncs where status = 'done' and mode = 'live' "
-        "order by started_at desc limit 1"
-    )
-    if not newest:
-        return Finding(True, "There was no live pull yet.")
-    [pull] = newest
-    age = raw.now - pull["started_at"]
-    local = raw.now.astimezone(raw.settings.zone)
-    first, last = raw.settings.business_hours
-    opened = local.replace(hour=first, minute=0, second=0, microsecond=0)
-    working = local.weekday() < 5 and first <= local.hour < last
-    waited = local - max(opened, pull["started_at"].astimezone(raw.settings.zone))
-    minutes = round(age.total_seconds() / 60, 1)
-    numbers = {
-        "age (minutes)": minutes,
-        "pull started": instant(pull["started_at"]),
-        "watermark": instant(pull["watermark_to"]),
-        "warns after (minutes)": raw.source.fresh_within.total_seconds() / 60,
-        "fails after (minutes)": raw.source.lost_after.total_seconds() / 60,
+def freshness_finding(found: Freshness, now: datetime) -> Finding:
+    """How fresh a source is, as the answer of its check."""
+
+    def minutes(since: datetime | None, otherwise: str) -> float | str:
+        return otherwise if since is None else round((now - since).total_seconds() / 60, 1)
+
+    written = [table.written_at for table in found.tables if table.written_at]
+    numbers: dict[str, Any] = {
+        "warns in business hours after (minutes)": found.source.fresh_within.total_seconds() / 60,
+        "fails after (minutes)": found.source.lost_after.total_seconds() / 60,
     }
-    lost = age > raw.source.lost_after
-    stale = lost or (working and waited > raw.source.fresh_within)
-    text = f"The newest live pull started {minutes} minutes ago."
-    return Finding(not stale, text, serious=lost, numbers=numbers)
+    if found.tables:
+        numbers |= {
+            "newest pull (minutes ago)": minutes(max(table.since for table in found.tables), "none"),
+            "newest data (minutes ago)": minutes(max(written, default=None), "none"),
+            "tables": table_of(
+                [
+                    {
+                        "table": table.name,
+                        "checked (minutes ago)": minutes(table.checked_at, "not lately"),
+                        "newest data (minutes ago)": minutes(table.written_at, "none"),
+                        "newest change at the source (UTC)": table.changed_at and f"{table.changed_at:%Y-%m-%d %H:%M}",
+                        "warns after (minutes)": table.allowed.total_seconds() / 60,
+                        "is": table.level,
+                    }
+                    for table in found.tables
+                ]
+            ),
+        }
+    return Finding(found.level == "fresh", found.text, serious=found.level == "lost", numbers=numbers)
+
+
+def _freshness(raw: Raw) -> Finding:
+    return freshness_finding(assess(raw.source, raw.connection, raw.settings, raw.now), raw.now)
 
 
 def _census_agreement(raw: Raw) -> Finding:

@@ -82,16 +82,6 @@ def age(moment: datetime | None, now: datetime | None = None) -> str:
     return f"{seconds} s ago"
 
 
-def span(length: timedelta) -> str:
-    """How long, in the two largest units: ``3 h 12 min``."""
-    rest, parts = max(0, int(length / timedelta(seconds=1))), []
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        if rest >= size:
-            parts.append(f"{rest // size} {unit}")
-        rest %= size
-    return " ".join(parts[:2]) or "0 s"
-
-
 @contextmanager
 def progress_bars(first: str) -> Iterator[None]:
     """Show what the work within reports, one bar a stage; silent when stderr is not a terminal.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,10 +10,11 @@ import typer
 
 from impulsum_pipelines.cli.console import plain, show_json, show_table
 from impulsum_pipelines.cli.work import AsJson
-from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.settings import load_settings
 
 if TYPE_CHECKING:
+    from impulsum_pipelines.webhooks.dropfiles import DropFile
     from impulsum_pipelines.webhooks.event import Event
 
 app = typer.Typer(no_args_is_help=True, help="How urgent an event is, and by which rule.")
@@ -27,8 +27,16 @@ def group() -> None:
 
 @app.command()
 def explain(
-    file: Annotated[Path, typer.Argument(help="A drop file, or the body of a webhook as it was sent.")],
-    source: Annotated[str | None, typer.Option(help="Whose body it is, unless the file is a drop file.")] = None,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A drop file, or with --source the body of a webhook as it was sent.",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+        ),
+    ],
+    source: Annotated[str | None, typer.Option(help="Whose body it is, when the file is no drop file.")] = None,
     header: Annotated[
         list[str] | None, typer.Option(help="A header of the request, as 'X-Event: push'; may be repeated.")
     ] = None,
@@ -42,7 +50,7 @@ def explain(
     event = _event(file, source, header or [])
     verdict, steps = triage.judge(event, rules), triage.explain(event, rules)
     if as_json:
-        facts = {name: value for name, value in vars(event).items() if name != "content"}
+        facts = {name: value for name, value in vars(event).items() if name not in {"content", "body"}}
         show_json({"event": facts, "verdict": vars(verdict), "rules": [vars(step) for step in steps]})
         return
     show_table(("fact", "value"), _facts(event), title=f"{event.source} {event.type}")
@@ -67,42 +75,24 @@ def _shown(value: Any) -> str:
 
 
 def _event(file: Path, source: str | None, header: list[str]) -> Event:
-    import orjson
-
     from impulsum_pipelines.webhooks.event import read
 
-    try:
-        body = file.read_bytes()
-    except OSError as error:
-        raise _refused(f"{file} cannot be read: {error.strerror}", "correct the path.") from None
     headers = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in header)}
+    if source is not None:
+        return read(source, headers, file.read_bytes(), datetime.now(UTC), None)
+    drop = _drop_file(file)
+    return read(drop.source, {**drop.headers, **headers}, drop.body, drop.received_at, drop.delivery)
+
+
+def _drop_file(file: Path) -> DropFile:
+    from impulsum_pipelines.webhooks import dropfiles
+
     try:
-        envelope = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        envelope = None
-    if source is None and isinstance(envelope, dict) and isinstance(envelope.get("source"), str):
-        return _enclosed(envelope, headers)
-    if source is None:
-        raise _refused(f"{file} does not say whose body it is", "name it, as with --source jira.")
-    return read(source, headers, body, datetime.now(UTC), None)
-
-
-def _enclosed(envelope: dict[str, Any], headers: dict[str, str]) -> Event:
-    """The event in a drop file."""
-    from impulsum_pipelines.webhooks.document import Document
-    from impulsum_pipelines.webhooks.event import read
-
-    written = Document(envelope)
-    body = envelope.get("body")
-    try:
-        raw = body.encode() if isinstance(body, str) else base64.b64decode(written.text("body_base64") or "")
-    except ValueError as error:
-        raise _refused(f"The drop file holds no body: {error}", "correct the file.") from None
-    own = written.part("headers")
-    told = {name: value for name in own.names() if (value := own.text(name))}
-    received_at = written.moment("received_at") or datetime.now(UTC)
-    return read(envelope["source"], {**told, **headers}, raw, received_at, written.text("delivery"))
-
-
-def _refused(what: str, next_step: str) -> ImpulsumError:
-    return ImpulsumError(Category.CONFIGURATION, what, next_step=next_step)
+        return dropfiles.read(file)
+    except ImpulsumError as error:
+        raise ImpulsumError(
+            error.category,
+            f"This is no drop file: {error.what}",
+            where=error.where,
+            next_step="see docs/drop-files.md; of a body as it was sent name the source, as with --source jira.",
+        ) from None

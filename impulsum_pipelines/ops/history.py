@@ -148,6 +148,17 @@ def recent(
     return [row | {"scopes": parts[row["sync_id"]]} for row in found]
 
 
+def first_starts(settings: Settings) -> dict[str, datetime]:
+    """When each source was first tried, of what is kept.
+
+    Raises:
+        ImpulsumError: the ops store cannot be used.
+    """
+    with store.transaction(settings) as connection:
+        first = sa.select(syncs.c.source, sa.func.min(syncs.c.started_at).label("began")).group_by(syncs.c.source)
+        return {row.source: row.began for row in connection.execute(first)}
+
+
 def _begin(settings: Settings, recording: Recording) -> None:
     with _going_on(recording), store.transaction(settings) as connection:
         left = (syncs.c.source == recording.begun["source"]) & (syncs.c.status == "running")

@@ -77,7 +77,7 @@ events = sa.Table(
     sa.Column("seen_by", sa.Text, comment="The sync that saw its subject changed; none where no pull has to show it."),
     sa.Column("file", sa.Text, nullable=False, comment="Name of the drop file."),
     sa.Column("headers", sa.JSON, nullable=False, comment="Headers that are no secret."),
-    sa.Column("body", sa.Text, nullable=False, comment="The body as it was received."),
+    sa.Column("body", sa.Text, nullable=False, comment="The JSON as it was received; secrets in it are struck out."),
     sa.UniqueConstraint("source", "key"),
     sa.Index(None, "source", "occurred_at"),
     sa.Index(

@@ -9,10 +9,30 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from impulsum_pipelines.sources.values import moment
+
+#: Lists and objects may stand within each other so deep.
+DEEPEST = 100
 
 #: Characters of one text, and elements of one list, that are read: a huge value says no more than its beginning.
 LONGEST_TEXT, MOST_ELEMENTS = 20_000, 200
+
+
+def parsed(data: bytes) -> Any:
+    """The JSON in these bytes.
+
+    Raises:
+        ValueError: in words that go after "it is": not JSON, or nested deeper than ``DEEPEST``.
+    """
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error}") from None
+    if _is_deeper(value, DEEPEST):
+        raise ValueError(f"nested deeper than {DEEPEST} levels")
+    return value
 
 
 class Document:
@@ -86,3 +106,19 @@ def _text(value: object) -> str | None:
         return None
     # PostgreSQL has no such character in its texts.
     return value[:LONGEST_TEXT].replace("\x00", "").strip() or None
+
+
+def _is_deeper(value: object, most: int) -> bool:
+    """Level by level, for a recursion would itself be too deep."""
+    level = [value]
+    for _ in range(most):
+        level = [
+            part
+            for holder in level
+            if isinstance(holder, dict | list)
+            for part in (holder.values() if isinstance(holder, dict) else holder)
+            if isinstance(part, dict | list)
+        ]
+        if not level:
+            return False
+    return True

@@ -12,15 +12,15 @@ import errno
 import heapq
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 
@@ -32,8 +32,6 @@ from impulsum_pipelines.webhooks.vendors import COMMON_HEADERS, VENDORS
 
 #: A drop file may have so many bytes.
 LARGEST = 25 * 1024 * 1024
-#: A body that is JSON may be nested so deep.
-DEEPEST = 100
 
 _REASON = ".reason.txt"
 _LONGEST_HEADER = 2000
@@ -67,41 +65,6 @@ class DropFile:
     body: bytes
     signature: Verdict
     delivery: str | None
-
-    @property
-    def key(self) -> str:
-        """What makes it one event, however often it is delivered: the delivery id, else a hash of the body."""
-        return self.delivery or content_key(self.body)
-
-    @property
-    def text(self) -> str:
-        """The body as text that any database holds: bytes that are none are written as ``\\xNN``."""
-        return as_text(self.body)
-
-    @cached_property
-    def document(self) -> Any:
-        """The body as parsed JSON.
-
-        Raises:
-            ImpulsumError: of category *bad data* when it is no JSON, or nested deeper than ``DEEPEST``.
-        """
-        try:
-            document = orjson.loads(self.body)
-        except orjson.JSONDecodeError as error:
-            raise _bad(self.path, f"Its body is no JSON: {error}") from None
-        if _is_deeper(document, DEEPEST):
-            raise _bad(self.path, f"Its body is nested deeper than {DEEPEST} levels")
-        return document
-
-
-def as_text(body: bytes) -> str:
-    """A body as text that any database holds: bytes that are none are written as ``\\xNN``."""
-    return body.decode(errors="backslashreplace").replace("\0", "\\x00")
-
-
-def content_key(body: bytes) -> str:
-    """The key of a delivery whose vendor gives it no id."""
-    return f"sha256:{sha256(body).hexdigest()}"
 
 
 def write(
@@ -233,11 +196,33 @@ def prune(home: Home, before: datetime) -> int:
         for entry in _entries(home.inbox / folder):
             if not dispensable(entry.name) or entry.is_dir(follow_symlinks=False):
                 continue
-            with suppress(FileNotFoundError):
-                if entry.stat(follow_symlinks=False).st_mtime < before.timestamp():
-                    Path(entry.path).unlink()
-                    deleted += 1
+            deleted += _delete(Path(entry.path), Path(entry.path), before)
     return deleted
+
+
+def prune_failed(home: Home, before: datetime) -> int:
+    """Delete from ``failed`` what was put there before a time, then the reasons; how many files and folders."""
+    entries = [Path(entry.path) for entry in _entries(home.inbox / "failed")]
+    notes = [path for path in entries if path.name.endswith(_REASON) or _is_partial(path.name)]
+    files = [path for path in entries if path not in set(notes)]
+    # A file that came with a wrong clock is as old as its reason.
+    deleted = sum(_delete(path, path.with_name(f"{path.name}{_REASON}"), before) for path in files)
+    for note in notes:
+        _delete(note, note, before)
+    return deleted
+
+
+def _delete(path: Path, dated: Path, before: datetime) -> bool:
+    """Delete a file or folder, but nothing that a link leads to, when another or the same was written before a time."""
+    try:
+        is_old = (dated if dated.exists() else path).lstat().st_mtime < before.timestamp()
+        if is_old and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif is_old:
+            path.unlink()
+    except FileNotFoundError:
+        return False
+    return is_old
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
@@ -288,22 +273,6 @@ def _body(path: Path, envelope: Envelope) -> bytes:
         return base64.b64decode(envelope.body_base64 or "", validate=True)
     except ValueError as error:
         raise _bad(path, f"body_base64: {error}") from None
-
-
-def _is_deeper(document: Any, most: int) -> bool:
-    """Whether lists and objects stand within each other more than ``most`` deep, level by level."""
-    level = [document]
-    for _ in range(most):
-        level = [
-            part
-            for holder in level
-            if isinstance(holder, dict | list)
-            for part in (holder.values() if isinstance(holder, dict) else holder)
-            if isinstance(part, dict | list)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _bad(path: Path, what: str) -> ImpulsumError:

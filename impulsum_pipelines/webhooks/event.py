@@ -14,13 +14,15 @@ from urllib.parse import parse_qs
 import orjson
 
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.webhooks.document import MOST_ELEMENTS, Document
+from impulsum_pipelines.sanitize import without_secrets
+from impulsum_pipelines.webhooks.document import MOST_ELEMENTS, Document, parsed
 from impulsum_pipelines.webhooks.readers import Reading, readers
+from impulsum_pipelines.webhooks.vendors import VENDORS, content_key, token
 
 #: Clocks differ. A time that is further ahead, or before there was any of these services, says nothing.
 AHEAD, EARLIEST = timedelta(minutes=5), datetime(2000, 1, 1, tzinfo=UTC)
 
-#: Characters that are kept of a title, an address, and a type, key, name or subject; subjects of one event.
+#: Characters that are kept of a title, an address, and a type, name or subject; subjects of one event.
 TITLE, ADDRESS, NAME, SUBJECTS = 300, 2000, 200, 50
 
 _ADDRESS = re.compile(r"https?://[^\s\"'<>]+")
@@ -42,6 +44,7 @@ class Event:
         actor: account id or login.
         facts: flat facts that rules speak of: texts, numbers, booleans, times, and tuples of texts.
         content: hash of what it says, the same when the same is said under another delivery id.
+        body: the JSON as it was received, but for secrets in it, which are struck out; of a form, its JSON.
     """
 
     source: str
@@ -55,6 +58,7 @@ class Event:
     actor: str | None
     facts: Mapping[str, Any]
     content: str = ""
+    body: str = ""
 
 
 def read(source: str, headers: Mapping[str, str], body: bytes, received_at: datetime, delivery: str | None) -> Event:
@@ -75,7 +79,8 @@ def read(source: str, headers: Mapping[str, str], body: bytes, received_at: date
     if reader is None:
         raise _refused(f"The source {source[:NAME]!r} is unknown", "use one of " + ", ".join(readers()) + ".")
     names = {str(name).lower(): str(value) for name, value in headers.items()}
-    fields = _object(body, names.get("content-type", ""), source)
+    said = _json(body, names.get("content-type", ""), source)
+    fields = _object(said, source)
     try:
         reading = reader.read(Document(fields), names)
     except ValueError as error:
@@ -83,7 +88,7 @@ def read(source: str, headers: Mapping[str, str], body: bytes, received_at: date
     occurred_at = _believed(reading.occurred_at, received_at)
     return Event(
         source=source,
-        key=_key(delivery or reading.key, body),
+        key=token(delivery) or VENDORS[source].delivery(names, fields) or content_key(body),
         type=_line(reading.type, NAME) or "unknown",
         occurred_at=occurred_at,
         received_at=received_at.astimezone(UTC),
@@ -96,17 +101,23 @@ def read(source: str, headers: Mapping[str, str], body: bytes, received_at: date
             "occurred_at": occurred_at,
             **{name: value for name, value in reading.facts.items() if value is not None},
         },
-        content=_content(fields, reader.volatile, body),
+        content=_content(fields, reader.volatile),
+        body=without_secrets(said.decode()),
     )
 
 
-def _object(body: bytes, content_type: str, source: str) -> dict[str, Any]:
+def _json(body: bytes, content_type: str, source: str) -> bytes:
+    """What should be JSON in a body: all of it but a byte order mark, or a field of a form."""
     if "form-urlencoded" in content_type or body.startswith(b"payload="):
         body = _payload(body, source)
+    return body.removeprefix(b"\xef\xbb\xbf")
+
+
+def _object(body: bytes, source: str) -> dict[str, Any]:
     try:
-        value = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        what = "empty" if not body.strip() else f"not JSON: {error}"
+        value = parsed(body)
+    except ValueError as error:
+        what = error if body.strip() else "empty"
         raise _refused(f"The body is {what}", "correct the producer; the file holds what it wrote.", source) from None
     if not isinstance(value, dict):
         kind = {list: "a list", str: "a text", type(None): "null"}.get(type(value), "a single value")
@@ -139,13 +150,6 @@ def _believed(said: datetime | None, received_at: datetime) -> datetime:
     return said.astimezone(UTC)
 
 
-def _key(key: str | None, body: bytes) -> str:
-    key = _clean(key or "").strip()
-    if key and len(key) <= NAME:
-        return key
-    return f"sha256:{hashlib.sha256(key.encode() or body).hexdigest()}"
-
-
 def _subjects(reading: Reading) -> tuple[str, ...]:
     texts = tuple(filter(None, reading.texts))
     named = (subject for text in texts for reader in readers().values() for subject in reader.mentioned(text))
@@ -168,10 +172,6 @@ def _address(url: str | None) -> str | None:
     return url if url and len(url) <= ADDRESS and _ADDRESS.fullmatch(url) else None
 
 
-def _content(fields: dict[str, Any], volatile: frozenset[str], body: bytes) -> str:
+def _content(fields: dict[str, Any], volatile: frozenset[str]) -> str:
     lasting = {name: value for name, value in fields.items() if name not in volatile}
-    try:
-        said = orjson.dumps(lasting, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # nested deeper than it writes, though not deeper than it reads
-        said = body
-    return hashlib.sha256(said).hexdigest()
+    return hashlib.sha256(orjson.dumps(lasting, option=orjson.OPT_SORT_KEYS)).hexdigest()

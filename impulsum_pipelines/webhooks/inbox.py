@@ -14,16 +14,17 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from impulsum_pipelines.alerts.book import Raised, raise_alert, resolve
+from impulsum_pipelines.alerts.book import Raised, raise_alert
+from impulsum_pipelines.alerts.joining import join
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home
-from impulsum_pipelines.ops.schema import alerts
-from impulsum_pipelines.ops.schema import incidents as all_incidents
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.webhooks import dropfiles, incidents
+from impulsum_pipelines.webhooks import dropfiles
 from impulsum_pipelines.webhooks.dropfiles import DropFile
 from impulsum_pipelines.webhooks.event import Event, read
+from impulsum_pipelines.webhooks.incidents import Place
+from impulsum_pipelines.webhooks.journal import Arrival, record
 from impulsum_pipelines.webhooks.rules import PRIORITIES
 from impulsum_pipelines.webhooks.triage import Verdict, judge, rules
 
@@ -104,7 +105,7 @@ def _commit(settings: Settings, some: Sequence[_Judged], worked: Worked) -> None
     """Commit them together; if the store refuses what one of them says, each by itself."""
     try:
         with transaction(settings) as connection:
-            new = [judged for judged in some if _record(connection, judged, settings)]
+            new = _record(connection, some, settings)
     except (sa.exc.DataError, sa.exc.StatementError, ValueError) as error:
         if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
             raise
@@ -129,51 +130,41 @@ def _refuse(path: Path, error: ImpulsumError, worked: Worked) -> None:
     worked.failed += 1
 
 
-def _record(connection: sa.Connection, judged: _Judged, settings: Settings) -> bool:
-    """Whether it is new."""
-    file, event, verdict = judged.file, judged.event, judged.verdict
+def _record(connection: sa.Connection, some: Sequence[_Judged], settings: Settings) -> list[_Judged]:
+    """Those that are new."""
     now = datetime.now(UTC)
-    event_id = incidents.record(
-        connection,
-        event,
-        verdict,
-        file=file.path.name,
-        headers=file.headers,
-        body=file.body,
-        signature=file.signature,
-        committed_at=now,
-    )
-    if event_id is None:
-        return False
-    incident = incidents.place(connection, event_id, event, verdict)
-    if incident is not None and verdict.priority in ALERTED:
-        _alert(connection, incident, event_id, judged, now, settings)
-    return True
+    arrivals = [
+        Arrival(one.event, one.verdict, one.file.path.name, one.file.headers, one.file.signature) for one in some
+    ]
+    new = []
+    for judged, recorded in zip(some, record(connection, arrivals, committed_at=now), strict=True):
+        if recorded is None:
+            continue
+        new.append(judged)
+        if recorded.place is not None:
+            _alert(connection, judged, recorded.event, recorded.place, now, settings)
+    return new
 
 
 def _alert(
-    connection: sa.Connection, incident: int, event_id: int, judged: _Judged, now: datetime, settings: Settings
+    connection: sa.Connection, judged: _Judged, event_id: int, place: Place, now: datetime, settings: Settings
 ) -> None:
-    """One alert an incident; those of incidents that have become part of it are over."""
     event, verdict = judged.event, judged.verdict
-    raised = Raised(
-        key=f"incident:{incident}",
-        kind="event",
-        priority=verdict.priority,
-        title=event.title or f"{event.source}: {event.type}",
-        detail=f"{verdict.why} ({event.source} {event.type}, {event.occurred_at:%Y-%m-%d %H:%M:%S} UTC).",
-        evidence={"events": [event_id], "links": [event.url] if event.url else []},
-    )
-    raise_alert(connection, raised, at=now, settings=settings)
-    gone = (
-        sa.select(alerts.c.id)
-        .where(
-            alerts.c.kind == "event",
-            alerts.c.state != "resolved",
-            ~sa.exists().where(alerts.c.key == sa.literal("incident:") + sa.cast(all_incidents.c.id, sa.Text)),
+    key = _alert_key(place.incident)
+    if place.absorbed:
+        join(connection, key, [_alert_key(gone) for gone in place.absorbed], at=now, settings=settings)
+    if verdict.priority in ALERTED:
+        raised = Raised(
+            key=key,
+            kind="event",
+            priority=verdict.priority,
+            title=event.title or f"{event.source}: {event.type}",
+            detail=f"{verdict.why} ({event.source} {event.type}, {event.occurred_at:%Y-%m-%d %H:%M:%S} UTC).",
+            evidence={"events": [event_id], "links": [event.url] if event.url else []},
         )
-        .order_by(alerts.c.key)
-    )
-    absorbed: Sequence[int] = connection.execute(gone).scalars().all()
-    for alert in absorbed:
-        resolve(connection, alert, by="event", at=now, settings=settings, note=f"part of incident {incident} now")
+        raise_alert(connection, raised, at=now, settings=settings)
+
+
+def _alert_key(incident: int) -> str:
+    """One alert an incident."""
+    return f"incident:{incident}"

@@ -29,7 +29,7 @@ from impulsum_pipelines.files import Home
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.webhooks import dropfiles
 from impulsum_pipelines.webhooks.known import Known
-from impulsum_pipelines.webhooks.vendors import VENDORS, Vendor, token
+from impulsum_pipelines.webhooks.vendors import VENDORS, Vendor, content_key, token
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -109,7 +109,7 @@ class Receiver:
                 signature=signature,
                 delivery=delivery,
             )
-            key = (source, delivery or dropfiles.content_key(body))
+            key = (source, delivery or content_key(body))
             try:
                 new = await self._known.once(key, lambda: self._in_thread(write))
             except ImpulsumError as error:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -125,8 +125,15 @@ class Conditions(_Strict):
             raise ValueError(f"{unknown[0]!r} is no source; there are {', '.join(readers())}")
         return facts
 
+    @cached_property
+    def _sources(self) -> frozenset[Word]:
+        """The sources of which alone they can hold, to be asked before all else; empty when they do not say."""
+        return frozenset(self.facts["source"].is_ or ()) if "source" in self.facts else frozenset()
+
     def reason(self, event: Event) -> str | None:
         """Why all hold of an event; None when one does not."""
+        if self._sources and event.source not in self._sources:
+            return None
         reasons = []
         for name, condition in self.facts.items():
             reason = condition.reason(name, fact(event, name), event.received_at)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from impulsum_pipelines.webhooks.signatures import Scheme, Stamp
@@ -57,6 +58,11 @@ class Vendor:
     def secret(self, document: Any) -> str | None:
         """The secret that the body brings; None when it is an event."""
         return token(_field(document, self.secret_field))
+
+
+def content_key(body: bytes) -> str:
+    """What makes a delivery one event where its vendor gives it no id: a hash of the body."""
+    return f"sha256:{sha256(body).hexdigest()}"
 
 
 def token(value: object) -> str | None:

@@ -41,9 +41,7 @@ _STATUS = "query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ..
 def dagster_dev(home: Path) -> Iterator[str]:
     """Start it in a new session with its storage in ``home``; the address of its UI. Ends with all its processes."""
     os.environ["DAGSTER_HOME"] = str(deploy.install(home / "dagster").parent)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-w", "workspace.yaml"]
     with (
         (home / "dagster.log").open("w") as log,
@@ -58,6 +56,13 @@ def dagster_dev(home: Path) -> Iterator[str]:
                 os.killpg(process.pid, signal.SIGINT)
                 time.sleep(5)
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 at which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _until_it_answers(ui: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -55,7 +54,7 @@ CORRUPTIONS = [
         "WARN",
     ),
     (
-        "watermark_age",
+        "freshness",
         "issues",
         "nothing pulled for four days",
         "update raw.syncs set started_at = now() - interval 96 hours",
@@ -157,22 +156,3 @@ def test_completeness_counts_only_the_chosen_projects(home: Home, monkeypatch: p
         connection.execute("update raw.projects set issue_total = 500 where key = 'DEF'")
     monkeypatch.setenv("JIRA_PROJECTS", "ABC")
     assert judge(home, "completeness", "issues").passed
-
-
-@pytest.mark.parametrize(
-    ("now", "age", "stale"),
-    [
-        ("2026-11-18T10:00", timedelta(hours=1), True),
-        ("2026-11-18T10:00", timedelta(minutes=30), False),
-        ("2026-11-18T08:30", timedelta(hours=6), False),
-        ("2026-11-18T23:00", timedelta(hours=5), False),
-        ("2026-11-22T12:00", timedelta(hours=40), False),
-        ("2026-11-22T12:00", timedelta(hours=80), True),
-    ],
-    ids=["working-day", "fresh", "just-opened", "evening", "weekend", "lost"],
-)
-def test_watermark_age_knows_the_working_day(home: Home, now: str, age: timedelta, stale: bool) -> None:
-    instant = datetime.fromisoformat(now).replace(tzinfo=UTC)
-    with home.write_raw("jira") as connection:
-        connection.execute("update raw.syncs set started_at = ?", [instant - age])
-    assert judge(home, "watermark_age", "issues", now=instant).passed is not stale

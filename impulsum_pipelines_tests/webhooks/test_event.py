@@ -208,7 +208,7 @@ def test_a_meeting_in_both_versions() -> None:
     assert first.type == second.type == "meeting.transcribed"
     assert first.subjects == second.subjects == ("meeting:m1",)
     assert (first.occurred_at, second.occurred_at) == (RECEIVED, SAID)
-    assert second.key == f"meeting.transcribed:m1:{SAID_MS}"
+    assert first.key.startswith("sha256:")
 
 
 def test_a_page_and_a_comment_on_it() -> None:
@@ -290,6 +290,8 @@ def test_a_form_with_json_is_read_as_that_json() -> None:
         ("jira", b"null", "null"),
         ("jira", b'{"a": "\xff"}', "not JSON"),
         ("jira", b'{"a":' * 5000 + b"1" + b"}" * 5000, "not JSON"),
+        ("jira", b'{"a":' * 101 + b"1" + b"}" * 101, "nested deeper than 100 levels"),
+        ("jira", b'{"a":' + b"[" * 100 + b"]" * 100 + b"}", "nested deeper than 100 levels"),
         ("linear", b"{}", "unknown"),
     ],
 )
@@ -298,6 +300,24 @@ def test_what_is_no_event_is_refused_with_the_reason(source: str, body: bytes, r
         event(source, body)
     assert caught.value.category is Category.BAD_DATA
     assert "secret_x" not in str(caught.value)
+
+
+def test_a_body_may_be_nested_as_deep_as_any_vendor_does() -> None:
+    assert event("jira", b'{"a":' * 100 + b"1" + b"}" * 100).type == "unknown"
+    assert event("jira", b'{"a": [' + b'{"a": []},' * 5_000 + b"1]}").type == "unknown"
+
+
+def test_the_body_is_as_it_came_but_for_secrets() -> None:
+    body = message('my "token": "not a field" is ü')
+    token, address = json.dumps('Zm9v"yB'), '"https://hooks.slack.com/actions/T/1/x"'
+    raw = json.dumps({"token": json.loads(token), "response_url": json.loads(address), **body}, indent=1)
+    assert event("slack", raw.encode()).body == raw.replace(token, '"***"').replace(address, '"***"')
+    hook = {"config": {"secret": "s3cret", "url": "u"}, "app": {"sharedSecret": "s3cret"}, "code_token": 77123}
+    assert "s3cret" not in (kept := event("github", hook).body)
+    assert json.loads(kept)["code_token"] == "***"
+    form = urlencode({"payload": raw}).encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert event("slack", form, headers).body == event("slack", raw.encode()).body
 
 
 def test_a_slash_command_is_named_as_what_it_is() -> None:

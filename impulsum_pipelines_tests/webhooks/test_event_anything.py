@@ -111,9 +111,3 @@ def test_any_bytes_are_an_event_or_refused(source: str, body: bytes) -> None:
 def test_an_empty_object_is_an_event_that_says_nothing(source: str) -> None:
     event = read(source, {}, b"{}", RECEIVED, None)
     assert (event.type, event.subjects, event.occurred_at) == ("unknown", (), RECEIVED)
-
-
-@pytest.mark.parametrize("source", [source.name for source in SOURCES])
-def test_deep_nesting_is_survived(source: str) -> None:
-    body = b'{"event":' * 900 + b"1" + b"}" * 900
-    assert read(source, {}, body, RECEIVED, None).content

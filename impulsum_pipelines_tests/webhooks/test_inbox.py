@@ -19,7 +19,8 @@ from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.webhooks import dropfiles, inbox
 from impulsum_pipelines.webhooks.inbox import work_off
-from impulsum_pipelines_tests.webhooks.reading import issue
+from impulsum_pipelines_tests.webhooks.reading import issue, message
+from impulsum_pipelines_tests.webhooks.test_storm import work_off_all
 
 
 def drop(settings: Settings, body: Mapping[str, Any] | bytes, delivery: str | None = None) -> str:
@@ -109,33 +110,43 @@ def test_what_is_urgent_overtakes_what_came_before(ops_settings: Settings) -> No
 
 def test_a_store_that_refuses_one_takes_the_others(ops_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [drop(ops_settings, ordinary(f"OPS-{number}"), f"d{number}") for number in range(4)]
-    record = inbox.incidents.record
+    record = inbox.record
 
-    def refuse(connection: sa.Connection, event: Any, *arguments: Any, **named: Any) -> int | None:
-        if event.key == "d2":
+    def refuse(connection: sa.Connection, arrivals: Any, **named: Any) -> Any:
+        if any(arrival.event.key == "d2" for arrival in arrivals):
             raise sa.exc.DataError("insert", {}, ValueError("no"))
-        return record(connection, event, *arguments, **named)
+        return record(connection, arrivals, **named)
 
-    monkeypatch.setattr(inbox.incidents, "record", refuse)
+    monkeypatch.setattr(inbox, "record", refuse)
     worked = work_off(ops_settings)
     assert (worked.committed, worked.failed) == (3, 1)
     assert folder(ops_settings, "done") == {names[0], names[1], names[3]}
     assert names[2] in folder(ops_settings, "failed")
 
 
+def say(settings: Settings, *texts: str) -> None:
+    """Put messages of one thread in the inbox; an event binds the first issue that it names."""
+    for number, text in enumerate(texts):
+        body = message(text, ts=f"1793620500.{number:06}", thread_ts="1793620400.000100")
+        dropfiles.write(Home.of(settings), "slack", orjson.dumps(body), headers={})
+
+
 def test_incidents_that_become_one_leave_one_alert(ops_settings: Settings) -> None:
-    drop(ops_settings, urgent("OPS-1"), "d1")
-    drop(ops_settings, urgent("OPS-2"), "d2")
+    drop(ops_settings, ordinary("OPS-1"))
+    drop(ops_settings, urgent("OPS-2"))
+    drop(ops_settings, urgent("OPS-3"))
     work_off(ops_settings)
-    assert rows(ops_settings, schema.alerts.c.state) == [("open",), ("open",)]
-    with transaction(ops_settings) as connection:  # as an event on both would make them one
-        first, second = connection.execute(sa.select(schema.incidents.c.id).order_by(schema.incidents.c.id)).scalars()
-        inbox.incidents._merge(connection, {first, second})
-    drop(ops_settings, made("OPS-1", "Highest", changed={"status": ("To Do", "Reopened")}), "d3")
+    a = schema.alerts.c
+    [(second, _), (third, _)] = before = rows(ops_settings, a.id, a.state)
+    assert before == [(second, "open"), (third, "open")]
+    say(ops_settings, "OPS-1 is why", "OPS-2 waits for it", "OPS-3 too")  # none of them is urgent
     work_off(ops_settings)
-    states = dict(rows(ops_settings, schema.alerts.c.key, schema.alerts.c.state))
-    assert states[f"incident:{second}"] == "resolved"
-    assert states[f"incident:{first}"] != "resolved"
+    [(incident,)] = rows(ops_settings, schema.incidents.c.id)
+    [left, over] = rows(ops_settings, a.id, a.key, a.state, a.priority, a.occurrences)
+    assert left == (second, f"incident:{incident}", "open", "P0", 2)
+    assert (over[0], over[2]) == (third, "resolved")
+    [events] = [evidence["events"] for evidence, state in rows(ops_settings, a.evidence, a.state) if state == "open"]
+    assert len(events) == 2
 
 
 def test_rules_that_cannot_be_used_leave_everything_waiting(
@@ -180,17 +191,10 @@ def test_killed_between_the_commit_and_the_move_nothing_is_twice(ops_settings: S
     assert (folder(ops_settings, "incoming"), folder(ops_settings, "done")) == (set(), names)
 
 
-def _work_off_all(environment: dict[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(environment)
-    while dropfiles.waiting(Home.of(load_settings()), 1):
-        work_off(load_settings())
-
-
 def test_two_processes_on_one_inbox_double_nothing(ops_settings: Settings) -> None:
     names = {drop(ops_settings, (urgent if number % 7 == 0 else ordinary)(f"OPS-{number}")) for number in range(120)}
     context = multiprocessing.get_context("forkserver")
-    workers = [context.Process(target=_work_off_all, args=(dict(os.environ),)) for _ in range(2)]
+    workers = [context.Process(target=work_off_all, args=(dict(os.environ),)) for _ in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -57,8 +57,6 @@ def test_every_body_is_taken_when_signed_and_refused_when_altered(receiver: Call
     held = receiving.held()
     distinct = {(source, body) for source, body in sent}
     assert {(drop.source, drop.body) for drop in held} == distinct - repeated_ids(sent)
-    for drop in held:
-        assert drop.document == orjson.loads(drop.body)
 
 
 def repeated_ids(sent: list[tuple[str, bytes]]) -> set[tuple[str, bytes]]:

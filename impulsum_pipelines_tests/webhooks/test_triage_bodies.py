@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from impulsum_pipelines.ops.schema import events, incidents
 from impulsum_pipelines.ops.schema import metadata as tables
-from impulsum_pipelines.webhooks.incidents import place, record
+from impulsum_pipelines.webhooks.journal import Arrival, record
 from impulsum_pipelines.webhooks.readers import vocabulary
 from impulsum_pipelines.webhooks.triage import PACKAGED, judge, rules_of
 from impulsum_pipelines_tests.webhooks.bodies import DATA, FOLDER, RECEIVED, bodies, facts, table
@@ -46,10 +46,10 @@ def test_every_body_is_accepted_placed_and_classified() -> None:
             verdict = judge(event, rules)
             assert event.type != "unknown" and not event.type.startswith("unknown."), body.name
             assert set(event.facts) <= set(vocabulary()), body.name
-            beside = {"file": "f", "headers": {}, "signature": "valid", "committed_at": RECEIVED}
-            identity = record(connection, event, verdict, body=body.body, **beside)
-            assert identity is not None, body.name
-            assert (place(connection, identity, event, verdict) is None) is (verdict.priority == "noise"), body.name
+            arrival = Arrival(event, verdict, file="f", headers={}, signature="valid")
+            [recorded] = record(connection, [arrival], committed_at=RECEIVED)
+            assert recorded is not None, body.name
+            assert (recorded.place is None) is (verdict.priority == "noise"), body.name
         count = connection.execute(sa.select(sa.func.count()).select_from(events)).scalar_one()
         assert count == len(bodies())
         joined = sa.select(incidents.c.id).where(incidents.c.title == "TES-41: Unit test summary").distinct()

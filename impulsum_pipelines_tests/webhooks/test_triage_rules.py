@@ -147,7 +147,7 @@ def test_the_setting_goes_before_the_file_in_home(tmp_path: Path, monkeypatch: p
 def drop_file(folder: Path, body: dict[str, Any], **fields: Any) -> Path:
     envelope = {"version": 1, "source": "slack", "received_at": "2026-11-02T12:00:00+00:00", "headers": {},
                 "body": orjson.dumps(body).decode(), "signature": "valid", "delivery": None, **fields}  # fmt: skip
-    path = folder / "drop.json"
+    path = folder / "20261102T120000.000000Z-slack-0123456789abcdef.json"
     path.write_bytes(orjson.dumps(envelope))
     return path
 
@@ -174,7 +174,7 @@ def test_explain_takes_a_body_as_it_was_sent(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
-    [(["{body}"], 2, "--source"), (["{missing}"], 2, "cannot be read"), (["{bad}", "--source", "jira"], 1, "not JSON")],
+    [(["{body}"], 1, "--source"), (["{missing}"], 2, "does not exist"), (["{bad}", "--source", "jira"], 1, "not JSON")],
 )
 def test_explain_says_what_it_cannot_read(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], code: int, said: str

@@ -34,7 +34,6 @@ class Reading:
 
     Args:
         type: the vendor's name of what happened.
-        key: the vendor's delivery id.
         occurred_at: the event's own time.
         subjects: what it is about, the nearest first; None is left out.
         title: what it says, in one line.
@@ -45,7 +44,6 @@ class Reading:
     """
 
     type: str
-    key: str | None = None
     occurred_at: datetime | None = None
     subjects: Sequence[str | None] = ()
     title: str | None = None

@@ -1,7 +1,6 @@
 """Fireflies' webhooks: which meeting is ready. They hold no content.
 
-V1 says ``eventType`` and ``meetingId``, V2 ``event``, ``meeting_id`` and a time. Neither has a delivery id: what is
-said is its own.
+V1 says ``eventType`` and ``meetingId``, V2 ``event``, ``meeting_id`` and a time.
 """
 
 from __future__ import annotations
@@ -20,10 +19,8 @@ def _read(body: Document, _headers: Mapping[str, str]) -> Reading:
     said = body.text("event") or body.text("eventType") or "unknown"
     kind = _TRANSCRIBED.get(said.lower(), said)
     meeting = body.text("meeting_id") or body.text("meetingId")
-    time = body.text("timestamp") or "no time"
     return Reading(
         type=kind,
-        key=f"{said}:{meeting}:{time}" if meeting else None,
         occurred_at=body.moment("timestamp"),
         subjects=(meeting and f"meeting:{meeting}",),
         title=f"{kind.replace('.', ' ')}: {meeting}" if meeting else kind,

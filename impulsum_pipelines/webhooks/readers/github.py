@@ -120,7 +120,6 @@ def _read(body: Document, headers: Mapping[str, str]) -> Reading:
     }
     return Reading(
         type=f"{name}.{action}" if action else name,
-        key=headers.get("x-github-delivery"),
         occurred_at=_time(name, action, body, about),
         subjects=tuple(_subjects(name, body, about, pull, branch, environment)),
         title=_title(name, action, body, about, facts, pull),

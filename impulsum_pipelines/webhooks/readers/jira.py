@@ -55,7 +55,7 @@ def _mentioned(text: str) -> Iterator[str]:
             yield f"issue:{key}"
 
 
-def _read(body: Document, headers: Mapping[str, str]) -> Reading:
+def _read(body: Document, _headers: Mapping[str, str]) -> Reading:
     # An automation rule may send the issue itself.
     issue = body.part("issue") or (body if "fields" in body and "key" in body else Document(None))
     comment, worklog, sprint = body.part("comment"), body.part("worklog"), body.part("sprint")
@@ -66,7 +66,6 @@ def _read(body: Document, headers: Mapping[str, str]) -> Reading:
     user = body.part("user") or comment.part("updateAuthor") or comment.part("author") or worklog.part("updateAuthor")
     return Reading(
         type=kind,
-        key=headers.get("x-atlassian-webhook-identifier"),
         occurred_at=body.moment("timestamp"),
         subjects=(
             key and f"issue:{key}",

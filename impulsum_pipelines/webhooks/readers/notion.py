@@ -30,7 +30,6 @@ def _read(body: Document, _headers: Mapping[str, str]) -> Reading:
     authors = body.parts("authors")
     return Reading(
         type=kind,
-        key=body.text("id"),
         occurred_at=body.moment("timestamp"),
         subjects=(
             page and f"page:{_dashed(page)}",

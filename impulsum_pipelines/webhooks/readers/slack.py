@@ -58,7 +58,6 @@ def _read(body: Document, _headers: Mapping[str, str]) -> Reading:
     is_private = event.text("channel_type") in {"im", "mpim", "group"}
     return Reading(
         type=kind,
-        key=body.text("event_id"),
         occurred_at=event.moment("event_ts") or body.moment("event_time"),
         subjects=(channel and stamp and f"thread:{channel}:{stamp}", channel and f"channel:{channel}"),
         title=_title(kind, said, event, is_private=is_private),

@@ -25,7 +25,6 @@ def _read(body: Document, headers: Mapping[str, str]) -> Reading:
     seconds, text = thing.number("timeSpentSeconds"), thing.text("description")
     return Reading(
         type=kind,
-        key=body.text("eventId"),
         occurred_at=_time(kind, thing, headers),
         subjects=(
             worklog and f"worklog:{worklog}",

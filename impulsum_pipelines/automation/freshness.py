@@ -1,0 +1,142 @@
+"""The sensor that asks how fresh each source is, also when no pull runs any more: that is the very case to tell of.
+
+Freshness policies of Dagster show the age of a materialization, and tell nobody. This tick asks
+:mod:`impulsum_pipelines.freshness`, tells by an alert, and shows the answer as the source's check in the UI.
+"""
+
+# No postponed annotations here: Dagster compares the annotation of `context` with its own classes.
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from impulsum_pipelines.automation.next_tick import is_stopped, next_tick
+from impulsum_pipelines.automation.schedules import cron, waiting_to_pull
+from impulsum_pipelines.checks.source import freshness_check, freshness_finding
+from impulsum_pipelines.errors import ImpulsumError
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.freshness import Freshness, assess
+from impulsum_pipelines.loading.raw import why_off
+from impulsum_pipelines.ops.history import first_starts, recent
+from impulsum_pipelines.ops.store import transaction
+from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.spans import span
+from impulsum_pipelines.tiers import SOURCES, Source
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks, and seconds that a look waits for a file that is being written.
+_LOOK_EVERY, _LOCK_SECONDS = 300, 2.0
+
+#: How urgent it is.
+_PRIORITIES = {"stale": "P2", "lost": "P1"}
+
+
+def build_freshness() -> dg.Definitions:
+    """The sensor ``freshness``, on by default."""
+    return dg.Definitions(
+        sensors=[
+            dg.SensorDefinition(
+                name="freshness",
+                evaluation_fn=_tick,
+                minimum_interval_seconds=_LOOK_EVERY,
+                default_status=dg.DefaultSensorStatus.RUNNING,
+                description="Asks how long ago each source was pulled and had new data, and alerts on what is stale: "
+                "what was tried last, and what will happen next.",
+            )
+        ]
+    )
+
+
+def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    settings, now = load_settings(), datetime.now(UTC)
+    found = look(settings, now)
+    tell(settings, found, context.instance, at=now)
+    old = [one for one in found if one.level in _PRIORITIES]
+    if not old:
+        return dg.SkipReason("Every source that is on is fresh.")
+    return dg.SensorResult(asset_events=[_evaluation(one, now) for one in old])
+
+
+def look(settings: Settings, now: datetime) -> list[Freshness]:
+    """How fresh each source is that is on. One that is being loaded is left to the next look."""
+    home, began = Home(settings.home, lock_seconds=_LOCK_SECONDS), first_starts(settings)
+    found = []
+    for source in SOURCES:
+        if why_off(source.name, settings):
+            continue
+        try:
+            with home.read_raw(source.name) as connection:
+                found.append(assess(source, connection, settings, now, tried_since=began.get(source.name)))
+        except ImpulsumError as error:
+            log.info("%s is looked at later: %s", source.title, error.what)
+    return found
+
+
+def tell(settings: Settings, found: Sequence[Freshness], instance: dg.DagsterInstance, *, at: datetime) -> None:
+    """Raise an alert for each source that is stale, and end those of sources that are fresh, or off."""
+    from impulsum_pipelines.alerts.book import Raised, raise_alert, resolve, unresolved
+
+    raised = {
+        one.source.name: Raised(
+            key=_key(one.source),
+            kind="freshness",
+            priority=_PRIORITIES[one.level],
+            title=one.text.removesuffix("."),
+            detail=_detail(one.source, settings, instance, at),
+        )
+        for one in found
+        if one.level in _PRIORITIES
+    }
+    over = {one.source.name: one.text for one in found if one.source.name not in raised}
+    over |= {source.name: f"it is off: {why}" for source in SOURCES if (why := why_off(source.name, settings))}
+    with transaction(settings) as connection:
+        for source in sorted(SOURCES, key=_key):
+            if source.name in raised:
+                raise_alert(connection, raised[source.name], at=at, settings=settings)
+            elif source.name in over and (alert := unresolved(connection, _key(source))) is not None:
+                resolve(connection, alert, by="freshness", at=at, settings=settings, note=over[source.name])
+
+
+def _key(source: Source) -> str:
+    return f"freshness:{source.name}"
+
+
+def _detail(source: Source, settings: Settings, instance: dg.DagsterInstance, now: datetime) -> str:
+    allowed = f"{span(source.fresh_within)} are allowed in business hours, {span(source.lost_after)} at any hour."
+    doctor = f"`impulsum doctor` tries the account, `impulsum history {source.name}` shows every try."
+    return " ".join((allowed, _last_try(source, settings), _next_try(source, settings, instance, now), doctor))
+
+
+def _last_try(source: Source, settings: Settings) -> str:
+    sync = next(iter(recent(settings, source=source.name, limit=1)), None)
+    if sync is None:
+        return "It was never tried."
+    at = f"{sync['started_at']:%Y-%m-%d %H:%M} UTC"
+    if sync["status"] in {"done", "running"}:
+        return f"The last try began at {at} and is {sync['status']}."
+    return f"The last try, at {at}, ended as {sync['status']}: {sync['error'] or 'it left no reason'}."
+
+
+def _next_try(source: Source, settings: Settings, instance: dg.DagsterInstance, now: datetime) -> str:
+    if run := waiting_to_pull(instance, source.name, now):
+        return f"Run {run.run_id} waits to pull it."
+    schedule = f"{source.name}_live"
+    if is_stopped(instance, schedule):
+        return f"There is no next try: the schedule {schedule} is stopped."
+    due = next_tick(cron(source.cron, settings), settings.impulsum_timezone, now)
+    return f"The next try is due at {due.astimezone(settings.zone):%Y-%m-%d %H:%M %Z}."
+
+
+def _evaluation(found: Freshness, now: datetime) -> dg.AssetCheckEvaluation:
+    key, finding = freshness_check(found.source.name), freshness_finding(found, now)
+    return dg.AssetCheckEvaluation(
+        asset_key=key.asset_key,
+        check_name=key.name,
+        passed=finding.passed,
+        metadata=finding.numbers,
+        severity=dg.AssetCheckSeverity.ERROR if finding.serious else dg.AssetCheckSeverity.WARN,
+        description=finding.text,
+    )

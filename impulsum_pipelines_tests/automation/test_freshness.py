@@ -1,0 +1,150 @@
+"""The sensor that tells of sources that are not pulled any more: one alert, which says what is known, and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData
+
+from impulsum_pipelines.automation import freshness
+from impulsum_pipelines.automation.freshness import look, tell
+from impulsum_pipelines.automation.next_tick import is_stopped, next_tick
+from impulsum_pipelines.checks.source import freshness_check
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.files import Home
+from impulsum_pipelines.loading.raw import ensure_tables, insert
+from impulsum_pipelines.ops import schema
+from impulsum_pipelines.ops.history import Origin, recorded
+from impulsum_pipelines.ops.store import transaction
+from impulsum_pipelines.settings import Settings, load_settings
+
+#: A Wednesday in business hours.
+NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        yield instance
+
+
+@pytest.fixture(autouse=True)
+def tempo(own_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tempo is on, alone."""
+    monkeypatch.setenv("TEMPO_API_TOKEN", "t")
+
+
+def pulled(at: datetime) -> None:
+    """A live pull that found nothing new."""
+    home = Home.of(load_settings())
+    ensure_tables(home, "tempo")
+    row = {"sync_id": f"{at:%Y%m%dT%H%M%S}-0", "source": "tempo", "mode": "live", "started_at": at}
+    with home.write_raw("tempo") as connection:
+        insert(connection, "syncs", row | {"status": "done", "watermark_to": at, "streams": _ALL_READ})
+
+
+_ALL_READ = (
+    '{"accounts": {"ended": "complete"}, "teams": {"ended": "complete"}, "team_members": {"ended": "complete"}, '
+    '"workload_schemes": {"ended": "complete"}, "workload_scheme_members": {"ended": "complete"}}'
+)
+
+
+def tried(settings: Settings, at: datetime) -> None:
+    """A pull that failed."""
+    refused = ImpulsumError(Category.AUTHENTICATION, "The token is refused", next_step="make another.")
+    with pytest.raises(ImpulsumError), recorded(
+        settings, sync_id="s1", source="tempo", origin=Origin("schedule"), window=None, census=False, started_at=at
+    ):  # fmt: skip
+        raise refused
+
+
+def told(settings: Settings) -> list[Any]:
+    with transaction(settings) as connection:
+        return list(connection.execute(sa.select(schema.alerts).order_by(schema.alerts.c.id)))
+
+
+def test_a_source_that_is_not_pulled_any_more_is_one_alert_that_ends(
+    ops_settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    pulled(NOON - 3 * HOUR)
+    tried(ops_settings, NOON - HOUR)
+    for minutes in (0, 10):
+        now = NOON + timedelta(minutes=minutes)
+        tell(ops_settings, look(ops_settings, now), instance, at=now)
+    [alert] = told(ops_settings)
+    assert (alert.key, alert.kind, alert.priority, alert.state) == ("freshness:tempo", "freshness", "P2", "open")
+    assert alert.title == "Tempo has not been pulled for 3 h 10 min"
+    assert "1 h 30 min are allowed in business hours" in alert.detail
+    assert "The last try, at 2026-11-18 11:00 UTC, ended as failed: The token is refused." in alert.detail
+    assert "The next try is due at 2026-11-18 12:30 UTC." in alert.detail
+
+    lost = NOON + timedelta(days=4)  # nobody mended it over the weekend
+    tell(ops_settings, look(ops_settings, lost), instance, at=lost)
+    assert [(alert.priority, alert.state) for alert in told(ops_settings)] == [("P1", "open")]
+
+    pulled(lost)
+    tell(ops_settings, look(ops_settings, lost), instance, at=lost)
+    [alert] = told(ops_settings)
+    assert alert.state == "resolved"
+
+
+def test_a_source_that_is_switched_off_is_nobodys_trouble(
+    ops_settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pulled(NOON - 3 * HOUR)
+    tell(ops_settings, look(ops_settings, NOON), instance, at=NOON)
+    monkeypatch.delenv("TEMPO_API_TOKEN")
+    off = load_settings()
+    assert look(off, NOON) == []
+    tell(off, [], instance, at=NOON)
+    assert [alert.state for alert in told(off)] == ["resolved"]
+
+
+def test_a_file_that_is_being_written_is_left_to_the_next_look(
+    ops_settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freshness, "_LOCK_SECONDS", 0.01)
+    pulled(NOON - 3 * HOUR)
+    tell(ops_settings, look(ops_settings, NOON), instance, at=NOON)
+    with Home.of(ops_settings).writing("tempo"):
+        tell(ops_settings, look(ops_settings, NOON), instance, at=NOON)
+    assert [(alert.state, alert.occurrences) for alert in told(ops_settings)] == [("open", 1)]
+
+
+def test_a_tick_shows_what_is_lost_as_the_check_of_the_source(instance: dg.DagsterInstance) -> None:
+    [sensor] = freshness.build_freshness().sensors or ()
+    assert isinstance(sensor, dg.SensorDefinition)
+    pulled(datetime.now(UTC))
+    assert sensor.evaluate_tick(dg.build_sensor_context(instance=instance)).skip_message
+    with Home.of(load_settings()).write_raw("tempo") as connection:
+        connection.execute("update raw.syncs set started_at = now() - interval 4 days")
+    ticked = sensor.evaluate_tick(dg.build_sensor_context(instance=instance))
+    [shown] = ticked.asset_events
+    assert isinstance(shown, dg.AssetCheckEvaluation)
+    assert (shown.asset_check_key, shown.passed) == (freshness_check("tempo"), False)
+    assert shown.severity == dg.AssetCheckSeverity.ERROR
+
+
+def test_a_schedule_that_somebody_stopped_will_not_try_again(instance: dg.DagsterInstance) -> None:
+    place = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("impulsum"), "__repository__")
+    origin, data = RemoteInstigatorOrigin(place, "tempo_live"), ScheduleInstigatorData("*/30 * * * *")
+    assert not is_stopped(instance, "tempo_live")
+    instance.add_instigator_state(InstigatorState(origin, InstigatorType.SCHEDULE, InstigatorStatus.STOPPED, data))
+    assert is_stopped(instance, "tempo_live")
+    assert not is_stopped(instance, "jira_live")
+
+
+def test_the_next_tick_is_of_the_next_working_day() -> None:
+    friday = datetime(2026, 11, 20, 17, 30, tzinfo=UTC)
+    assert next_tick("*/30 8-17 * * 1-5", "Europe/Berlin", friday).astimezone(UTC) == datetime(
+        2026, 11, 23, 7, tzinfo=UTC
+    )
