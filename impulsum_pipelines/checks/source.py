@@ -18,6 +18,7 @@ from impulsum_pipelines.loading.assets import failure
 from impulsum_pipelines.loading.raw import why_off
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.sources.registry import tables
+from impulsum_pipelines.spans import span
 from impulsum_pipelines.tiers import Source
 
 
@@ -138,32 +139,29 @@ def _load_finished(raw: Raw) -> Finding:
 def freshness_finding(found: Freshness, now: datetime) -> Finding:
     """How fresh a source is, as the answer of its check."""
 
-    def minutes(since: datetime | None, otherwise: str) -> float | str:
-        return otherwise if since is None else round((now - since).total_seconds() / 60, 1)
+    def ago(moment: datetime | None, otherwise: str) -> str:
+        return otherwise if moment is None else f"{span(now - moment)} ago"
 
-    written = [table.written_at for table in found.tables if table.written_at]
     numbers: dict[str, Any] = {
         "warns in business hours after (minutes)": found.source.fresh_within.total_seconds() / 60,
         "fails after (minutes)": found.source.lost_after.total_seconds() / 60,
     }
     if found.tables:
-        numbers |= {
-            "newest pull (minutes ago)": minutes(max(table.since for table in found.tables), "none"),
-            "newest data (minutes ago)": minutes(max(written, default=None), "none"),
-            "tables": table_of(
-                [
-                    {
-                        "table": table.name,
-                        "checked (minutes ago)": minutes(table.checked_at, "not lately"),
-                        "newest data (minutes ago)": minutes(table.written_at, "none"),
-                        "newest change at the source (UTC)": table.changed_at and f"{table.changed_at:%Y-%m-%d %H:%M}",
-                        "warns after (minutes)": table.allowed.total_seconds() / 60,
-                        "is": table.level,
-                    }
-                    for table in found.tables
-                ]
-            ),
-        }
+        newest_pull = max(table.since for table in found.tables)
+        numbers["newest pull (minutes ago)"] = round((now - newest_pull).total_seconds() / 60, 1)
+        numbers["tables"] = table_of(
+            [
+                {
+                    "table": table.name,
+                    "checked": ago(table.checked_at, "not lately"),
+                    "newest data": ago(table.written_at, "none yet"),
+                    "newest change at the source": ago(table.changed_at, "not said"),
+                    "warns after": span(table.allowed),
+                    "is": table.level,
+                }
+                for table in found.tables
+            ]
+        )
     return Finding(found.level == "fresh", found.text, serious=found.level == "lost", numbers=numbers)
 
 

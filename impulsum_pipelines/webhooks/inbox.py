@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 #: Files that are looked at before any is committed, so that what is urgent overtakes the rest; and of one commit.
 LOOKED_AT, COMMITTED_AT_ONCE = 500, 50
+#: Bytes of bodies after which no more files are looked at in a round, for they are held in memory until its end.
+LARGEST_ROUND = 4 * dropfiles.LARGEST
 
 #: What people hear of. The others are kept and can be asked for.
 ALERTED = ("P0", "P1", "P2")
@@ -88,7 +90,7 @@ def work_off(settings: Settings) -> Worked:
 
 
 def _judged(settings: Settings, worked: Worked) -> Iterator[_Judged]:
-    book = rules(settings)
+    book, size = rules(settings), 0
     for path in dropfiles.waiting(Home.of(settings), LOOKED_AT):
         try:
             file = dropfiles.read(path)
@@ -99,6 +101,9 @@ def _judged(settings: Settings, worked: Worked) -> Iterator[_Judged]:
             _refuse(path, error, worked)
         else:
             yield _Judged(file, event, judge(event, book))
+            size += len(file.body)
+            if size > LARGEST_ROUND:
+                return
 
 
 def _commit(settings: Settings, some: Sequence[_Judged], worked: Worked) -> None:

@@ -108,6 +108,13 @@ def test_what_is_urgent_overtakes_what_came_before(ops_settings: Settings) -> No
     assert first == "P0"
 
 
+def test_a_round_holds_only_so_much_in_memory(ops_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        drop(ops_settings, ordinary(f"OPS-{number + 1}"))
+    monkeypatch.setattr(inbox, "LARGEST_ROUND", 1)
+    assert [work_off(ops_settings).committed for _ in range(4)] == [1, 1, 1, 0]
+
+
 def test_a_store_that_refuses_one_takes_the_others(ops_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [drop(ops_settings, ordinary(f"OPS-{number}"), f"d{number}") for number in range(4)]
     record = inbox.record
