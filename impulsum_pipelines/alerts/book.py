@@ -85,7 +85,7 @@ def raise_alert(connection: sa.Connection, raised: Raised, *, at: datetime, sett
     Returns:
         The alert's id.
     """
-    _alone(connection, raised.key)
+    alone(connection, raised.key)
     for _ in range(_TURNS):
         alert = _find(connection, raised.key)
         if alert is None and (gone := _lately_resolved(connection, raised.key, at, settings)) is not None:
@@ -157,7 +157,7 @@ def resolve(
     Raises:
         ImpulsumError: there is no such alert.
     """
-    _alone(connection, sa.select(alerts.c.key).where(alerts.c.id == alert_id).scalar_subquery())
+    alone(connection, sa.select(alerts.c.key).where(alerts.c.id == alert_id).scalar_subquery())
     alert = _locked(connection, alert_id)
     if alert.state == "resolved":
         return False
@@ -262,7 +262,7 @@ def new_message_id() -> str:
     return f"{uuid.uuid4().hex}@impulsum"
 
 
-def _alone(connection: sa.Connection, key: str | sa.ScalarSelect[str]) -> None:
+def alone(connection: sa.Connection, key: str | sa.ScalarSelect[str]) -> None:
     """Let no other transaction change the key's alerts meanwhile: they lock rows and the index in no one order.
 
     SQLite has one writer anyway.

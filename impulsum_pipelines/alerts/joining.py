@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from impulsum_pipelines.alerts.book import Raised, raise_alert, resolve
+from impulsum_pipelines.alerts.book import Raised, alone, raise_alert, resolve
 from impulsum_pipelines.ops.schema import alerts
 from impulsum_pipelines.settings import Settings
 
@@ -25,6 +25,8 @@ def join(connection: sa.Connection, key: str, gone: Sequence[str], *, at: dateti
         at: now.
         settings: for quiet hours and settling.
     """
+    for each in sorted((key, *gone)):
+        alone(connection, each)
     wanted = sa.select(alerts).where(alerts.c.key.in_([key, *gone]), alerts.c.state != "resolved")
     held = connection.execute(wanted.order_by(alerts.c.priority, alerts.c.id).with_for_update()).all()
     if not held:
