@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs: a virtual environment in .venv from the locked packages.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test everything dev lint bench requests month latency storm soak lock clean
+.PHONY: help venv demo test everything dev lint bench requests month week latency storm soak lock clean
 SHELL := /bin/bash
 
 VENV   := .venv
@@ -42,6 +42,9 @@ requests: $(STAMP) ## Measure what a sync of each source asks its service for
 
 month: $(STAMP) ## Pull a month of each source live every MINUTES=15, by days and at once; all must equal the truth
 	@$(PYTHON) -m pytest -n 2 impulsum_pipelines_tests/sources -m long --live-minutes $(MINUTES) -rP
+
+week: $(STAMP) ## Let a week pass at Jira: lost webhooks, a night without Jira, two days without the daemon
+	@$(PYTHON) -m pytest impulsum_pipelines_tests/week -rP
 
 latency: $(STAMP) ## Measure how long drop files wait under dagster dev with all schedules on
 	@$(PYTHON) -m impulsum_pipelines_tests.bench.latency

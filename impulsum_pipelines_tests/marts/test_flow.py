@@ -66,6 +66,11 @@ def test_hours_of_both_tools_stand_beside_each_other_and_are_not_added(rows: Que
     assert rows("select sum(time_spent_seconds) from core.worklogs where is_leading and not is_deleted") == [(9900,)]
 
 
+def test_hours_on_a_deleted_issue_are_kept_but_not_counted(rows: Query) -> None:
+    assert rows("select is_deleted from core.worklogs where tool = 'jira' and worklog_id = '503'") == [(True,)]
+    assert rows("select * from velocity.hours_by_issue_and_person where issue_key = 'APP-13'") == []
+
+
 def test_the_day_of_an_hour_is_the_wall_date_where_it_was_worked(rows: Query) -> None:
     # 23:30 UTC on the fourth is the fifth in Berlin; Tempo says its date itself
     assert rows(

@@ -50,6 +50,7 @@ def test_messages_meetings_pages_and_hours_name_issues(rows: Query) -> None:
         ("transcripts", "t1", "title", "APP-1", 1),
         ("worklogs", "501", "issue", "APP-1", 1),
         ("worklogs", "502", "issue", "APP-2", 1),
+        ("worklogs", "503", "issue", "APP-13", 1),
         ("worklogs", "601", "issue", "APP-1", 1),
         ("worklogs", "602", "issue", "APP-1", 1),
         ("worklogs", "603", "issue", "APP-1", 1),

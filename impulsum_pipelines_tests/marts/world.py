@@ -149,6 +149,7 @@ def _jira() -> dict[str, list[dict[str, Any]]]:
             issue("2", "APP-2"),
             issue("3", "APP-3", updated_at=at(8)),
             issue("12", "APP-12"),
+            issue("13", "APP-13", deleted_at=at(9)),
         ],
         "changes": [
             {"id": "77", "issue_id": "3", "author_id": "j-ann", "created_at": at(8), "payload": json.dumps(moved)}
@@ -163,6 +164,9 @@ def _jira() -> dict[str, list[dict[str, Any]]]:
             {"id": "501", "issue_id": "1", "author_id": "j-ann", "time_spent_seconds": 7200,
              "started_at": at(4, 23, 30), "created_at": at(5), "updated_at": at(5)},
             {"id": "502", "issue_id": "2", "author_id": "j-sam", "time_spent_seconds": 3600, "started_at": at(4),
+             "created_at": at(5), "updated_at": at(5)},
+            # Jira tells of no worklog that went with its issue
+            {"id": "503", "issue_id": "13", "author_id": "j-sam", "time_spent_seconds": 1800, "started_at": at(4),
              "created_at": at(5), "updated_at": at(5)},
         ],
     }  # fmt: skip

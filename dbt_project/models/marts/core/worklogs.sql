@@ -13,7 +13,7 @@ select
 
     ---------- flags
     worklogs.is_leading,
-    worklogs.is_deleted,
+    worklogs.is_deleted or (worklogs.tool = 'jira' and coalesce(issues.is_deleted, false)) as is_deleted,
 
     ---------- timestamps
     worklogs.work_date,
