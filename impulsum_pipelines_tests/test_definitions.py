@@ -157,6 +157,7 @@ def test_a_sync_from_the_shell_is_the_job_of_the_code_location() -> None:
     assert alone.get_job_snapshot_id() == graph().get_job("jira_sync").get_job_snapshot_id()
 
 
+@pytest.mark.exhaustive
 def test_the_manifest_is_parsed_again_only_after_a_change(tmp_path: Path) -> None:
     project = tmp_path / "project"
     (project / "models").mkdir(parents=True)
