@@ -53,7 +53,7 @@ storm: $(STAMP) ## Drop 10,000 files at once, and kill daemon and code server te
 	@$(PYTHON) -m impulsum_pipelines_tests.bench.storm
 
 soak: $(STAMP) ## Query the published file for a minute while pulls, builds and publishes run in a loop
-	@$(PYTHON) -m impulsum_pipelines_tests.soak 60
+	@$(PYTHON) -m impulsum_pipelines_tests.bench.soak 60
 
 lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml
 	@$(VENV)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

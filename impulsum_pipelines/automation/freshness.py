@@ -57,7 +57,7 @@ def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReaso
     old = [one for one in found if one.level in _PRIORITIES]
     if not old:
         return dg.SkipReason("Every source that is on is fresh.")
-    return dg.SensorResult(asset_events=[_evaluation(one, now) for one in old])
+    return dg.SensorResult(asset_events=[_evaluation(one, settings, context.instance, now) for one in old])
 
 
 def look(settings: Settings, now: datetime) -> list[Freshness]:
@@ -107,7 +107,11 @@ def _key(source: Source) -> str:
 def _detail(source: Source, settings: Settings, instance: dg.DagsterInstance, now: datetime) -> str:
     allowed = f"{span(source.fresh_within)} are allowed in business hours, {span(source.lost_after)} at any hour."
     doctor = f"`impulsum doctor` tries the account, `impulsum history {source.name}` shows every try."
-    return " ".join((allowed, _last_try(source, settings), _next_try(source, settings, instance, now), doctor))
+    return " ".join((allowed, _why_and_what_next(source, settings, instance, now), doctor))
+
+
+def _why_and_what_next(source: Source, settings: Settings, instance: dg.DagsterInstance, now: datetime) -> str:
+    return f"{_last_try(source, settings)} {_next_try(source, settings, instance, now)}"
 
 
 def _last_try(source: Source, settings: Settings) -> str:
@@ -121,16 +125,23 @@ def _last_try(source: Source, settings: Settings) -> str:
 
 
 def _next_try(source: Source, settings: Settings, instance: dg.DagsterInstance, now: datetime) -> str:
+    from impulsum_pipelines.webhooks.health_report import is_silent
+
     if run := waiting_to_pull(instance, source.name, now):
         return f"Run {run.run_id} waits to pull it."
-    schedule = f"{source.name}_live"
-    if is_stopped(instance, schedule):
-        return f"There is no next try: the schedule {schedule} is stopped."
-    due = next_tick(cron(source.cron, settings), settings.impulsum_timezone, now)
+    schedules = {f"{source.name}_live": source.cron}
+    if is_silent(settings, source.name):
+        schedules[f"{source.name}_fallback"] = source.fallback_cron
+    going = [line for name, line in schedules.items() if not is_stopped(instance, name)]
+    if not going:
+        return f"There is no next try: the schedule {' and '.join(schedules)} is stopped."
+    due = min(next_tick(cron(line, settings), settings.impulsum_timezone, now) for line in going)
     return f"The next try is due at {due.astimezone(settings.zone):%Y-%m-%d %H:%M %Z}."
 
 
-def _evaluation(found: Freshness, now: datetime) -> dg.AssetCheckEvaluation:
+def _evaluation(
+    found: Freshness, settings: Settings, instance: dg.DagsterInstance, now: datetime
+) -> dg.AssetCheckEvaluation:
     key, finding = freshness_check(found.source.name), freshness_finding(found, now)
     return dg.AssetCheckEvaluation(
         asset_key=key.asset_key,
@@ -138,5 +149,5 @@ def _evaluation(found: Freshness, now: datetime) -> dg.AssetCheckEvaluation:
         passed=finding.passed,
         metadata=finding.numbers,
         severity=dg.AssetCheckSeverity.ERROR if finding.serious else dg.AssetCheckSeverity.WARN,
-        description=finding.text,
+        description=f"{finding.text} {_why_and_what_next(found.source, settings, instance, now)}",
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from impulsum_pipelines.files import connect
 from impulsum_pipelines.publish import publish
 from impulsum_pipelines_tests.publish import warehouse
-from impulsum_pipelines_tests.publish.soak import READERS, soak
+from impulsum_pipelines_tests.publish.readers import READERS, soak
 
 
 def test_readers_are_never_disturbed(tmp_path: Path) -> None:

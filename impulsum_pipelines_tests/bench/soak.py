@@ -1,4 +1,4 @@
-"""The whole pipeline at work beside its readers: ``python -m impulsum_pipelines_tests.soak 60`` (``make soak``).
+"""``make soak``: the whole pipeline at work beside its readers, for a minute or for two builds, whichever is longer.
 
 A team keeps editing its Jira. One process pulls, one builds with dbt and publishes, five query the published file, all
 of them in a loop. No reader may meet an error, and no connection may see more than one version of the data.
@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     import duckdb
 
 READERS = 5
-BREATH = 0.25
-LEAST_BUILDS = 3
+#: Seconds between two rounds of a reader, and between two pulls: eight processes that took every core would measure
+#: each other, and no build would end.
+BREATH = 0.5
+#: The first ends while everybody reads, so that readers meet a publish and what comes after it.
+LEAST_BUILDS = 2
 ISSUES = 500
 
 # What a dashboard asks; joins across marts, so that it would notice half of another version.
@@ -57,6 +60,7 @@ def pull(url: str, ended: Path) -> dict[str, Any]:
         longest = max(longest, time.monotonic() - began)
         pulls += 1
         rows += sum(counts.new + counts.changed for counts in result.rows.values())
+        time.sleep(BREATH)
     return {"pulls": pulls, "rows written": rows, "longest pull (s)": round(longest, 1)}
 
 
@@ -84,18 +88,17 @@ def build(seconds: float, least: int, ended: Path) -> dict[str, Any]:
     while builds < least or time.monotonic() < until:
         began = time.monotonic()
         report = run_job("build", load_settings())
-        longest = max(longest, time.monotonic() - began)
+        took = time.monotonic() - began
+        longest = max(longest, took)
         builds += 1
+        _say(f"build {builds} ended after {took:.0f} s")
         failed += [f"{check.asset} {check.name}: {check.says}" for check in report.failed]
     ended.touch()
     return {"builds": builds, "longest build (s)": round(longest, 1), "failed checks": failed}
 
 
 def read(path: Path, ended: Path) -> dict[str, Any]:
-    """Query in a loop until a file is there, with short connections, as dashboards do.
-
-    With a breath between them: five readers that take every core would slow down what they are to be read beside.
-    """
+    """Query in a loop until a file is there, with short connections, as dashboards do."""
     queries, mixed, errors = 0, 0, []
     seen: dict[str, set[str]] = {}
     while not ended.exists():
@@ -130,8 +133,10 @@ def soak(seconds: float) -> dict[str, Any]:
         home = Home.of(load_settings())
         ready, ended = home.root / "ready", home.root / "ended"
         ready.touch()
+        _say("a first pull and a first build, which nobody reads beside")
         pool.submit(pull, url, ready).result()
         pool.submit(build, 0, 1, ready).result()
+        _say(f"{READERS} readers beside pulls and builds, for {seconds:.0f} s and {LEAST_BUILDS} builds at least")
         began = time.monotonic()
         reading = [pool.submit(read, home.published, ended) for _ in range(READERS)]
         pulling, building = pool.submit(pull, url, ended), pool.submit(build, seconds, LEAST_BUILDS, ended)
@@ -158,6 +163,11 @@ def soak(seconds: float) -> dict[str, Any]:
     }
 
 
+def _say(what: str) -> None:
+    """Progress, apart from the report."""
+    sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {what}\n")
+
+
 @contextmanager
 def _site() -> Iterator[str]:
     """A site of its own and a home of its own, for this process and those that it starts; the site's URL."""
@@ -174,10 +184,8 @@ def _site() -> Iterator[str]:
 def main() -> int:
     """Soak for as many seconds as the first argument says; exit code 1 when a reader saw anything wrong."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    log = logging.getLogger(__name__)
-    log.setLevel(logging.INFO)
     report = soak(float(sys.argv[1]) if len(sys.argv) > 1 else 60)
-    log.info(json.dumps(report, indent=2))
+    sys.stdout.write(json.dumps(report, indent=2) + "\n")
     unmoved = report["contents seen"] < LEAST_BUILDS
     return 1 if report["errors"] or report["mixed"] or report["failed checks"] or unmoved else 0
 
