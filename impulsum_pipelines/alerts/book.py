@@ -20,7 +20,6 @@ What is told, so that an alert never chatters:
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,9 +28,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from impulsum_pipelines.alerts.calendar import due
+from impulsum_pipelines.alerts.telling import log, may_be_heard, supersede, tell, was_tried
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.ops.schema import alert_changes, alerts, deliveries, notifications
+from impulsum_pipelines.ops.schema import alert_changes, alerts, notifications
 from impulsum_pipelines.ops.store import insert
 from impulsum_pipelines.settings import Settings
 
@@ -127,7 +126,7 @@ def acknowledge(connection: sa.Connection, alert_id: int, *, by: str, at: dateti
         return False
     supersede(connection, alert_id, only="escalated")
     _set(connection, alert_id, state="acknowledged", acknowledged_at=at, acknowledged_by=by)
-    _log(connection, alert_id, "acknowledged", at=at, by=by, note=note)
+    log(connection, alert_id, "acknowledged", at=at, by=by, note=note)
     return True
 
 
@@ -163,11 +162,11 @@ def resolve(
         return False
     supersede(connection, alert_id, spare_digest=True)
     _set(connection, alert_id, state="resolved", resolved_at=at)
-    if _may_be_heard(connection, alert_id):
+    if may_be_heard(connection, alert_id):
         settled = at if person else at + _settling(connection, alert_id, settings)
         tell(connection, alert_id, "resolved", at=at, settings=settings, by=by, note=note, not_before=settled)
     else:
-        _log(connection, alert_id, "resolved", at=at, by=by, note=note)
+        log(connection, alert_id, "resolved", at=at, by=by, note=note)
     return True
 
 
@@ -175,91 +174,6 @@ def unresolved(connection: sa.Connection, key: str) -> int | None:
     """The id of a key's alert that is not resolved."""
     found = connection.execute(sa.select(alerts.c.id).where(alerts.c.key == key, alerts.c.state != "resolved")).scalar()
     return None if found is None else int(found)
-
-
-def tell(
-    connection: sa.Connection,
-    alert_id: int,
-    what: str,
-    *,
-    at: datetime,
-    settings: Settings,
-    by: str,
-    note: str | None = None,
-    not_before: datetime | None = None,
-) -> None:
-    """Write the change and its notification: people must hear of it, once it is due.
-
-    Args:
-        alert_id: which.
-        what: opened, worsened, reopened, escalated or resolved.
-        at: now.
-        settings: for quiet hours.
-        by: who changed it.
-        note: why.
-        not_before: the instant from which it is to be told, if later than now.
-    """
-    alert = connection.execute(
-        sa.update(alerts)
-        .where(alerts.c.id == alert_id)
-        .values(version=alerts.c.version + 1)
-        .returning(alerts.c.version, alerts.c.priority)
-    ).one()
-    when = due(alert.priority, not_before or at, settings)
-    connection.execute(
-        sa.insert(notifications).values(
-            alert_id=alert_id,
-            version=alert.version,
-            what=what,
-            message_id=new_message_id(),
-            due_at=when.at,
-            digest=when.digest,
-            status="pending",
-        )
-    )
-    _log(connection, alert_id, what, at=at, by=by, note=note)
-
-
-def supersede(
-    connection: sa.Connection,
-    alert_id: int,
-    *,
-    only: str | None = None,
-    spare_digest: bool = False,
-    tried: bool = False,
-) -> None:
-    """Take back what is not told yet. What a channel was ever tried with may have arrived, and stays.
-
-    Args:
-        alert_id: which.
-        only: what notification; all without it.
-        spare_digest: leave what waits for a digest.
-        tried: take that back too, because whether it arrived makes no difference now.
-    """
-    mine = [notifications.c.alert_id == alert_id]
-    if only:
-        mine.append(notifications.c.what == only)
-    if spare_digest:
-        mine.append(sa.not_(notifications.c.digest))
-    connection.execute(
-        sa.update(notifications).where(*mine, notifications.c.status == "pending").values(status="superseded")
-    )
-    others = notifications.alias("others")
-    shared = sa.exists().where(others.c.message_id == notifications.c.message_id, others.c.id != notifications.c.id)
-    connection.execute(
-        sa.update(deliveries)
-        .where(
-            deliveries.c.message_id.in_(sa.select(notifications.c.message_id).where(*mine, ~shared)),
-            deliveries.c.status == "pending",
-            sa.true() if tried else deliveries.c.attempts == 0,
-        )
-        .values(status="superseded")
-    )
-
-
-def new_message_id() -> str:
-    """An id that no other message of any store has, in the form of a Message-ID without its brackets."""
-    return f"{uuid.uuid4().hex}@impulsum"
 
 
 def alone(connection: sa.Connection, key: str | sa.ScalarSelect[str]) -> None:
@@ -348,7 +262,7 @@ def _reopen(connection: sa.Connection, alert: Any, raised: Raised, at: datetime,
         notifications.c.alert_id == alert.id, notifications.c.version == alert.version
     )
     believed_over = connection.execute(
-        last_told.where(notifications.c.what == "resolved", notifications.c.status == "addressed", _tried())
+        last_told.where(notifications.c.what == "resolved", notifications.c.status == "addressed", was_tried())
     ).first()
     unheard = connection.execute(last_told.where(notifications.c.what != "resolved")).first()
     if believed_over or unheard:
@@ -366,20 +280,8 @@ def _reopen(connection: sa.Connection, alert: Any, raised: Raised, at: datetime,
         supersede(connection, alert.id, only="resolved", tried=True)
         tell(connection, alert.id, "reopened", at=at, settings=settings, by=raised.kind)
     else:
-        _log(connection, alert.id, "reopened", at=at, by=raised.kind, note="nobody had heard that it was over")
+        log(connection, alert.id, "reopened", at=at, by=raised.kind, note="nobody had heard that it was over")
     return True
-
-
-def _tried() -> sa.Exists:
-    """A notification that a channel may have taken."""
-    return sa.exists().where(deliveries.c.message_id == notifications.c.message_id, deliveries.c.status != "superseded")
-
-
-def _may_be_heard(connection: sa.Connection, alert_id: int) -> bool:
-    """Whether people heard of it, or will in a digest: then they also hear that it is over."""
-    waits = notifications.c.status == "pending"  # all else that did is superseded by now
-    known = sa.select(notifications.c.id).where(notifications.c.alert_id == alert_id, sa.or_(waits, _tried())).limit(1)
-    return connection.execute(known).first() is not None
 
 
 def _settling(connection: sa.Connection, alert_id: int, settings: Settings) -> timedelta:
@@ -392,10 +294,6 @@ def _settling(connection: sa.Connection, alert_id: int, settings: Settings) -> t
 
 def _set(connection: sa.Connection, alert_id: int, **values: Any) -> None:
     connection.execute(sa.update(alerts).where(alerts.c.id == alert_id).values(**values))
-
-
-def _log(connection: sa.Connection, alert_id: int, change: str, *, at: datetime, by: str, note: str | None) -> None:
-    connection.execute(sa.insert(alert_changes).values(alert_id=alert_id, at=at, change=change, by=by, note=note))
 
 
 def _merged(held: Mapping[str, Sequence[str | int]], new: Mapping[str, Sequence[str | int]]) -> dict[str, Any]:

@@ -148,9 +148,9 @@ def test(
 
 def _why_not(channel: Any) -> str:
     """Why the channel did not take a test message; nothing when it did."""
-    from impulsum_pipelines.alerts.book import new_message_id
     from impulsum_pipelines.alerts.channels import Sender
     from impulsum_pipelines.alerts.messages import Message
+    from impulsum_pipelines.alerts.telling import new_message_id
 
     message = Message(new_message_id(), "Test of Impulsum's alerts", "Alerts arrive here. Nothing is wrong.", "P3")
     try:
