@@ -117,7 +117,7 @@ def _why_and_what_next(source: Source, settings: Settings, instance: dg.DagsterI
 def _last_try(source: Source, settings: Settings) -> str:
     sync = next(iter(recent(settings, source=source.name, limit=1)), None)
     if sync is None:
-        return "It was never tried."
+        return "No try of it is on record."
     at = f"{sync['started_at']:%Y-%m-%d %H:%M} UTC"
     if sync["status"] in {"done", "running"}:
         return f"The last try began at {at} and is {sync['status']}."
