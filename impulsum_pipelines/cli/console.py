@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -84,21 +84,37 @@ def age(moment: datetime | None, now: datetime | None = None) -> str:
 
 @contextmanager
 def progress_bars(first: str) -> Iterator[None]:
-    """Show what the work within reports, one bar a stage; silent when stderr is not a terminal.
+    """Show what the work within reports, one bar a stage, and its warnings; no bars when stderr is not a terminal.
 
     Args:
         first: what is under way before the first report.
     """
-    if not sys.stderr.isatty():
-        yield
-        return
     # A descriptor of its own: while a run executes, Dagster takes 1 and 2 for its log.
-    with (
-        os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal,
-        _bars(Console(file=terminal), first) as report,
-        reporting_to(report),
-    ):
-        yield
+    with os.fdopen(os.dup(2), "w") as stderr, _warnings(Console(file=stderr, soft_wrap=True)) as console:
+        if not console.is_terminal:
+            yield
+            return
+        with _bars(console, first) as report, reporting_to(report):
+            yield
+
+
+@contextmanager
+def _warnings(console: Console) -> Iterator[Console]:
+    """What our own code warns of goes to the console at once: a long wait, a history that cannot be written."""
+
+    class Shown(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            console.print(self.format(record), style="yellow", markup=False, highlight=False)
+
+    ours, shown = logging.getLogger("impulsum_pipelines"), Shown(logging.WARNING)
+    level = ours.level
+    ours.addHandler(shown)
+    ours.setLevel(min(level or logging.WARNING, logging.WARNING))
+    try:
+        yield console
+    finally:
+        ours.setLevel(level)
+        ours.removeHandler(shown)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -81,6 +82,19 @@ def test_progress_reaches_the_watcher_and_only_while_it_watches() -> None:
         reporter()("issues", 1, 2)
     reporter()("issues", 2, 2)
     assert seen == [("issues", 1, 2)]
+
+
+def test_warnings_of_the_work_reach_who_waits_for_it_even_where_there_are_no_bars(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    log = logging.getLogger("impulsum_pipelines.sources")
+    with progress_bars("working"):
+        log.warning("Jira asks to wait [%d s]", 40)
+        log.info("all is well")
+    log.warning("nobody waits any more")
+    said = capfd.readouterr().err
+    assert "Jira asks to wait [40 s]" in said
+    assert "all is well" not in said
 
 
 def test_there_are_no_bars_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,3 +51,13 @@ def test_doctor_and_sync_say_what_a_wrong_token_needs(sandbox: Callable[..., Any
         assert "check the account and its token" in refused.stderr
         assert "Traceback" not in refused.stderr
         assert "not-the-token" not in refused.stdout + refused.stderr
+
+
+def test_a_sync_that_cannot_write_its_history_goes_on_and_says_so(
+    sandbox: Callable[..., Any], monkeypatch: Any
+) -> None:
+    sandbox(seed=4, issues=20)
+    monkeypatch.setenv("IMPULSUM_OPS_URL", "postgresql+psycopg2://nobody@127.0.0.1:1/ops")
+    synced = impulsum("sync", "tempo")
+    assert synced.returncode == 0, synced.stderr
+    assert synced.stderr.count("is not recorded") == 1
