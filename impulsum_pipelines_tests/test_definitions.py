@@ -101,6 +101,7 @@ def test_every_asset_has_an_owner_a_group_and_a_meaning() -> None:
         "published",
         "alerts",
         "webhooks",
+        "freshness",
     }
     assert groups == expected | {source.name for source in SOURCES}
 

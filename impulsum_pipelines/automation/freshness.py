@@ -1,23 +1,28 @@
 """The sensor that asks how fresh each source is, also when no pull runs any more: that is the very case to tell of.
 
 Freshness policies of Dagster show the age of a materialization, and tell nobody. This tick asks
-:mod:`impulsum_pipelines.freshness`, tells by an alert, and shows the answer as the source's check in the UI.
+:mod:`impulsum_pipelines.freshness`, tells by an alert, and shows the answer in the UI: as the check of each source, as
+the asset ``freshness/sources``, which has all of them side by side, and as the words of the tick.
 """
 
 # No postponed annotations here: Dagster compares the annotation of `context` with its own classes.
 
+import json
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import dagster as dg
 
 from impulsum_pipelines.automation.next_tick import is_stopped, next_tick
 from impulsum_pipelines.automation.schedules import cron, waiting_to_pull
+from impulsum_pipelines.checks.findings import table_of
 from impulsum_pipelines.checks.source import freshness_check, freshness_finding
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.freshness import Freshness, assess
+from impulsum_pipelines.loading.assets import OWNER
 from impulsum_pipelines.loading.raw import why_off
 from impulsum_pipelines.ops.history import first_starts, recent
 from impulsum_pipelines.ops.store import transaction
@@ -34,9 +39,22 @@ _LOOK_EVERY, _LOCK_SECONDS = 300, 2.0
 _PRIORITIES = {"stale": "P2", "lost": "P1"}
 
 
+#: Every source side by side.
+OVERVIEW = dg.AssetKey(["freshness", "sources"])
+
+
 def build_freshness() -> dg.Definitions:
-    """The sensor ``freshness``, on by default."""
+    """The sensor ``freshness``, on by default, and the asset ``freshness/sources`` that it materializes."""
+    spec = dg.AssetSpec(
+        OVERVIEW,
+        description="How fresh each source is; of one that is not: what was tried last, and what will happen next. "
+        "Written every five minutes while a source is not fresh, and when one is fresh again.",
+        deps=[freshness_check(source.name).asset_key for source in SOURCES],
+        group_name="freshness",
+        owners=[OWNER],
+    )
     return dg.Definitions(
+        assets=[spec],
         sensors=[
             dg.SensorDefinition(
                 name="freshness",
@@ -46,18 +64,76 @@ def build_freshness() -> dg.Definitions:
                 description="Asks how long ago each source was pulled and had new data, and alerts on what is stale: "
                 "what was tried last, and what will happen next.",
             )
-        ]
+        ],
     )
 
 
-def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     settings, now = load_settings(), datetime.now(UTC)
+    before: dict[str, str] = json.loads(context.cursor or "{}")
     found = look(settings, now)
     tell(settings, found, context.instance, at=now)
-    old = [one for one in found if one.level in _PRIORITIES]
-    if not old:
-        return dg.SkipReason("Every source that is on is fresh.")
-    return dg.SensorResult(asset_events=[_evaluation(one, settings, context.instance, now) for one in old])
+    shown = [
+        Shown(one, _why_and_what_next(one.source, settings, context.instance, now) if one.level in _PRIORITIES else "")
+        for one in found
+    ]
+    news = [one for one in shown if one.freshness.level != "fresh" or before.get(one.name) != "fresh"]
+    return dg.SensorResult(
+        skip_reason=" ".join(one.text for one in shown if one.freshness.level != "fresh") or "Every source is fresh.",
+        asset_events=[*(one.evaluation(now) for one in news), *([_overview(shown)] if news else ())],
+        # A source that is being loaded now is as it was.
+        cursor=json.dumps(before | {one.name: one.freshness.level for one in shown}),
+    )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How fresh a source is, as the UI shows it.
+
+    Args:
+        freshness: how fresh.
+        next_step: of a source that is not fresh, what was tried last, and what will happen next.
+    """
+
+    freshness: Freshness
+    next_step: str
+
+    @property
+    def name(self) -> str:
+        """Of the source."""
+        return self.freshness.source.name
+
+    @property
+    def text(self) -> str:
+        """All of it in words."""
+        return f"{self.freshness.text} {self.next_step}".strip()
+
+    def evaluation(self, now: datetime) -> dg.AssetCheckEvaluation:
+        """As the answer of the source's check."""
+        key, finding = freshness_check(self.name), freshness_finding(self.freshness, now)
+        return dg.AssetCheckEvaluation(
+            asset_key=key.asset_key,
+            check_name=key.name,
+            passed=finding.passed,
+            metadata=finding.numbers,
+            severity=dg.AssetCheckSeverity.ERROR if finding.serious else dg.AssetCheckSeverity.WARN,
+            description=self.text,
+        )
+
+
+def _overview(shown: Sequence[Shown]) -> dg.AssetMaterialization:
+    rows = [
+        {
+            "source": one.freshness.source.title,
+            "is": one.freshness.level,
+            "because": one.freshness.text,
+            "tried last, and next": one.next_step,
+        }
+        for one in shown
+    ]
+    return dg.AssetMaterialization(
+        OVERVIEW, metadata={"sources": table_of(rows), "not fresh": sum(row["is"] != "fresh" for row in rows)}
+    )
 
 
 def look(settings: Settings, now: datetime) -> list[Freshness]:
@@ -137,17 +213,3 @@ def _next_try(source: Source, settings: Settings, instance: dg.DagsterInstance, 
         return f"There is no next try: the schedule {' and '.join(schedules)} is stopped."
     due = min(next_tick(cron(line, settings), settings.impulsum_timezone, now) for line in going)
     return f"The next try is due at {due.astimezone(settings.zone):%Y-%m-%d %H:%M %Z}."
-
-
-def _evaluation(
-    found: Freshness, settings: Settings, instance: dg.DagsterInstance, now: datetime
-) -> dg.AssetCheckEvaluation:
-    key, finding = freshness_check(found.source.name), freshness_finding(found, now)
-    return dg.AssetCheckEvaluation(
-        asset_key=key.asset_key,
-        check_name=key.name,
-        passed=finding.passed,
-        metadata=finding.numbers,
-        severity=dg.AssetCheckSeverity.ERROR if finding.serious else dg.AssetCheckSeverity.WARN,
-        description=f"{finding.text} {_why_and_what_next(found.source, settings, instance, now)}",
-    )

@@ -66,8 +66,11 @@ def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReaso
     worked = _watched(settings) if _has_threads(context.instance) else _looked_once(settings)
     if not worked.files:
         return dg.SkipReason("Nothing came in.")
+    pulls = _pulls(context.instance, settings, worked.urgent)
+    counted = f"{worked.committed} new events, {worked.repeated} repeated, {worked.failed} files refused"
     return dg.SensorResult(
-        run_requests=_pulls(context.instance, settings, worked.urgent),
+        run_requests=pulls,
+        skip_reason=None if pulls else f"No source is to be pulled at once: {counted}.",
         asset_events=[
             dg.AssetMaterialization(
                 EVENTS,

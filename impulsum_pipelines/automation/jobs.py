@@ -12,7 +12,7 @@ import dagster as dg
 
 from impulsum_pipelines.automation.risk_alerts import SIGNALS
 from impulsum_pipelines.checks.source import freshness_check
-from impulsum_pipelines.tiers import ALERT, DEEP, SOURCES, STRATEGIC
+from impulsum_pipelines.tiers import ALERT, DEEP, SOURCES, STRATEGIC, Source
 
 #: Names of the jobs that pull every source.
 PULLING_ALL = ("main", "nightly")
@@ -41,7 +41,7 @@ def build_sync_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
     return [
         _job(
             sync_job_name(source.name),
-            dg.AssetSelection.groups(source.name),
+            _pulls(source),
             f"Pull {source.title} and check what is held. Today's partition pulls live; a closed one re-reads its day.",
             priority=source.priority,
         )
@@ -56,7 +56,7 @@ def build_mart_jobs(
     afterwards = dg.AssetSelection.assets(published, risk_alerts)
     build = dg.AssetSelection.assets(marts) | afterwards
     risk = dg.AssetSelection.assets(marts) & dg.AssetSelection.assets(SIGNALS).upstream()
-    sources = dg.AssetSelection.groups(*(source.name for source in SOURCES))
+    sources = _pulls(*SOURCES)
     keeping_up = dg.AssetSelection.checks(*(freshness_check(source.name) for source in SOURCES))
     return [
         _job("main", sources | build, "Everything: pull every source, check, build the marts, publish."),
@@ -79,7 +79,7 @@ def build_mart_jobs(
         ),
         _job(
             SPRINT_REFRESH,
-            dg.AssetSelection.groups("jira") | build,
+            _pulls(*(source for source in SOURCES if source.name == "jira")) | build,
             "Read sprints that were started or completed whole, with their boards, and build, for velocity.",
             priority=ALERT.priority,
         ),
@@ -91,6 +91,16 @@ def build_mart_jobs(
             config={"ops": {"marts": {"config": {"full_refresh": True}}}},
         ),
     ]
+
+
+def _pulls(*sources: Source) -> dg.AssetSelection:
+    """The sources with their checks, but for freshness.
+
+    A pull that fails answers no check, and Dagster shows each that it would have answered as failed: the very moment
+    in which the sensor ``freshness`` must be read.
+    """
+    asked_by_sensor = dg.AssetSelection.checks(*(freshness_check(source.name) for source in sources))
+    return dg.AssetSelection.groups(*(source.name for source in sources)) - asked_by_sensor
 
 
 def _job(

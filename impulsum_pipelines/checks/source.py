@@ -143,8 +143,8 @@ def freshness_finding(found: Freshness, now: datetime) -> Finding:
         return otherwise if moment is None else f"{span(now - moment)} ago"
 
     numbers: dict[str, Any] = {
-        "warns in business hours after (minutes)": found.source.fresh_within.total_seconds() / 60,
-        "fails after (minutes)": found.source.lost_after.total_seconds() / 60,
+        "warns in business hours after": span(found.source.fresh_within),
+        "fails after": span(found.source.lost_after),
     }
     if found.tables:
         newest_pull = max(table.since for table in found.tables)

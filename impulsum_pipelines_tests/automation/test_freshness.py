@@ -120,21 +120,36 @@ def test_a_file_that_is_being_written_is_left_to_the_next_look(
     assert [(alert.state, alert.occurrences) for alert in told(ops_settings)] == [("open", 1)]
 
 
-def test_a_tick_shows_what_is_lost_as_the_check_of_the_source(instance: dg.DagsterInstance) -> None:
-    [sensor] = freshness.build_freshness().sensors or ()
-    assert isinstance(sensor, dg.SensorDefinition)
+def test_a_tick_shows_what_is_lost_and_why_and_what_comes_next(instance: dg.DagsterInstance) -> None:
     pulled(datetime.now(UTC))
-    assert sensor.evaluate_tick(dg.build_sensor_context(instance=instance)).skip_message
+    ticked = ticks(instance)
+    assert ticked.skip_message == "Every source is fresh."
+    assert [event.passed for event in ticked.asset_events if isinstance(event, dg.AssetCheckEvaluation)] == [True]
+    ticked = ticks(instance, ticked.cursor)
+    assert not ticked.asset_events, "that it is still fresh is no news"
+
     with Home.of(load_settings()).write_raw("tempo") as connection:
         connection.execute("update raw.syncs set started_at = now() - interval 4 days")
-    ticked = sensor.evaluate_tick(dg.build_sensor_context(instance=instance))
-    [shown] = ticked.asset_events
-    assert isinstance(shown, dg.AssetCheckEvaluation)
+    ticked = ticks(instance, ticked.cursor)
+    shown, overview = ticked.asset_events
+    assert isinstance(shown, dg.AssetCheckEvaluation) and isinstance(overview, dg.AssetMaterialization)
     assert (shown.asset_check_key, shown.passed) == (freshness_check("tempo"), False)
     assert shown.severity == dg.AssetCheckSeverity.ERROR
-    assert shown.description is not None
+    row = overview.metadata["sources"].records[0].data
     for said in ("has not been pulled for 4 d.", "No try of it is on record.", "The next try is due at"):
-        assert said in shown.description, "what is stale, why, and what will happen next"
+        for place in (shown.description, ticked.skip_message, " ".join(map(str, row.values()))):
+            assert said in str(place), "what is stale, why, and what will happen next"
+    assert ticks(instance, ticked.cursor).asset_events, "and it is said as long as it is so"
+
+    pulled(datetime.now(UTC))
+    again, _ = ticks(instance, ticked.cursor).asset_events
+    assert isinstance(again, dg.AssetCheckEvaluation) and again.passed
+
+
+def ticks(instance: dg.DagsterInstance, cursor: str | None = None) -> Any:
+    [sensor] = freshness.build_freshness().sensors or ()
+    assert isinstance(sensor, dg.SensorDefinition)
+    return sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=cursor))
 
 
 def test_a_schedule_that_somebody_stopped_will_not_try_again(instance: dg.DagsterInstance) -> None:
