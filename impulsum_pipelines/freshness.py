@@ -119,9 +119,10 @@ def _of_fresh(source: Source, found: Sequence[TableAge], now: datetime) -> tuple
 
 def _of_old(source: Source, found: Sequence[TableAge], now: datetime) -> str:
     old = [table for table in found if table.level != "fresh"]
-    if len(old) == len(found):
+    newest = max(table.since for table in found)
+    if newest <= max(table.since for table in old):
         how = "not been pulled" if any(table.checked_at for table in found) else "been tried in vain"
-        return f"{source.title} has {how} for {span(now - max(table.since for table in found))}."
+        return f"{source.title} has {how} for {span(now - newest)}."
     longest, names = span(now - min(table.since for table in old)), ", ".join(table.name for table in old)
     return f"Of {source.title} these tables have not been checked for up to {longest}, while others have: {names}."
 

@@ -115,6 +115,13 @@ def test_a_table_whose_pulls_end_early_is_named(home: Home) -> None:
     assert found.text.endswith("not been checked for up to 5 h, while others have: worklogs.")
 
 
+def test_a_source_that_is_not_pulled_says_so_also_while_its_reference_tables_may_still_be_older(home: Home) -> None:
+    pulled(home, TEN - HOUR)
+    found = judged(home)
+    assert {each.name for each in found.tables if each.level == "fresh"} == REFERENCE
+    assert found.text == "Jira has not been pulled for 1 h."
+
+
 def test_windows_and_loads_that_were_cut_off_check_nothing(home: Home) -> None:
     pulled(home, TEN - 2 * HOUR)
     pulled(home, TEN - 5 * MINUTE, mode="window")

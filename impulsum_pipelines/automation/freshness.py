@@ -122,7 +122,7 @@ class Shown:
 
 
 def _overview(shown: Sequence[Shown]) -> dg.AssetMaterialization:
-    rows = [
+    rows: list[dict[str, object]] = [
         {
             "source": one.freshness.source.title,
             "is": one.freshness.level,

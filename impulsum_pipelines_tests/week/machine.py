@@ -61,6 +61,7 @@ class Machine:
     clock: Traveller
     ran: list[Ran] = field(default_factory=list)
     said: dict[str, str] = field(default_factory=dict)
+    _asked_for: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._project = build_definitions()
@@ -109,6 +110,10 @@ class Machine:
 
     def _run(self, request: dg.RunRequest, job_name: str | None, asked_by: str, tag: str, at: datetime) -> None:
         assert job_name is not None
+        if request.run_key in self._asked_for:
+            return  # Dagster, too, runs a key once
+        if request.run_key:
+            self._asked_for.add(request.run_key)
         pulls = dg.AssetSelection.groups(*(source.name for source in SOURCES))
         job = self._project.resolve_job_def(job_name)
         selected = pulls.resolve(self._repository.asset_graph) if job_name in PULLING_ALL else None
