@@ -27,7 +27,13 @@ _KEPT = ("manifest.json", "partial_parse.msgpack")
 
 
 def fresh_manifest(project: Path = PROJECT) -> dict[str, Any]:
-    """The manifest of ``project``, parsed again only when it is missing or older than a file of the project.
+    """The manifest of ``project``, see :func:`manifest_text`."""
+    parsed: dict[str, Any] = json.loads(manifest_text(project))
+    return parsed
+
+
+def manifest_text(project: Path = PROJECT) -> bytes:
+    """The manifest of ``project`` as dbt wrote it, after the project was parsed again if it changed since.
 
     Safe to call from several processes at once: one of them parses, the others wait and read.
 
@@ -42,33 +48,7 @@ def fresh_manifest(project: Path = PROJECT) -> dict[str, Any]:
         with FileLock(manifest.parent / ".parse.lock", timeout=300):
             if not _is_fresh(manifest, project):
                 _parse(project)
-    parsed: dict[str, Any] = json.loads(manifest.read_text())
-    return parsed
-
-
-def describe_tests(manifest: dict[str, Any]) -> None:
-    """Give every test a meaning where dagster-dbt looks for it: its own, that of its generic test, or its rule."""
-    for node in manifest["nodes"].values():
-        if node["resource_type"] == "test":
-            node["meta"]["description"] = node["description"] or _meaning(manifest, node)
-
-
-def _meaning(manifest: dict[str, Any], node: dict[str, Any]) -> str:
-    rule = node.get("test_metadata") or {"name": node["name"], "kwargs": {}}
-    asked = rule["kwargs"]
-    built_in = {
-        "not_null": "{column_name} is never null.",
-        "unique": "No two rows share a {column_name}.",
-        "accepted_values": "{column_name} is one of: {values}.",
-        "relationships": "Every {column_name} is found in {to}, as its {field}.",
-    }
-    if rule["name"] in built_in:
-        values = ", ".join(map(str, asked.get("values", ())))
-        to = str(asked.get("to", "")).removeprefix("ref('").removesuffix("')")
-        return built_in[rule["name"]].format(**{**asked, "values": values, "to": to})
-    own = manifest["macros"].get(f"macro.{node['package_name']}.test_{rule['name']}", {})
-    meaning: str = own.get("description", "")
-    return meaning
+    return manifest.read_bytes()
 
 
 def _is_fresh(manifest: Path, project: Path) -> bool:

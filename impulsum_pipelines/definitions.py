@@ -24,7 +24,7 @@ from impulsum_pipelines.tiers import SOURCES
 
 
 def build_source_definitions() -> dg.Definitions:
-    """The sources: their assets, checks and sync jobs. Without the marts a run is spared the import of dbt."""
+    """The sources: their assets, checks and sync jobs. They can be had where dbt cannot parse its project."""
     settings = load_settings()
     return dg.Definitions(
         assets=[

@@ -15,6 +15,7 @@ The specs come from the declared tables and not from the dlt source: importing d
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from math import ceil
 from typing import Any
 
@@ -72,7 +73,6 @@ def build_source_assets(source: Source, settings: Settings) -> dg.AssetsDefiniti
     """
     declared = {table.name: table for table in tables(source.name)}
     partitions = days(settings)
-    # One policy for all tables: to make one walks a thousand cron ticks.
     freshness = _freshness(source, settings)
 
     @dg.multi_asset(
@@ -269,11 +269,13 @@ def _freshness(source: Source, settings: Settings) -> dg.FreshnessPolicy:
     """A deadline at each whole hour of the working day: a plain age would be missed every night."""
     first, last = settings.business_hours
     hours = min(ceil(source.fresh_within / timedelta(hours=1)), last - first)
-    return dg.FreshnessPolicy.cron(
-        deadline_cron=f"0 {first + hours}-{min(last, 23)}/{hours} * * 1-5",
-        lower_bound_delta=timedelta(hours=hours),
-        timezone=settings.impulsum_timezone,
+    return _deadline(
+        f"0 {first + hours}-{min(last, 23)}/{hours} * * 1-5", timedelta(hours=hours), settings.impulsum_timezone
     )
+
+
+#: One policy for all tables and sources that share it: to make one walks a thousand cron ticks.
+_deadline = cache(dg.FreshnessPolicy.cron)
 
 
 def _time_window(context: dg.AssetExecutionContext) -> dg.TimeWindow | None:

@@ -13,10 +13,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from impulsum_pipelines.definitions import build_definitions
 from impulsum_pipelines.files import Home, connect
 from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines_tests.marts.conftest import BUILD, Query
+
+ISSUES = dg.AssetKey(["core", "issues"])
 
 
 def _issues(file: Path) -> int:
@@ -46,7 +49,7 @@ def test_a_pull_loads_while_dbt_builds(sandbox: Callable[..., Any], tmp_path: Pa
 @pytest.mark.xdist_group("marts")
 def test_dagster_says_what_a_table_holds(published: Path, rows: Query) -> None:
     with dg.DagsterInstance.from_config(str(published.parent / "dagster")) as instance:
-        event = instance.get_latest_materialization_event(dg.AssetKey(["core", "issues"]))
+        event = instance.get_latest_materialization_event(ISSUES)
     assert event and event.asset_materialization
     metadata = event.asset_materialization.metadata
     assert [(metadata["dagster/row_count"].value,)] == rows("select count(*) from core.issues")
@@ -55,6 +58,19 @@ def test_dagster_says_what_a_table_holds(published: Path, rows: Query) -> None:
     columns = rows("select column_name from duckdb_columns() where schema_name = 'core' and table_name = 'issues'")
     assert {column.name for column in told.columns} == {name for (name,) in columns}
     assert all(column.description for column in told.columns)
+
+
+@pytest.mark.xdist_group("marts")
+def test_a_part_is_built_with_its_own_checks_and_those_that_were_asked_for(published: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("IMPULSUM_HOME", str(published.parent))
+    table, check = dg.AssetKey(["core", "sprints"]), dg.AssetCheckKey(ISSUES, "primary_key_issues_issue_id")
+    part = dg.define_asset_job("part", dg.AssetSelection.assets(table) | dg.AssetSelection.checks(check))
+    project = dg.Definitions.merge(build_definitions(), dg.Definitions(jobs=[part]))
+    result = project.resolve_job_def("part").execute_in_process()
+    evaluations = {evaluation.asset_check_key for evaluation in result.get_asset_check_evaluations()}
+    checks = project.get_repository_def().asset_graph.get_check_keys_for_assets({table})
+    assert [event.asset_key for event in result.get_asset_materialization_events()] == [table]
+    assert checks and evaluations == {check, *checks}
 
 
 @pytest.mark.xdist_group("marts")
