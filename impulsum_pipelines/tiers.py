@@ -59,7 +59,7 @@ ANALYTICAL = Tier(
     "velocity and all other marts",
     priority=3,
 )
-# A build of everything makes these three small tables in a second: a job of their own would publish once more for that.
+# No schedule of its own: a build of everything comes more often, and makes these small tables in about a second.
 DECISION = Tier(
     "decision",
     "every 3 hours of the working day",
@@ -175,8 +175,8 @@ BUILDS = (
     Build("risk", "risk", ALERT, "2-59/10 {hours} * * 1-5"),
     Build("marts", "build", ANALYTICAL, "30 {hours}/2 * * 1-5"),
     Build("nightly_close", "nightly", STRATEGIC, f"{CLOSING.minute} {CLOSING.hour} * * *"),
-    # Also on the first Sunday of the month, which cron cannot say: a day of the month and one of the week mean either.
+    # Every Sunday, with it the first of the month: cron takes a day of the month and one of the week as either of them.
     Build("weekly_rebuild", "rebuild", DEEP, "0 3 * * 0"),
-    # Again after the nightly close: what the night could not pull is often filled by then.
+    # After the nightly close: what it could not pull is often filled by then.
     Build("weekly_tables", "build", DEEP, "0 7 * * 1"),
 )
