@@ -19,12 +19,14 @@ class Tier:
         cadence: how often, in words.
         promise: what is kept so fresh.
         priority: ``dagster/priority`` of its runs; higher is sooner. What people backfill runs at zero.
+        kept_by: the tier whose runs keep it, where they are more frequent anyway: it has none of its own then.
     """
 
     name: str
     cadence: str
     promise: str
     priority: int
+    kept_by: Tier | None = None
 
 
 CRITICAL = Tier(
@@ -57,6 +59,14 @@ ANALYTICAL = Tier(
     "velocity and all other marts",
     priority=3,
 )
+# No schedule of its own: a build of everything comes more often, and makes these small tables in about a second.
+DECISION = Tier(
+    "decision",
+    "every 3 hours of the working day",
+    "trends and portfolio",
+    priority=ANALYTICAL.priority,
+    kept_by=ANALYTICAL,
+)
 STRATEGIC = Tier(
     "strategic",
     "every night at 02:00",
@@ -65,8 +75,8 @@ STRATEGIC = Tier(
 )
 DEEP = Tier(
     "deep",
-    "Sunday at 03:00",
-    "every mart built from nothing",
+    "Sunday at 03:00 and Monday at 07:00",
+    "every mart, long trends too, built from nothing; the tables of the week that is over",
     priority=1,
 )
 CATCH_UP = Tier(
@@ -75,7 +85,7 @@ CATCH_UP = Tier(
     "closed days that the nightly close missed",
     priority=-5,
 )
-TIERS = (CRITICAL, ALERT, OPERATIONAL, STANDARD, ANALYTICAL, STRATEGIC, DEEP, CATCH_UP)
+TIERS = (CRITICAL, ALERT, OPERATIONAL, STANDARD, ANALYTICAL, DECISION, STRATEGIC, DEEP, CATCH_UP)
 
 #: When the day before is closed, every day, in ``IMPULSUM_TIMEZONE``.
 CLOSING = time(2, 0)
@@ -165,5 +175,8 @@ BUILDS = (
     Build("risk", "risk", ALERT, "2-59/10 {hours} * * 1-5"),
     Build("marts", "build", ANALYTICAL, "30 {hours}/2 * * 1-5"),
     Build("nightly_close", "nightly", STRATEGIC, f"{CLOSING.minute} {CLOSING.hour} * * *"),
-    Build("weekly", "rebuild", DEEP, "0 3 * * 0"),
+    # Every Sunday, with it the first of the month: cron takes a day of the month and one of the week as either of them.
+    Build("weekly_rebuild", "rebuild", DEEP, "0 3 * * 0"),
+    # After the nightly close: what it could not pull is often filled by then.
+    Build("weekly_tables", "build", DEEP, "0 7 * * 1"),
 )

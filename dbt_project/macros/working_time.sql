@@ -8,6 +8,11 @@
     timezone('{{ timezone() }}', {{ instant }})
 {%- endmacro %}
 
+{#- First day of the week (a Monday) or month that an instant falls into, on the clock of the zone. -#}
+{% macro first_day_of(period, instant) -%}
+    cast(date_trunc('{{ period }}', {{ local_time(instant) }}) as date)
+{%- endmacro %}
+
 {#- Hours between two instants, six decimals. -#}
 {% macro hours_between(from_instant, to_instant) -%}
     round(epoch({{ to_instant }} - {{ from_instant }}) / 3600.0, 6)

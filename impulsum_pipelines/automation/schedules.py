@@ -18,7 +18,7 @@ from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import is_configured, why_off
 from impulsum_pipelines.ops.history import recent
 from impulsum_pipelines.settings import Settings, load_settings
-from impulsum_pipelines.tiers import BUILDS, SOURCES, Build, Source
+from impulsum_pipelines.tiers import BUILDS, SOURCES, TIERS, Build, Source
 
 #: Tags of the partition of a run, and of its range of partitions, as Dagster reads them.
 _DAY, RANGE = "dagster/partition", ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
@@ -123,13 +123,17 @@ def _nightly_close(build: Build, settings: Settings) -> dg.ScheduleDefinition:
 
 
 def _build(build: Build, settings: Settings) -> dg.ScheduleDefinition:
+    kept = [build.tier, *(tier for tier in TIERS if tier.kept_by is build.tier)]
+
     @dg.schedule(
         name=build.schedule,
         job_name=build.job,
         cron_schedule=cron(build.cron, settings),
         execution_timezone=settings.impulsum_timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Runs {build.job}. Tier {build.tier.name}: {build.tier.promise}, {build.tier.cadence}.",
+        description=" ".join(
+            [f"Runs {build.job}.", *(f"Tier {tier.name}: {tier.promise}, {tier.cadence}." for tier in kept)]
+        ),
     )
     def due(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         current = load_settings()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 
+from impulsum_pipelines.automation.next_tick import next_tick
 from impulsum_pipelines.automation.schedules import RANGE, build_schedules
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.ops.history import Origin, recorded
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.tiers import BUILDS, SOURCES
+from impulsum_pipelines.tiers import ANALYTICAL, BUILDS, DECISION, SOURCES, TIERS
 
 
 @pytest.fixture
@@ -72,8 +74,24 @@ def test_times_are_those_of_the_configured_zone(monkeypatch: pytest.MonkeyPatch)
         "risk": "2-59/10 9-16 * * 1-5",
         "marts": "30 9-16/2 * * 1-5",
         "nightly_close": "0 2 * * *",
-        "weekly": "0 3 * * 0",
+        "weekly_rebuild": "0 3 * * 0",
+        "weekly_tables": "0 7 * * 1",
     }
+
+
+def test_every_tier_is_kept_by_a_schedule_or_a_sensor_or_says_by_which_tier() -> None:
+    scheduled = {source.tier for source in SOURCES} | {build.tier for build in BUILDS}
+    assert {tier.name for tier in TIERS if (tier.kept_by or tier) not in scheduled} == {"critical", "catch-up"}
+    assert [tier.name for tier in TIERS if tier.kept_by and tier in scheduled] == []
+
+
+def test_decisions_are_kept_by_a_build_that_is_more_frequent_than_they_need() -> None:
+    marts, zone = schedule("marts"), ZoneInfo(load_settings().impulsum_timezone)
+    assert DECISION.kept_by is ANALYTICAL and "Tier decision: trends and portfolio" in (marts.description or "")
+    ticks = [datetime(2026, 11, 18, 8, tzinfo=zone)]
+    while ticks[-1].hour < 15:
+        ticks.append(next_tick(str(marts.cron_schedule), str(zone), ticks[-1]))
+    assert max(later - earlier for earlier, later in pairwise(ticks)) <= timedelta(hours=3)
 
 
 @pytest.mark.usefixtures("jira_is_on")

@@ -13,9 +13,15 @@ from impulsum_pipelines_tests.velocity.warehouse import build, query
 
 
 @pytest.fixture(scope="session")
-def risks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """The rows of risk.signals by id, after one build of it with what it reads and their tests."""
+def risky_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home after one build of risk.signals and the portfolio, with what they read and their tests."""
     home: Path = tmp_path_factory.mktemp("risks")
     write_raw(home, risky(), {})
-    build(home, "build", "--select", "+fqn:impulsum.marts.risk", **ZONE)
-    return {row["signal_id"]: row for row in query(home, "select * from risk.signals")}
+    build(home, "build", "--select", "+portfolio", **ZONE)
+    return home
+
+
+@pytest.fixture(scope="session")
+def risks(risky_home: Path) -> dict[str, dict[str, Any]]:
+    """The rows of risk.signals by id."""
+    return {row["signal_id"]: row for row in query(risky_home, "select * from risk.signals")}

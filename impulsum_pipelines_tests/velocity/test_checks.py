@@ -39,6 +39,8 @@ CORRUPTIONS = {
     "insert into velocity.throughput_daily select * from velocity.throughput_daily limit 1": (
         "primary_key_throughput_daily",
     ),
+    "insert into velocity.weekly select * from velocity.weekly limit 1": ("primary_key_weekly",),
+    "update velocity.trends set month = null": ("primary_key_trends",),
     "update core.issues set status_category = 'lost'": ("accepted_values_issues_status_category",),
     "insert into core.issues select * from core.issues limit 1": ("primary_key_issues_issue_id",),
     "update core.sprints set sprint_id = null": ("primary_key_sprints_sprint_id",),

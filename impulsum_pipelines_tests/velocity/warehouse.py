@@ -19,7 +19,7 @@ PROJECT = Path(__file__).parents[2] / "dbt_project"
 #: The marts that stand on Jira, and what they read; completeness reads the books of every source.
 OF_JIRA = (
     "--select",
-    *("+sprint_velocity", "+sprint_scope_changes", "+issue_cycle_times", "+throughput_daily"),
+    *("+sprint_scope_changes", "+weekly", "+trends"),
     *("+issues", "+sprints", "+completeness"),
 )
 

@@ -47,6 +47,7 @@ subjects as (
         issues.summary as subject_name,
         {{ issue_url('issues') }} as url,
         issues.project_key as project,
+        rules.board_id,
         rules.board_name as board,
         teams.team,
         coalesce(lower(issues.priority) in (select unnest({{ risk_words('risk_top_priorities') }})), false) as is_top,
@@ -68,6 +69,7 @@ subjects as (
         'https://' || sprints.site || '/secure/RapidBoard.jspa?rapidView=' || sprints.board_id || '&sprint='
         || sprints.sprint_id,
         projects.project_key,
+        sprints.board_id,
         boards.board_name,
         null,
         false,
@@ -87,6 +89,7 @@ subjects as (
         pulls.title,
         pulls.url,
         repositories.full_name,
+        null,
         null,
         null,
         false,
@@ -128,6 +131,7 @@ select
     subject_kind,
     subject_id,
     subject_key,
+    board_id,
 
     ---------- text
     subject_name,
