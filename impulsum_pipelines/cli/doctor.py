@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from impulsum_pipelines.cli.console import notes, show_json, show_table
 from impulsum_pipelines.cli.work import AsJson
 from impulsum_pipelines.errors import ImpulsumError
+from impulsum_pipelines.sanitize import sanitized
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.sources.registry import missing_settings, probe
 from impulsum_pipelines.tiers import SOURCES
@@ -48,7 +49,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check settings, disk, versions, and each source's account and permissions."""
+    """Check settings, disk, versions, databases, and each source's account and permissions."""
     findings = list(examine())
     if as_json:
         show_json([vars(finding) for finding in findings])
@@ -71,6 +72,7 @@ def examine() -> Iterator[Finding]:
         return
     yield Finding("settings", "ok", f"zone {settings.impulsum_timezone}, hours {settings.impulsum_business_hours}")
     yield from _disk(settings.home)
+    yield from _databases(settings)
     for source in SOURCES:
         yield from _source(source.name, settings)
 
@@ -125,6 +127,28 @@ def _disk(home: Path) -> Iterator[Finding]:
         yield Finding("disk", "problem", f"{free / 1e9:.1f} GB free", "free at least 1 GB, or move IMPULSUM_HOME.")
     else:
         yield Finding("disk", "ok", f"{free / 1e9:.0f} GB free")
+
+
+def _databases(settings: Settings) -> Iterator[Finding]:
+    """Whether the databases that are named can be reached; what is in them is left alone."""
+    import sqlalchemy as sa
+
+    ops = settings.impulsum_ops_url
+    for subject, variable, address in (
+        ("ops store", "IMPULSUM_OPS_URL", ops.get_secret_value() if ops else ""),
+        ("Dagster's storage", "DAGSTER_POSTGRES_URL", os.environ.get("DAGSTER_POSTGRES_URL", "")),
+    ):
+        if not address.startswith("postgresql"):
+            yield Finding(subject, "ok", "SQLite")
+            continue
+        try:
+            sa.create_engine(address, connect_args={"connect_timeout": 10}).connect().close()
+        except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
+            said = sanitized(" ".join(str(getattr(error, "orig", None) or error).split()), settings, longest=300)
+            form = "postgresql+psycopg2://user:password@host/database"
+            yield Finding(subject, "problem", said, f"write {variable} as {form}, and see that the server runs.")
+        else:
+            yield Finding(subject, "ok", f"PostgreSQL, database {sa.make_url(address).database}")
 
 
 def _source(source: str, settings: Settings) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -203,9 +204,25 @@ def test_doctor_finds_what_is_off_and_what_is_wrong(
     assert findings["settings"]["state"] == "ok"
     assert findings["jira"]["state"] == "off"
     assert findings["state folder"]["state"] == "ok"
+    assert findings["ops store"]["says"] == findings["Dagster's storage"]["says"] == "SQLite"
 
     monkeypatch.setenv("IMPULSUM_BUSINESS_HOURS", "late")
     code, out, err = impulsum("doctor")
     assert code == 1
     assert "problem" in out and "IMPULSUM_BUSINESS_HOURS" in out
     assert "correct the environment variable" in err
+
+
+def test_doctor_reaches_the_databases_and_says_which_it_does_not(
+    impulsum: Shell, monkeypatch: pytest.MonkeyPatch, postgres_server: Any
+) -> None:
+    with postgres_server.database() as url:
+        monkeypatch.setenv("IMPULSUM_OPS_URL", url)
+        monkeypatch.setenv("DAGSTER_POSTGRES_URL", "postgresql+psycopg2://dagster:s3cret@127.0.0.1:9/dagster")
+        code, out, err = impulsum("doctor", "--json")
+    findings = {finding["subject"]: finding for finding in json.loads(out)}
+    assert code == 1
+    assert findings["ops store"]["says"].startswith("PostgreSQL, database test_")
+    assert findings["Dagster's storage"]["state"] == "problem"
+    assert "refused" in findings["Dagster's storage"]["says"]
+    assert "write DAGSTER_POSTGRES_URL as" in err and "s3cret" not in out + err

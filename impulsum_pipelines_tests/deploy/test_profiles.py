@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.test_utils import create_run_for_test
 
 from impulsum_pipelines import deploy
+from impulsum_pipelines_tests.bench.dagster_dev import free_port
 
 
 def test_without_a_database_storage_is_beside_the_data(tmp_path: Path) -> None:
@@ -42,8 +48,52 @@ def test_on_postgresql_everything_else_is_the_same(
             assert again.get_run_by_id(run.run_id)
 
 
-def test_a_configuration_of_ones_own_is_kept(tmp_path: Path) -> None:
-    own = tmp_path / "dagster.yaml"
-    own.write_text("telemetry: {enabled: false}\n")
-    assert deploy.install(tmp_path) == own
-    assert own.read_text() == "telemetry: {enabled: false}\n"
+def test_a_configuration_of_ones_own_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", "postgresql://nowhere/dagster")
+    first_line, rest = deploy.PROFILE.read_text().split("\n", 1)
+    for text in ("telemetry: {enabled: false}\n", rest):
+        own = tmp_path / "dagster.yaml"
+        own.write_text(text)
+        assert deploy.install(tmp_path) == own
+        assert own.read_text() == text
+    own.write_text(f"{first_line}\ntelemetry: {{enabled: true}}\n")
+    assert "storage:" in deploy.install(tmp_path).read_text(), "one of an earlier version is brought up to date"
+
+
+def test_storage_moves_to_postgresql_and_not_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def storage() -> Any:
+        return yaml.safe_load(deploy.install(tmp_path).read_text()).get("storage")
+
+    assert storage() is None
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", "postgresql://nowhere/dagster")
+    named = storage()
+    assert named == {"postgres": {"postgres_url": {"env": "DAGSTER_POSTGRES_URL"}}}
+    monkeypatch.delenv("DAGSTER_POSTGRES_URL")
+    assert storage() == named, "a shell without the variable must not take the services' storage away"
+
+
+def test_a_run_whose_process_is_gone_is_known_by_the_code_server_alone(tmp_path: Path) -> None:
+    config, port = deploy.install(tmp_path / "dagster"), free_port()
+    (tmp_path / "nothing.py").write_text("import dagster as dg\n\ndefs = dg.Definitions()\n")
+    command = ("-m", "dagster", "api", "grpc", "-h", "127.0.0.1", "-p", str(port), "-f", str(tmp_path / "nothing.py"))
+    where = {GRPC_INFO_TAG: json.dumps({"host": "127.0.0.1", "port": port})}
+    with dg.DagsterInstance.from_config(str(config.parent)) as instance:
+        started, of_a_shell = (
+            create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, tags=tags) for tags in (where, {})
+        )
+
+        def health(run: dg.DagsterRun) -> str:
+            return instance.run_launcher.check_run_worker_health(run).status.name
+
+        assert health(started) == "RUNNING", "while the code server is away nobody knows"
+        with subprocess.Popen(
+            [sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as server:
+            try:
+                until = time.monotonic() + 60
+                while health(started) != "FAILED":
+                    assert time.monotonic() < until, "the code server answers, and the run is not in its hands"
+                    time.sleep(0.1)
+                assert health(of_a_shell) == "RUNNING"
+            finally:
+                server.kill()
