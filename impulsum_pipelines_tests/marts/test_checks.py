@@ -1,0 +1,106 @@
+"""Every check of the dbt project is seen to fail: whatever it judges is damaged as its rule asks, all at once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from impulsum_pipelines.dbt_manifest import fresh_manifest
+from impulsum_pipelines_tests.velocity.warehouse import query, run_dbt
+
+pytestmark = pytest.mark.xdist_group("marts")
+
+#: The rule of a check -> what is done to its table, with the fields of the check. In this order: what is put into a
+#: table must not be changed or deleted again.
+DAMAGE = {
+    "spans_cover_life": "delete from {table}",
+    "spans_do_not_overlap": "insert into {table} (valid_from, valid_to) values ('2026-11-02', '2026-11-01')",
+    "primary_key": "insert into {table} default values",
+    "not_null": "insert into {table} default values",
+    "accepted_values": "insert into {table} ({column_name}) values ('no such value')",
+    "relationships": "insert into {table} ({column_name}) values ('none of {table}')",
+    "measures_add_up": "insert into {table} (final_issues, committed_issues, added_issues, removed_issues)"
+    " values (2, 1, 0, 0)",
+    "completed_is_part_of_final": "insert into {table} (completed_issues, unfinished_issues, final_issues)"
+    " values (1, 1, 1)",
+    "scope_changes_add_up": "insert into velocity.sprint_velocity (sprint_id, final_issues) values ('unchanged', 1)",
+    "signals_are_sound": "insert into {table} (score) values (101)",
+    "steps_in_order": "insert into {table} ({columns[1]}, {columns[0]}) values ('2026-11-01', '2026-11-02')",
+    "private_text_is_null": "insert into {table} (is_private, {columns[0]}) values (true, 'secret')",
+}
+#: A check that looks at a part of its table alone.
+OF_A_PART = {
+    "relationships_signals_subject_id": "insert into {table} (subject_kind, subject_id) values ('issue', 'none of {table}')",
+}
+ZONE = {"IMPULSUM_TIMEZONE": "Europe/Berlin", "IMPULSUM_BUSINESS_HOURS": "9-17"}
+
+
+def checks() -> Mapping[str, dict[str, Any]]:
+    """Every check by its name in dbt."""
+    nodes = fresh_manifest()["nodes"]
+    return {name: node for name, node in nodes.items() if node["resource_type"] == "test"}
+
+
+def damages() -> Iterator[tuple[str, str]]:
+    """The rule of each check of a table that dbt builds, and the statement that damages the table."""
+    models = fresh_manifest()["nodes"]
+    for check in checks().values():
+        model = models.get(check["attached_node"] or "", {})
+        if model and model["config"]["materialized"] != "view":
+            rule = check["test_metadata"]
+            of_a_part = (statement for name, statement in OF_A_PART.items() if check["name"].startswith(name))
+            statement = next(of_a_part, DAMAGE[rule["name"]])
+            table = f'{model["schema"]}."{model["name"]}"'
+            yield rule["name"], statement.format(table=table, **rule["kwargs"])
+
+
+def double_every_row(raw: Path) -> None:
+    """Of each table of a raw file, and put in one of nulls; without its key, which would take neither."""
+    with duckdb.connect(raw) as file:
+        tables = file.execute("select table_name from duckdb_tables() where schema_name = 'raw'").fetchall()
+        for (table,) in tables:
+            file.execute(f"create table raw.copy as from raw.{table} union all from raw.{table}")
+            file.execute("insert into raw.copy default values")
+            file.execute(f"drop table raw.{table}; alter table raw.copy rename to {table}")
+
+
+@pytest.fixture(scope="module")
+def home(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sound warehouse, damaged in every way and tested again."""
+    home = tmp_path_factory.mktemp("damaged")
+    shutil.copy(published.with_name("warehouse.duckdb"), home)
+    shutil.copytree(published.with_name("raw"), home / "raw")
+    (unsound,) = query(home, "select count(*) as n from audit.node_results where status not in ('success', 'pass')")
+    assert unsound["n"] == 0
+    for raw in (home / "raw").glob("*.duckdb"):
+        double_every_row(raw)
+    with duckdb.connect(home / "warehouse.duckdb") as warehouse:
+        for _, statement in sorted(damages(), key=lambda damage: list(DAMAGE).index(damage[0])):
+            warehouse.execute(statement)
+    done = run_dbt(home, "test", "--exclude-resource-type", "unit_test", **ZONE)
+    assert done.returncode == 1, done.stdout
+    return home
+
+
+@pytest.fixture(scope="module")
+def failed(home: Path) -> set[str]:
+    results = json.loads((home / "target" / "run_results.json").read_text())["results"]
+    return {result["unique_id"] for result in results if result["status"] == "fail"}
+
+
+def test_every_check_fails_on_damaged_data(failed: set[str]) -> None:
+    unseen = sorted(checks().keys() - failed)
+    assert not unseen, "\n".join(unseen)
+
+
+def test_failures_are_on_record_for_the_publisher(home: Path, failed: set[str]) -> None:
+    recorded = query(home, "select unique_id from audit.node_results where status = 'fail'")
+    assert {row["unique_id"] for row in recorded} == failed
+    invocations = query(home, "select command, finished_at is not null as ended from audit.invocations order by all")
+    assert invocations == [{"command": "build", "ended": True}, {"command": "test", "ended": True}]
