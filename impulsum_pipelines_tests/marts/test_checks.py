@@ -36,7 +36,8 @@ DAMAGE = {
 }
 #: A check that looks at a part of its table alone.
 OF_A_PART = {
-    "relationships_signals_subject_id": "insert into {table} (subject_kind, subject_id) values ('issue', 'none of {table}')",
+    "relationships_signals_subject_id": "insert into {table} (subject_kind, subject_id)"
+    " values ('issue', 'none of {table}')",
 }
 ZONE = {"IMPULSUM_TIMEZONE": "Europe/Berlin", "IMPULSUM_BUSINESS_HOURS": "9-17"}
 
