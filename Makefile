@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs: a virtual environment in .venv from the locked packages.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test everything dev lint bench requests month week latency storm soak lock clean
+.PHONY: help venv demo test everything postgresql dev lint bench requests month week latency storm soak lock clean
 SHELL := /bin/bash
 
 VENV   := .venv
@@ -10,9 +10,14 @@ SEED   ?= 1
 ISSUES ?= 500
 MINUTES ?= 15
 
+# Whose tests write to Dagster's storage or to the ops store.
+STORED := alerts automation checks/test_checks.py cli deploy loading ops webhooks test_definitions.py test_freshness.py
+
 # A bare environment has no locale; dbt and rich write UTF-8.
 export PYTHONUTF8 := 1
 export DAGSTER_DISABLE_TELEMETRY := 1
+# Dagster takes times of PostgreSQL for UTC, whatever zone the server is in.
+export PGTZ := UTC
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,6 +30,10 @@ test: $(STAMP) ## Run the tests
 
 everything: $(STAMP) ## Run all tests, also those that take minutes: real data, a month of each source, every kill -9
 	@$(PYTHON) -m pytest -n 4 --dist loadgroup
+
+postgresql: $(STAMP) ## Run the tests of what Dagster and the ops store keep, with both on a real PostgreSQL
+	@$(PYTHON) -m pytest -n 4 --dist loadgroup -m "not exhaustive" --storage postgresql \
+		$(addprefix impulsum_pipelines_tests/,$(STORED))
 
 dev: $(STAMP) ## Open Dagster's UI on http://127.0.0.1:3000, with schedules running
 	@DAGSTER_HOME="$$($(VENV)/bin/impulsum dagster-home)" exec $(VENV)/bin/dagster dev -h 127.0.0.1 -w workspace.yaml

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ import pytest
 from impulsum_pipelines.tiers import SOURCES
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from impulsum_pipelines.sandbox.server import Running
     from impulsum_pipelines.settings import Settings
     from impulsum_pipelines_tests.postgres import Postgres
@@ -29,12 +32,19 @@ _TELEMETRY_OFF = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
 }
 
+STORAGES = ("sqlite", "postgresql")
+
 SandboxFactory = Callable[..., "Running"]
 
 
+#: For a test of what only one of them has, such as files or locks of rows: it runs there, whatever was asked for.
+on_sqlite, on_postgresql = (pytest.mark.parametrize("storage", [name], indirect=True) for name in STORAGES)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How often a month's sources are pulled live; without it, once a day or less."""
+    """How often a month's sources are pulled live, by default once a day or less; and what state is stored in."""
     parser.addoption("--live-minutes", type=int, help="pull the months of the sources live every so many minutes")
+    parser.addoption("--storage", choices=STORAGES, help="run every test with the ops store and Dagster's storage here")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,10 +52,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What asks for ``ops_settings`` runs on every storage, unless one was asked for."""
+    if "ops_settings" in metafunc.fixturenames and not metafunc.config.getoption("storage"):
+        metafunc.parametrize("storage", STORAGES, indirect=True)
+
+
+@pytest.fixture
+def storage(request: pytest.FixtureRequest) -> str:
+    """Where the ops store and Dagster's storage are: sqlite, in the test's own folder, or postgresql."""
+    return str(getattr(request, "param", None) or request.config.getoption("storage") or STORAGES[0])
+
+
 @pytest.fixture(autouse=True)
-def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting comes from outside, and all state goes to the test's own folder."""
+def own_environment(
+    request: pytest.FixtureRequest, storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """No setting comes from outside, and all state goes to the test's own folder, or to databases of its own."""
     isolate(monkeypatch, tmp_path)
+    with ExitStack() as stack:
+        if storage == "postgresql":
+            server = request.getfixturevalue("postgres_server")
+            for name in ("IMPULSUM_OPS_URL", "DAGSTER_POSTGRES_URL"):
+                monkeypatch.setenv(name, stack.enter_context(server.database()))
+            monkeypatch.setenv("PGTZ", "UTC")  # as the services have it
+        yield
 
 
 def isolate(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -82,27 +113,91 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxFactory]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Postgres]:
-    """A real PostgreSQL, one a worker; its tests are skipped, with the reason, where none can be started."""
+def postgres_server(pytestconfig: pytest.Config) -> Iterator[Postgres]:
+    """A real PostgreSQL, one a worker. Where none can be started its tests are skipped, unless it was asked for."""
     from impulsum_pipelines_tests.postgres import NoPostgresError, postgres
 
     with ExitStack() as stack:
         try:
             server = stack.enter_context(postgres())
         except NoPostgresError as reason:
+            if pytestconfig.getoption("storage") == "postgresql":
+                raise
             pytest.skip(f"no PostgreSQL on this machine: {reason}")
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def ops_settings(
-    request: pytest.FixtureRequest, own_environment: None, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Settings]:
+@pytest.fixture
+def ops_settings(own_environment: None) -> Settings:
     """Settings with an ops store that is new, once on SQLite and once on PostgreSQL; in the environment as well."""
     from impulsum_pipelines.settings import load_settings
 
-    with ExitStack() as stack:
-        if request.param == "postgresql":
-            server = request.getfixturevalue("postgres_server")
-            monkeypatch.setenv("IMPULSUM_OPS_URL", stack.enter_context(server.database()))
-        yield load_settings()
+    return load_settings()
+
+
+@pytest.fixture(scope="session")
+def blank_dagster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DAGSTER_HOME on SQLite in which nothing has happened yet."""
+    return _opened_once(tmp_path_factory.mktemp("dagster"))
+
+
+@pytest.fixture(scope="session")
+def blank_dagster_database(postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a database of Dagster in which nothing has happened yet."""
+    with postgres_server.database() as url:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DAGSTER_POSTGRES_URL", url)
+            _opened_once(tmp_path_factory.mktemp("dagster"))
+        yield url
+
+
+def _opened_once(home: Path) -> Path:
+    import dagster as dg
+
+    from impulsum_pipelines import deploy
+
+    deploy.install(home)
+    with dg.DagsterInstance.from_config(str(home)):
+        return home
+
+
+@pytest.fixture
+def instance(request: pytest.FixtureRequest, storage: str, own_environment: None) -> Iterator[dg.DagsterInstance]:
+    """A new Dagster of the environment, as it is deployed."""
+    with _deployed(request, storage) as instance:
+        yield instance
+
+
+@pytest.fixture
+def light_instance(
+    request: pytest.FixtureRequest, storage: str, own_environment: None, tmp_path: Path
+) -> Iterator[dg.DagsterInstance]:
+    """A new Dagster for whole runs: in memory instead of on SQLite, where each event of a run costs many times more.
+
+    There it has no configuration and keeps no schedules.
+    """
+    import dagster as dg
+
+    is_light = storage == "sqlite"
+    with dg.DagsterInstance.ephemeral(str(tmp_path)) if is_light else _deployed(request, storage) as instance:
+        yield instance
+
+
+@contextmanager
+def _deployed(request: pytest.FixtureRequest, storage: str) -> Iterator[dg.DagsterInstance]:
+    """Its tables are copied: Dagster takes longer to make them than most tests take."""
+    import dagster as dg
+
+    from impulsum_pipelines import deploy
+    from impulsum_pipelines.files import Home
+    from impulsum_pipelines.settings import load_settings
+
+    home = Home.of(load_settings()).dagster
+    if storage == "postgresql":
+        blank = request.getfixturevalue("blank_dagster_database")
+        request.getfixturevalue("postgres_server").copy(blank, to=os.environ["DAGSTER_POSTGRES_URL"])
+        deploy.install(home)
+    else:
+        shutil.copytree(request.getfixturevalue("blank_dagster"), home)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        yield instance

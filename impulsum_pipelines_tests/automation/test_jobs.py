@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
 
@@ -12,21 +11,20 @@ from impulsum_pipelines.definitions import build_definitions
 from impulsum_pipelines_tests.conftest import SandboxFactory
 
 
-def test_a_night_closes_the_day_counts_and_passes_every_check(sandbox: SandboxFactory, tmp_path: Path) -> None:
+def test_a_night_closes_the_day_counts_and_passes_every_check(
+    sandbox: SandboxFactory, light_instance: dg.DagsterInstance
+) -> None:
     now = datetime.now(UTC)
     sandbox(seed=3, issues=60, now=now.isoformat())
     job = build_definitions().resolve_job_def("jira_sync")
     days = [f"{day:%Y-%m-%d}" for day in (now - timedelta(days=1), now)]
-    with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as instance:
-        result = job.execute_in_process(
-            instance=instance,
-            run_config={"ops": pull_config("jira", census=True)},
-            tags=dict(
-                zip(("dagster/asset_partition_range_start", "dagster/asset_partition_range_end"), days, strict=True)
-            ),
-        )
-        assert result.success
-        assert instance.get_materialized_partitions(dg.AssetKey(["jira", "issues"])) == set(days)
+    result = job.execute_in_process(
+        instance=light_instance,
+        run_config={"ops": pull_config("jira", census=True)},
+        tags=dict(zip(("dagster/asset_partition_range_start", "dagster/asset_partition_range_end"), days, strict=True)),
+    )
+    assert result.success
+    assert light_instance.get_materialized_partitions(dg.AssetKey(["jira", "issues"])) == set(days)
     found = {(e.asset_key.path[-1], e.check_name): e for e in result.get_asset_check_evaluations()}
     assert {key: e.description for key, e in found.items() if not e.passed} == {}
     assert found["issues", "completeness"].metadata["held"].value == 60

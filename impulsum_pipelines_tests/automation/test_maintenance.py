@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
-import yaml
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.events import StepMaterializationData
@@ -30,21 +28,6 @@ from impulsum_pipelines.files import Home
 from impulsum_pipelines.settings import load_settings
 
 AFTER_ALL = timedelta(minutes=1)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    home = tmp_path / "dagster"
-    home.mkdir()
-    if request.param == "sqlite":
-        with dg.DagsterInstance.local_temp(str(home)) as instance:
-            yield instance
-        return
-    with request.getfixturevalue("postgres_server").database() as url:
-        storage = {"storage": {"postgres": {"postgres_url": url}}, "telemetry": {"enabled": False}}
-        (home / "dagster.yaml").write_text(yaml.safe_dump(storage))
-        with dg.DagsterInstance.from_config(str(home)) as instance:
-            yield instance
 
 
 def run_of(instance: dg.DagsterInstance, asset: str, day: str | None = None, *, check: bool = False) -> str:
@@ -70,6 +53,7 @@ def runs(instance: dg.DagsterInstance) -> set[str]:
     return {run.run_id for run in instance.get_runs()}
 
 
+@pytest.mark.usefixtures("ops_settings")
 def test_the_last_run_of_each_asset_and_day_stays(instance: dg.DagsterInstance) -> None:
     first, second, again = (run_of(instance, "issues", f"2026-11-0{day}") for day in (1, 2, 1))
     early, late = run_of(instance, "users", check=True), run_of(instance, "users", check=True)
@@ -92,6 +76,7 @@ def test_the_last_run_of_each_asset_and_day_stays(instance: dg.DagsterInstance) 
     assert forget(instance, datetime.now(UTC) + AFTER_ALL).runs == 0
 
 
+@pytest.mark.usefixtures("ops_settings")
 def test_what_is_young_or_goes_on_stays(instance: dg.DagsterInstance) -> None:
     idled = create_run_for_test(instance, status=dg.DagsterRunStatus.SUCCESS).run_id
     running = create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED).run_id
@@ -101,6 +86,7 @@ def test_what_is_young_or_goes_on_stays(instance: dg.DagsterInstance) -> None:
     assert runs(instance) == {running}
 
 
+@pytest.mark.usefixtures("ops_settings")
 def test_ticks_go_but_the_last_of_each(instance: dg.DagsterInstance) -> None:
     place = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("impulsum"), "__repository__")
     state = InstigatorState(
@@ -128,6 +114,7 @@ def test_ticks_go_but_the_last_of_each(instance: dg.DagsterInstance) -> None:
     assert ticks(instance, state) == [40], "the next tick is reckoned from it"
 
 
+@pytest.mark.usefixtures("ops_settings")
 def test_finished_backfills_go(instance: dg.DagsterInstance) -> None:
     for name, status in (("done", BulkActionStatus.COMPLETED_SUCCESS), ("busy", BulkActionStatus.REQUESTED)):
         for age in (50, 1):
@@ -145,6 +132,7 @@ def test_finished_backfills_go(instance: dg.DagsterInstance) -> None:
     assert {backfill.backfill_id for backfill in instance.get_backfills()} == {"done1", "busy50", "busy1"}
 
 
+@pytest.mark.usefixtures("ops_settings")
 def test_the_job_says_what_it_did_and_how_large_things_are(instance: dg.DagsterInstance) -> None:
     inbox = Home.of(load_settings()).inbox / "done"
     inbox.mkdir(parents=True)
@@ -166,10 +154,11 @@ def test_the_job_says_what_it_did_and_how_large_things_are(instance: dg.DagsterI
     assert told["prune_dagster_history"]["runs deleted"] == 0
 
 
-def test_a_store_out_of_reach_fails_its_own_step_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_out_of_reach_fails_its_own_step_only(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("IMPULSUM_OPS_URL", "nonsense")
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        result = maintenance.execute_in_process(instance=instance, raise_on_error=False)
+    result = maintenance.execute_in_process(instance=instance, raise_on_error=False)
     assert not result.success
     assert {event.step_key for event in result.all_events if event.is_step_failure} == {"prune_ops_store"}
     assert {event.step_key for event in result.all_events if event.is_step_success} == {

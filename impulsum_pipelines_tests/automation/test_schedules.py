@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -23,12 +21,6 @@ from impulsum_pipelines.tiers import ANALYTICAL, BUILDS, DECISION, SOURCES, TIER
 def jira_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("BASE_URL", "https://a.invalid"), ("EMAIL", "a@b.invalid"), ("API_TOKEN", "t")):
         monkeypatch.setenv(f"JIRA_{name}", value)
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        yield instance
 
 
 def schedule(name: str) -> dg.ScheduleDefinition:

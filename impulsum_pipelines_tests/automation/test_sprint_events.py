@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
 import orjson
@@ -16,7 +14,7 @@ from impulsum_pipelines.automation.jobs import SPRINT_REFRESH
 from impulsum_pipelines.automation.sprint_events import look
 from impulsum_pipelines.definitions import build_definitions, build_source_definitions
 from impulsum_pipelines.files import Home
-from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.webhooks import dropfiles
 from impulsum_pipelines.webhooks.inbox import work_off
 from impulsum_pipelines_tests.conftest import SandboxFactory
@@ -24,9 +22,8 @@ from impulsum_pipelines_tests.sources.jira.support import held, one, sync
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        yield instance
+def instance(light_instance: dg.DagsterInstance) -> dg.DagsterInstance:
+    return light_instance
 
 
 def tell(sprint: int, kind: str = "sprint_closed") -> None:
@@ -107,17 +104,12 @@ def test_names_that_no_board_shows_are_left_aside(sandbox: SandboxFactory) -> No
 
 
 @pytest.fixture
-def on_any_store(ops_settings: Settings, jira_is_on: None) -> None:
-    """Jira is on, and the ops store is SQLite or PostgreSQL."""
-
-
-@pytest.fixture
 def jira_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("BASE_URL", "https://a.invalid"), ("EMAIL", "a@b.invalid"), ("API_TOKEN", "t")):
         monkeypatch.setenv(f"JIRA_{name}", value)
 
 
-@pytest.mark.usefixtures("on_any_store")
+@pytest.mark.usefixtures("ops_settings", "jira_is_on")
 def test_events_are_acted_on_once_and_together(instance: dg.DagsterInstance) -> None:
     assert "No sprint" in asked(instance)
     tell(1)
@@ -136,7 +128,7 @@ def test_events_are_acted_on_once_and_together(instance: dg.DagsterInstance) -> 
     assert "No sprint" in asked(instance, timedelta(days=3))
 
 
-@pytest.mark.usefixtures("on_any_store")
+@pytest.mark.usefixtures("ops_settings", "jira_is_on")
 def test_a_run_that_failed_is_asked_for_again_after_a_while(instance: dg.DagsterInstance) -> None:
     tell(1)
     for wait in (10, 20):

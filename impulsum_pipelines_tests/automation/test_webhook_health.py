@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -17,12 +15,6 @@ from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import SOURCES, Source
 from impulsum_pipelines_tests.conftest import SandboxFactory
 from impulsum_pipelines_tests.webhooks.telling import TeamAtASite, TeamOnPaper
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        yield instance
 
 
 @pytest.fixture

@@ -99,20 +99,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     return judging.home_with(jira=SOUND)
 
 
-def run_checks(folder: Path) -> tuple[bool, dict[tuple[str, str], dg.AssetCheckEvaluation]]:
+def run_checks(instance: dg.DagsterInstance) -> tuple[bool, dict[tuple[str, str], dg.AssetCheckEvaluation]]:
     """Run all checks as Dagster does: whether the run succeeded, and the evaluations by table and name."""
     job = dg.Definitions(
         asset_checks=[build_source_checks(JIRA)],
         jobs=[dg.define_asset_job("check", dg.AssetSelection.all_asset_checks())],
     ).resolve_job_def("check")
-    with dg.DagsterInstance.ephemeral(tempdir=str(folder)) as instance:
-        result = job.execute_in_process(instance=instance, raise_on_error=False)
-        evaluations = result.get_asset_check_evaluations()
-    return result.success, {(e.asset_key.path[-1], e.check_name): e for e in evaluations}
+    result = job.execute_in_process(instance=instance, raise_on_error=False)
+    return result.success, {(e.asset_key.path[-1], e.check_name): e for e in result.get_asset_check_evaluations()}
 
 
-def test_sound_data_passes_every_check(home: Home, tmp_path: Path) -> None:
-    succeeded, found = run_checks(tmp_path)
+def test_sound_data_passes_every_check(home: Home, light_instance: dg.DagsterInstance) -> None:
+    succeeded, found = run_checks(light_instance)
     assert succeeded
     assert len(found) == len(source_checks(JIRA))
     assert {key: e.description for key, e in found.items() if not e.passed} == {}
@@ -130,10 +128,10 @@ def test_corrupted_data_fails(home: Home, name: str, table: str, what: str, stat
     assert found.numbers
 
 
-def test_a_blocking_check_fails_the_run_after_all_are_answered(home: Home, tmp_path: Path) -> None:
+def test_a_blocking_check_fails_the_run_after_all_are_answered(home: Home, light_instance: dg.DagsterInstance) -> None:
     with home.write_raw("jira") as connection:
         connection.execute("insert into raw.users (id) values ('x'), ('x')")
-    succeeded, found = run_checks(tmp_path)
+    succeeded, found = run_checks(light_instance)
     assert not succeeded
     assert len(found) == len(source_checks(JIRA))
     assert [key for key, e in found.items() if not e.passed] == [("users", "unique_ids")]
@@ -143,10 +141,10 @@ def test_every_check_is_seen_to_fail() -> None:
     assert {(c[0], c[1]) for c in CORRUPTIONS} == {(check.name, check.table) for check in source_checks(JIRA)}
 
 
-def test_a_source_that_was_never_pulled_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path))
-    monkeypatch.delenv("JIRA_API_TOKEN", raising=False)
-    _, found = run_checks(tmp_path)
+def test_a_source_that_was_never_pulled_passes(
+    light_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, found = run_checks(light_instance)
     assert all(e.passed for e in found.values())
     assert "JIRA_API_TOKEN" in str(found["issues", "completeness"].description)
 

@@ -18,8 +18,10 @@ from dagster._core.test_utils import create_run_for_test
 
 from impulsum_pipelines import deploy
 from impulsum_pipelines_tests.bench.dagster_dev import free_port
+from impulsum_pipelines_tests.conftest import on_sqlite
 
 
+@on_sqlite
 def test_without_a_database_storage_is_beside_the_data(tmp_path: Path) -> None:
     config = deploy.install(tmp_path / "dagster")
     assert "storage" not in yaml.safe_load(config.read_text())
@@ -29,6 +31,7 @@ def test_without_a_database_storage_is_beside_the_data(tmp_path: Path) -> None:
     assert (config.parent / "history").exists()
 
 
+@on_sqlite
 def test_on_postgresql_everything_else_is_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_server: Any
 ) -> None:

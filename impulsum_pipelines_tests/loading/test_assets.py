@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -74,9 +72,8 @@ def pulls(monkeypatch: pytest.MonkeyPatch) -> Pulls:
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as instance:
-        yield instance
+def instance(light_instance: dg.DagsterInstance) -> dg.DagsterInstance:
+    return light_instance
 
 
 def materialize(instance: dg.DagsterInstance, **options: Any) -> dg.ExecuteInProcessResult:

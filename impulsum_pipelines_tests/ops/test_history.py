@@ -18,7 +18,7 @@ from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.sources import _http
 from impulsum_pipelines.sources.sync import Sync
 from impulsum_pipelines.tiers import SOURCES
-from impulsum_pipelines_tests.conftest import SandboxFactory
+from impulsum_pipelines_tests.conftest import SandboxFactory, on_sqlite
 from impulsum_pipelines_tests.sources.pulls import Pulls
 from impulsum_pipelines_tests.sources.victims import kill
 
@@ -163,6 +163,7 @@ def test_a_store_out_of_reach_stops_no_pull(
     assert "hunter22" not in warning
 
 
+@on_sqlite
 def test_a_store_that_comes_back_has_the_whole_sync(sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox(issues=20, now=NOW)
     home = load_settings().home

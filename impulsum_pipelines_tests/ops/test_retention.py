@@ -29,6 +29,7 @@ from impulsum_pipelines.ops.schema import (
     webhook_health,
 )
 from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines_tests.conftest import on_sqlite
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 LIMIT = NOW - timedelta(days=400)
@@ -185,6 +186,7 @@ def test_many_rows_go_in_pieces(book: Book, monkeypatch: pytest.MonkeyPatch) -> 
     assert book.left(events) == set()
 
 
+@on_sqlite
 def test_a_sqlite_file_gives_its_space_back() -> None:
     """PostgreSQL does so by itself."""
     book = Book(load_settings())

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 import requests
+import sqlalchemy as sa
 
 from impulsum_pipelines.files import Home
+from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.webhooks import dropfiles
 from impulsum_pipelines.webhooks.serving import running
@@ -49,6 +51,13 @@ class Receiving:
 @pytest.fixture
 def home() -> Home:
     return Home.of(load_settings())
+
+
+@pytest.fixture
+def connection(own_environment: None) -> Iterator[sa.Connection]:
+    """A transaction of a new ops store."""
+    with transaction(load_settings()) as opened:
+        yield opened
 
 
 @pytest.fixture

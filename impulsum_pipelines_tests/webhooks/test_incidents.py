@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +12,9 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from impulsum_pipelines.ops.schema import events, incident_subjects, incidents, metadata
+from impulsum_pipelines.ops.schema import events, incident_subjects, incidents
+from impulsum_pipelines.ops.store import transaction
+from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.webhooks.event import Event
 from impulsum_pipelines.webhooks.incidents import SPAN, binding
 from impulsum_pipelines.webhooks.journal import REPEATED_WITHIN, Arrival, record
@@ -25,15 +23,6 @@ from impulsum_pipelines_tests.webhooks.reading import event, github, issue, mess
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def connection() -> Iterator[sa.Connection]:
-    engine = sa.create_engine("sqlite://")
-    metadata.create_all(engine)
-    with engine.begin() as opened:
-        yield opened
-    engine.dispose()
 
 
 def made(key: str, subjects: str, at: datetime, *, title: str | None = None, content: str = "") -> Event:
@@ -243,19 +232,13 @@ def test_a_chain_is_one_incident_in_each_of_its_orders(connection: sa.Connection
         assert [group[0] for group in kept(connection, list(order))] == [{"k0", "k1", "k2", "k3"}]
 
 
-def test_processes_that_work_at_once_write_each_event_once(tmp_path: Path) -> None:
-    from impulsum_pipelines.ops import store
-    from impulsum_pipelines.settings import load_settings
-
-    (tmp_path / "home").mkdir()
-    with store.transaction(load_settings()) as connection:
-        metadata.create_all(connection)
+def test_those_who_work_at_once_write_each_event_once(ops_settings: Settings) -> None:
     arrivals = [made(f"k{number}", f"issue:A-{number % 5}", START) for number in range(40)]
     written: list[int | None] = []
 
     def work() -> None:
         for arrival in arrivals:
-            with store.transaction(load_settings()) as connection:
+            with transaction(ops_settings) as connection:
                 written.append(keep(connection, arrival))
 
     workers = [threading.Thread(target=work) for _ in range(3)]
@@ -264,6 +247,6 @@ def test_processes_that_work_at_once_write_each_event_once(tmp_path: Path) -> No
     for worker in workers:
         worker.join()
     assert sum(identity is not None for identity in written) == len(arrivals)
-    with closing(sqlite3.connect(tmp_path / "home" / "ops.sqlite")) as plain:
-        assert plain.execute("select count(*), count(distinct key) from events").fetchone() == (40, 40)
-        assert plain.execute("select count(*) from incidents").fetchone() == (5,)
+    with transaction(ops_settings) as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(events)).scalar_one() == 40
+        assert connection.execute(sa.select(sa.func.count()).select_from(incidents)).scalar_one() == 5

@@ -8,7 +8,6 @@ import pytest
 import sqlalchemy as sa
 
 from impulsum_pipelines.ops.schema import events, incidents
-from impulsum_pipelines.ops.schema import metadata as tables
 from impulsum_pipelines.webhooks.journal import Arrival, record
 from impulsum_pipelines.webhooks.readers import vocabulary
 from impulsum_pipelines.webhooks.triage import PACKAGED, judge, rules_of
@@ -36,24 +35,21 @@ def test_the_docs_say_what_the_rules_make_of_each_body() -> None:
 
 
 @needs_bodies
-def test_every_body_is_accepted_placed_and_classified() -> None:
-    engine = sa.create_engine("sqlite://")
-    tables.create_all(engine)
+def test_every_body_is_accepted_placed_and_classified(connection: sa.Connection) -> None:
     rules = rules_of(PACKAGED)
-    with engine.begin() as connection:
-        for body in bodies():
-            event = body.event()
-            verdict = judge(event, rules)
-            assert event.type != "unknown" and not event.type.startswith("unknown."), body.name
-            assert set(event.facts) <= set(vocabulary()), body.name
-            arrival = Arrival(event, verdict, file="f", headers={}, signature="valid")
-            [recorded] = record(connection, [arrival], committed_at=RECEIVED)
-            assert recorded is not None, body.name
-            assert (recorded.place is None) is (verdict.priority == "noise"), body.name
-        count = connection.execute(sa.select(sa.func.count()).select_from(events)).scalar_one()
-        assert count == len(bodies())
-        joined = sa.select(incidents.c.id).where(incidents.c.title == "TES-41: Unit test summary").distinct()
-        assert len(connection.execute(joined).all()) == 1, "a day of one issue"
+    for body in bodies():
+        event = body.event()
+        verdict = judge(event, rules)
+        assert event.type != "unknown" and not event.type.startswith("unknown."), body.name
+        assert set(event.facts) <= set(vocabulary()), body.name
+        arrival = Arrival(event, verdict, file="f", headers={}, signature="valid")
+        [recorded] = record(connection, [arrival], committed_at=RECEIVED)
+        assert recorded is not None, body.name
+        assert (recorded.place is None) is (verdict.priority == "noise"), body.name
+    count = connection.execute(sa.select(sa.func.count()).select_from(events)).scalar_one()
+    assert count == len(bodies())
+    joined = sa.select(incidents.c.id).where(incidents.c.title == "TES-41: Unit test summary").distinct()
+    assert len(connection.execute(joined).all()) == 1, "a day of one issue"
 
 
 @needs_bodies

@@ -18,6 +18,7 @@ import pytest
 import sqlalchemy as sa
 import time_machine
 
+from impulsum_pipelines.automation import inbox
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading import assets
 from impulsum_pipelines.loading.closed_days import closing
@@ -51,6 +52,7 @@ STOPPED = (at(3, 12), at(5, 12))
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Traveller]:
     monkeypatch.setattr(_http, "BACKOFF", 0)
     monkeypatch.setattr(assets, "RETRIES", 0)
+    monkeypatch.setattr(inbox, "_watched", inbox._looked_once)  # nobody waits in a time that is moved
     with time_machine.travel(MONDAY, tick=True) as traveller:
         yield traveller
 
@@ -58,7 +60,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Traveller]:
 @pytest.mark.long
 @pytest.mark.exhaustive
 def test_a_week_of_trouble_ends_with_everything_held_and_said(
-    clock: time_machine.Traveller, sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    clock: time_machine.Traveller,
+    sandbox: SandboxFactory,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     site = sandbox(seed=5, issues=60, now=MONDAY.isoformat())
     for name in site.env:
@@ -66,22 +72,21 @@ def test_a_week_of_trouble_ends_with_everything_held_and_said(
             monkeypatch.delenv(name)
     monkeypatch.setenv("IMPULSUM_BUSINESS_HOURS", "8-16")
     people = People(site, random.Random(5), lambda moment: not within(moment, LOST))
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        sync()
-        machine = Machine(instance, clock)
-        happenings: list[tuple[datetime, Callable[[], Any]]] = [
-            *((moment, people.change_something) for moment in people.moments(at(0, 0.1), at(7, 0))),
-            (DOWN[0], lambda: site.control("fault", kind="status", count=1_000_000)),
-            (DOWN[1], lambda: site.control("clear_faults")),
-            *((moment, lambda: None) for moment in STOPPED),
-        ]
-        for moment, happens in sorted(happenings, key=lambda happening: happening[0]):
-            if STOPPED[0] < moment <= STOPPED[1]:
-                clock.move_to(moment)  # nobody ticks; the receiver goes on writing drop files
-            else:
-                machine.work(moment)
-            happens()
-        machine.work(at(7, 10))
+    sync()
+    machine = Machine(instance, clock)
+    happenings: list[tuple[datetime, Callable[[], Any]]] = [
+        *((moment, people.change_something) for moment in people.moments(at(0, 0.1), at(7, 0))),
+        (DOWN[0], lambda: site.control("fault", kind="status", count=1_000_000)),
+        (DOWN[1], lambda: site.control("clear_faults")),
+        *((moment, lambda: None) for moment in STOPPED),
+    ]
+    for moment, happens in sorted(happenings, key=lambda happening: happening[0]):
+        if STOPPED[0] < moment <= STOPPED[1]:
+            clock.move_to(moment)  # nobody ticks; the receiver goes on writing drop files
+        else:
+            machine.work(moment)
+        happens()
+    machine.work(at(7, 10))
     alerts, missed, waiting = told(load_settings())
     show(machine, people, alerts, missed)
 
