@@ -31,6 +31,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import sqlalchemy as sa
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from impulsum_pipelines.alerts.addressing import address
 from impulsum_pipelines.alerts.channels import Channel, Channels, Sender
@@ -208,6 +209,14 @@ def _claim(settings: Settings, channel: Channel, now: datetime) -> _Claim | None
         return _Claim(found.id, found.attempts + 1, message, found.addressed_at)
 
 
+# What is not noted is told again. And on PostgreSQL this may be the one that is ended when it and a transaction that
+# raises several of the alerts wait for each other: there is no one order in which all take them.
+@retry(
+    retry=retry_if_exception_type(ImpulsumError),
+    wait=wait_exponential(multiplier=0.1),
+    stop=stop_after_attempt(5),
+    reraise=True,
+)
 def _note_sent(settings: Settings, channel: Channel, claim: _Claim, now: datetime) -> None:
     with transaction(settings) as connection:
         # The alerts first, as everywhere: two transactions must not wait for each other.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,12 +14,13 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from impulsum_pipelines.alerts import outbox as delivery
-from impulsum_pipelines.alerts.book import acknowledge
+from impulsum_pipelines.alerts.addressing import MOST_AT_ONCE
+from impulsum_pipelines.alerts.book import Raised, acknowledge, raise_alert
 from impulsum_pipelines.alerts.channels import Channels
 from impulsum_pipelines.alerts.outbox import CLAIM, GIVEN_UP_AFTER, LONGEST_PAUSE, Delivered, deliver
 from impulsum_pipelines.ops.schema import metadata
 from impulsum_pipelines.ops.store import transaction
-from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines_tests.alerts import victims
 from impulsum_pipelines_tests.alerts.book_keeping import (
     alert_of,
@@ -32,6 +34,7 @@ from impulsum_pipelines_tests.alerts.book_keeping import (
 )
 from impulsum_pipelines_tests.alerts.conftest import NOW
 from impulsum_pipelines_tests.alerts.sinks import PASSWORD, Mails, Webhook, refused
+from impulsum_pipelines_tests.conftest import on_postgresql
 
 MINUTE = timedelta(minutes=1)
 
@@ -131,6 +134,33 @@ def test_processes_that_deliver_at_once_send_each_message_once(
     for sink in (mails, webhook):
         assert set(Counter(sink.ids).values()) == {1}
         assert len(sink.ids) == 12
+
+
+@on_postgresql
+def test_what_was_taken_is_noted_even_when_others_lock_its_alerts_in_another_order(webhook: Webhook) -> None:
+    """Two transactions that wait for each other are a deadlock, of which PostgreSQL ends the one that waited first."""
+    there = told_to(load_settings(), webhook.address)
+    keys = [f"{number:02}" for number in range(MOST_AT_ONCE + 1)]  # so many are told in one message
+    for key in keys:
+        raised(there, NOW, key=key, priority="P1")
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(there) as connection:
+            again = [Raised(key, "event", "P1", "again") for key in (keys[-1], keys[0])]
+            raise_alert(connection, again[0], at=NOW, settings=there)
+            delivered = pool.submit(deliver, there, now=NOW)
+            until_somebody_waits(connection)
+            raise_alert(connection, again[1], at=NOW, settings=there)
+        assert delivered.result() == Delivered(sent=1)
+    assert deliver(there, now=NOW + 2 * CLAIM) == Delivered()
+    assert len(webhook.ids) == 1
+
+
+def until_somebody_waits(connection: sa.Connection) -> None:
+    """Return when a transaction waits for a lock that another holds."""
+    deadline = time.monotonic() + 20
+    while not connection.execute(sa.text("select exists (select from pg_locks where not granted)")).scalar_one():
+        assert time.monotonic() < deadline, "nobody waits"
+        time.sleep(0.01)
 
 
 def test_a_process_that_sends_for_long_keeps_its_claim(
