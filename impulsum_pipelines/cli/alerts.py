@@ -29,7 +29,8 @@ def list_alerts(
     as_json: AsJson = False,
 ) -> None:
     """List the alerts that are not resolved, the most urgent first."""
-    wanted = sa.select(alerts).order_by(alerts.c.state == "resolved", alerts.c.priority, alerts.c.opened_at)
+    is_over = alerts.c.state == "resolved"
+    wanted = sa.select(alerts).order_by(is_over, alerts.c.priority, alerts.c.opened_at, alerts.c.id)
     if not everything:
         wanted = wanted.where(alerts.c.state != "resolved")
     with transaction(load_settings()) as connection:

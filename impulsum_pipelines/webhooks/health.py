@@ -182,7 +182,7 @@ def _silent_since(case: Case) -> datetime | None:
 def _why_over(case: Case) -> str | None:
     """Why a silence is over; None while it lasts."""
     judged = sa.select(_c.outcome).where(_c.source == case.source.name, _c.outcome.in_(["told", "missed"]))
-    newest = judged.order_by(_c.changed_at.desc()).limit(RECOVERED_CHANGES)
+    newest = judged.order_by(_c.changed_at.desc(), _c.id.desc()).limit(RECOVERED_CHANGES)
     if list(case.connection.execute(newest).scalars()) == ["told"] * RECOVERED_CHANGES:
         return f"webhooks told of the newest {RECOVERED_CHANGES} changes: it is pulled as before"
     last = last_event(case.connection, case.source.name)

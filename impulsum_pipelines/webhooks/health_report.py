@@ -139,8 +139,8 @@ def _standing(connection: sa.Connection, settings: Settings, source: Source, at:
         row.looked_at if row else None,
         _days(connection, name, [today - timedelta(days=back) for back in range(days)]),
         connection.execute(waiting).scalar_one(),
-        _rows(connection, unseen.order_by(c.occurred_at)),
-        _rows(connection, spans.order_by(missed_ranges.c.from_at.desc())),
+        _rows(connection, unseen.order_by(c.occurred_at, c.id)),
+        _rows(connection, spans.order_by(missed_ranges.c.from_at.desc(), missed_ranges.c.id)),
     )
 
 

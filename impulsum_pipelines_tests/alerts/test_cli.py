@@ -22,18 +22,20 @@ def impulsum(capsys: pytest.CaptureFixture[str]) -> Shell:
 
 
 def test_list_shows_what_is_not_over_the_most_urgent_first(ops_settings: Settings, impulsum: Shell) -> None:
-    raised(ops_settings, NOW, key="slow", priority="P2")
+    for key in ("slow", "late", "slow"):
+        raised(ops_settings, NOW, key=key, priority="P2")
     over = raised(ops_settings, NOW, key="gone", priority="P1")
     raised(ops_settings, NOW - timedelta(hours=3), key="down", priority="P0")
     assert impulsum("alerts", "resolve", str(over))[0] == 0
     code, out, err = impulsum("alerts", "list")
-    assert code == 0 and "2 alerts" in err
-    assert [line.split()[1] for line in out.splitlines()[1:]] == ["P0", "P2"]
+    assert code == 0 and "3 alerts" in err
+    assert [line.split()[1] for line in out.splitlines()[1:]] == ["P0", "P2", "P2"]
     assert "3 h ago" in out
     _, out, _ = impulsum("alerts", "list", "--all", "--json")
     assert [(row["key"], row["state"]) for row in json.loads(out)] == [
         ("down", "open"),
         ("slow", "open"),
+        ("late", "open"),
         ("gone", "resolved"),
     ]
 
