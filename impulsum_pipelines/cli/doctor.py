@@ -142,13 +142,19 @@ def _databases(settings: Settings) -> Iterator[Finding]:
             yield Finding(subject, "ok", "SQLite")
             continue
         try:
-            sa.create_engine(address, connect_args={"connect_timeout": 10}).connect().close()
+            with sa.create_engine(address, connect_args={"connect_timeout": 10}).connect() as connection:
+                zone = str(connection.execute(sa.text("show timezone")).scalar_one())
         except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
             said = sanitized(" ".join(str(getattr(error, "orig", None) or error).split()), settings, longest=300)
             form = "postgresql+psycopg2://user:password@host/database"
             yield Finding(subject, "problem", said, f"write {variable} as {form}, and see that the server runs.")
         else:
-            yield Finding(subject, "ok", f"PostgreSQL, database {sa.make_url(address).database}")
+            says = f"PostgreSQL, database {sa.make_url(address).database}"
+            if variable == "DAGSTER_POSTGRES_URL" and zone.removeprefix("Etc/") not in {"UTC", "UCT", "GMT"}:
+                says = f"{says}, writes times in {zone}; Dagster takes them for UTC"
+                yield Finding(subject, "problem", says, "set PGTZ=UTC for all of Dagster's programs.")
+            else:
+                yield Finding(subject, "ok", says)
 
 
 def _source(source: str, settings: Settings) -> Iterator[Finding]:

@@ -194,15 +194,18 @@ def dagster_home(settings: Settings) -> Path:
 
 @contextmanager
 def _in_dagster_home(settings: Settings) -> Iterator[None]:
-    before = os.environ.get("DAGSTER_HOME")
-    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+    # Dagster lets PostgreSQL write when a run was made, in the zone of the session, and reads it as UTC.
+    ours = {"DAGSTER_HOME": str(dagster_home(settings)), "PGTZ": "UTC"}
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ |= ours
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["DAGSTER_HOME"]
-        else:
-            os.environ["DAGSTER_HOME"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

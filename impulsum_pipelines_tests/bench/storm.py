@@ -126,6 +126,7 @@ def _point_at_postgres(stack: ExitStack) -> None:
     server = stack.enter_context(postgres())
     os.environ["IMPULSUM_OPS_URL"] = stack.enter_context(server.database())
     os.environ["DAGSTER_POSTGRES_URL"] = stack.enter_context(server.database())
+    os.environ["PGTZ"] = "UTC"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pytest
 
 from impulsum_pipelines.cli import main
 from impulsum_pipelines.publish import publish
+from impulsum_pipelines_tests.conftest import on_sqlite
 from impulsum_pipelines_tests.publish import warehouse
 
 
@@ -196,15 +197,20 @@ def test_dagster_home_is_made_ready(impulsum: Shell, home: Path, monkeypatch: py
     assert impulsum("dagster-home")[1] == f"{home / 'elsewhere'}\n"
 
 
+def findings(out: str) -> dict[str, Any]:
+    """What `doctor --json` found, by subject."""
+    return {finding["subject"]: finding for finding in json.loads(out)}
+
+
+@on_sqlite
 def test_doctor_finds_what_is_off_and_what_is_wrong(
     impulsum: Shell, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, out, _ = impulsum("doctor", "--json")
-    findings = {finding["subject"]: finding for finding in json.loads(out)}
-    assert findings["settings"]["state"] == "ok"
-    assert findings["jira"]["state"] == "off"
-    assert findings["state folder"]["state"] == "ok"
-    assert findings["ops store"]["says"] == findings["Dagster's storage"]["says"] == "SQLite"
+    found = findings(impulsum("doctor", "--json")[1])
+    assert found["settings"]["state"] == "ok"
+    assert found["jira"]["state"] == "off"
+    assert found["state folder"]["state"] == "ok"
+    assert found["ops store"]["says"] == found["Dagster's storage"]["says"] == "SQLite"
 
     monkeypatch.setenv("IMPULSUM_BUSINESS_HOURS", "late")
     code, out, err = impulsum("doctor")
@@ -220,9 +226,13 @@ def test_doctor_reaches_the_databases_and_says_which_it_does_not(
         monkeypatch.setenv("IMPULSUM_OPS_URL", url)
         monkeypatch.setenv("DAGSTER_POSTGRES_URL", "postgresql+psycopg2://dagster:s3cret@127.0.0.1:9/dagster")
         code, out, err = impulsum("doctor", "--json")
-    findings = {finding["subject"]: finding for finding in json.loads(out)}
+        monkeypatch.setenv("DAGSTER_POSTGRES_URL", url)
+        for zone, state in (("Asia/Tokyo", "problem"), ("UTC", "ok")):
+            monkeypatch.setenv("PGTZ", zone)
+            assert findings(impulsum("doctor", "--json")[1])["Dagster's storage"]["state"] == state
+    found = findings(out)
     assert code == 1
-    assert findings["ops store"]["says"].startswith("PostgreSQL, database test_")
-    assert findings["Dagster's storage"]["state"] == "problem"
-    assert "refused" in findings["Dagster's storage"]["says"]
+    assert found["ops store"]["says"].startswith("PostgreSQL, database test_")
+    assert found["Dagster's storage"]["state"] == "problem"
+    assert "refused" in found["Dagster's storage"]["says"]
     assert "write DAGSTER_POSTGRES_URL as" in err and "s3cret" not in out + err

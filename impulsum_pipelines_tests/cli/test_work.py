@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import dagster as dg
 
 
 def impulsum(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
@@ -22,8 +24,11 @@ def impulsum(*arguments: str, timeout: float = 300) -> subprocess.CompletedProce
     )
 
 
-def test_sync_tells_what_it_did_and_is_in_dagsters_history(sandbox: Callable[..., Any], tmp_path: Path) -> None:
+def test_sync_tells_what_it_did_and_is_in_dagsters_history(
+    sandbox: Callable[..., Any], instance: dg.DagsterInstance, monkeypatch: Any
+) -> None:
     sandbox(seed=4, issues=60)
+    monkeypatch.setenv("PGTZ", "Asia/Tokyo")
     synced = impulsum("sync", "jira")
     assert synced.returncode == 0, synced.stderr
     rows = {line.split()[0]: line.split()[1:] for line in synced.stdout.splitlines()}
@@ -36,8 +41,9 @@ def test_sync_tells_what_it_did_and_is_in_dagsters_history(sandbox: Callable[...
     state = json.loads(impulsum("status", "--json").stdout)["sources"]["jira"]
     assert state["configured"] and state["last_sync"]["status"] == "done"
     assert state["rows"]["issues"] == new
-    history = tmp_path / "home" / "dagster" / "history"
-    assert (history / "runs.db").exists()
+    [run] = instance.get_run_records()
+    assert run.dagster_run.job_name == "jira_sync"
+    assert abs(datetime.now(UTC) - run.create_timestamp) < timedelta(hours=1)
 
 
 def test_doctor_and_sync_say_what_a_wrong_token_needs(sandbox: Callable[..., Any], monkeypatch: Any) -> None:

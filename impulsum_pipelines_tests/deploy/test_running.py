@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,8 @@ def test_a_webhook_is_told_of_and_makes_a_pull_which_is_repeated_when_it_ends_wi
         assert "Postgres" in type(instance.run_storage).__name__
 
         first = pulled.asked_for(instance)
+        [made] = instance.get_run_records(dg.RunsFilter(run_ids=[first]))
+        assert abs(datetime.now(UTC) - made.create_timestamp) < timedelta(hours=1), "in UTC, as the server is not"
         _until(lambda: bool(told.taken), 90, "the alert is told")
         with transaction(settings) as connection:
             assert connection.dialect.name == "postgresql"
