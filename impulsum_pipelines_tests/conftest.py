@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _OURS = (
     *("IMPULSUM_", *(f"{source.name.upper()}_" for source in SOURCES)),
-    *("DAGSTER_", "DLT_", "DBT_", "RUNTIME__", "DESTINATION__", "SOURCES__"),
+    *("DAGSTER_", "DLT_", "DBT_", "PG", "RUNTIME__", "DESTINATION__", "SOURCES__"),
 )
 _TELEMETRY_OFF = {
     "DAGSTER_DISABLE_TELEMETRY": "1",

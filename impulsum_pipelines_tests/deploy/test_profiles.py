@@ -63,6 +63,7 @@ def test_a_configuration_of_ones_own_is_kept(tmp_path: Path, monkeypatch: pytest
     assert "storage:" in deploy.install(tmp_path).read_text(), "one of an earlier version is brought up to date"
 
 
+@on_sqlite
 def test_storage_moves_to_postgresql_and_not_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def storage() -> Any:
         return yaml.safe_load(deploy.install(tmp_path).read_text()).get("storage")
