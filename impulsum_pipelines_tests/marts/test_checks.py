@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from impulsum_pipelines.dbt_manifest import fresh_manifest
+from impulsum_pipelines.mart_specs import mart_specs
 from impulsum_pipelines_tests.velocity.warehouse import query, run_dbt
 
 pytestmark = pytest.mark.xdist_group("marts")
@@ -43,9 +44,18 @@ ZONE = {"IMPULSUM_TIMEZONE": "Europe/Berlin", "IMPULSUM_BUSINESS_HOURS": "9-17"}
 
 
 def checks() -> Mapping[str, dict[str, Any]]:
-    """Every check by its name in dbt."""
-    nodes = fresh_manifest()["nodes"]
-    return {name: node for name, node in nodes.items() if node["resource_type"] == "test"}
+    """Every check of what a build makes or reads, by its name in dbt."""
+    nodes, built = fresh_manifest()["nodes"], {tuple(spec.key.path) for spec in mart_specs().assets}
+
+    def is_built(name: str | None) -> bool:
+        model = nodes.get(name or "")  # a raw table is none
+        return model is None or (model["schema"], model["name"]) in built
+
+    return {
+        name: node
+        for name, node in nodes.items()
+        if node["resource_type"] == "test" and is_built(node["attached_node"])
+    }
 
 
 def damages() -> Iterator[tuple[str, str]]:
@@ -103,5 +113,5 @@ def test_every_check_fails_on_damaged_data(failed: set[str]) -> None:
 def test_failures_are_on_record_for_the_publisher(home: Path, failed: set[str]) -> None:
     recorded = query(home, "select unique_id from audit.node_results where status = 'fail'")
     assert {row["unique_id"] for row in recorded} == failed
-    invocations = query(home, "select command, finished_at is not null as ended from audit.invocations order by all")
-    assert invocations == [{"command": "build", "ended": True}, {"command": "test", "ended": True}]
+    invocations = query(home, "select command, finished_at is not null as ended from audit.invocations")
+    assert {"command": "test", "ended": True} in invocations
