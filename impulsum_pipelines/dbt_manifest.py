@@ -23,7 +23,17 @@ PROJECT = Path(__file__).parents[1] / "dbt_project"
 DBT = Path(sys.executable).parent / "dbt"
 
 _NOT_SOURCES = {"target", "logs"}
-_KEPT = ("manifest.json", "partial_parse.msgpack")
+
+#: What dbt parsed, which it begins with the next time.
+PARSED = "partial_parse.msgpack"
+
+
+#: The folder of a home in which a build keeps its copies of the raw files.
+COPIES = Path("work", "build")
+
+#: Where dbt finds the files of a build, for a dbt that runs in the home. It parses its project anew, for many seconds,
+#: wherever a path of the profile is not the one that it parsed with: these are the same in every home.
+PATHS = {"IMPULSUM_HOME": ".", "IMPULSUM_RAW": str(COPIES)}
 
 
 def fresh_manifest(project: Path = PROJECT) -> dict[str, Any]:
@@ -70,13 +80,12 @@ def _parse(project: Path) -> None:
     parsed_as_of = _newest_change(project)
     target = project / "target"
     with tempfile.TemporaryDirectory(dir=target, prefix="parse-") as scratch:
-        partial = target / "partial_parse.msgpack"
-        if partial.exists():
-            shutil.copy(partial, scratch)
+        if (target / PARSED).exists():
+            shutil.copy(target / PARSED, scratch)
         command = [DBT, "--quiet", "parse", "--project-dir", project, "--profiles-dir", project]
         done = subprocess.run(
             [*map(str, command), "--target-path", scratch, "--log-path", scratch],
-            env={**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
+            env={**os.environ, **PATHS, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
             capture_output=True,
             text=True,
             check=False,
@@ -87,7 +96,7 @@ def _parse(project: Path) -> None:
                 f"dbt cannot parse its project: {(done.stdout + done.stderr).strip()}",
                 next_step="correct the file that dbt names.",
             )
-        for name in _KEPT:
+        for name in ("manifest.json", PARSED):
             # An edit made during the parse is newer than this, so it is not missed.
             os.utime(Path(scratch, name), ns=(parsed_as_of, parsed_as_of))
             Path(scratch, name).replace(target / name)

@@ -9,13 +9,12 @@ only while it is copied, so that no load waits for a build.
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from impulsum_pipelines.dbt_manifest import fresh_manifest
+from impulsum_pipelines.dbt_manifest import COPIES, fresh_manifest
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.files import Home, connect
 from impulsum_pipelines.loading.assets import OWNER, failure
@@ -54,9 +53,9 @@ def build_marts() -> dg.AssetsDefinition:
         failed: ImpulsumError | None = None
         try:
             manifest = fresh_manifest()
-            with _files(home, settings) as raw:
+            with _files(home, settings):
                 try:
-                    for event in build(context, manifest, home, raw, full_refresh=config.full_refresh):
+                    for event in build(context, manifest, home, full_refresh=config.full_refresh):
                         events.append(event)
                 except ImpulsumError as error:
                     failed = error
@@ -116,10 +115,10 @@ def build_published(marts: dg.AssetsDefinition) -> dg.AssetsDefinition:
 
 
 @contextmanager
-def _files(home: Home, settings: Settings) -> Iterator[Path]:
-    """The warehouse held for writing, and a folder with a copy of every raw file, which are made if need be."""
+def _files(home: Home, settings: Settings) -> Iterator[None]:
+    """The warehouse held for writing, and a copy of every raw file, which are made if need be."""
     with home.writing("warehouse"):
-        raw = home.work / "build"
+        raw = home.root / COPIES
         shutil.rmtree(raw, ignore_errors=True)
         try:
             for source in SOURCES:
@@ -128,7 +127,7 @@ def _files(home: Home, settings: Settings) -> Iterator[Path]:
                     refuse_half_loaded(home, source.name)
                     home.copy_raw(source.name, raw)
             copy_mapping(settings, raw)
-            yield raw
+            yield
         finally:
             shutil.rmtree(raw, ignore_errors=True)
 

@@ -49,6 +49,6 @@ def copy_of_built(built: Path) -> Make:
     """``copy_of_built(home)`` fills a home with what was built, dbt's parsed project included, to be changed."""
 
     def copy(home: Path) -> None:
-        shutil.copytree(built, home, dirs_exist_ok=True, ignore=shutil.ignore_patterns("logs"))
+        shutil.copytree(built, home, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns("logs"))
 
     return copy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,10 @@ from typing import Any
 
 import duckdb
 
+from impulsum_pipelines.dbt_manifest import COPIES, PARSED, PATHS, PROJECT, manifest_text
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import ensure_tables
 from impulsum_pipelines.tiers import SOURCES
-
-PROJECT = Path(__file__).parents[2] / "dbt_project"
 
 #: The marts that stand on Jira, and what they read; completeness reads the books of every source.
 OF_JIRA = (
@@ -33,12 +33,18 @@ def every_raw_file(home: Path) -> None:
 def run_dbt(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run one dbt command on a home; the caller judges its exit code.
 
-    The home is told as the working folder, so that a copied home keeps dbt's parsed project: another value of a
-    variable that the profile reads would have it parsed again, for five seconds.
+    The paths are those of a build, so that a new home begins with what dbt parsed before: it would parse for seconds.
     """
     every_raw_file(home)
+    if not (home / COPIES).exists():
+        (home / COPIES).parent.mkdir(exist_ok=True)
+        (home / COPIES).symlink_to(Path("..", "raw"))
+    if not (home / "target").exists():
+        manifest_text()
+        (home / "target").mkdir()
+        shutil.copy(PROJECT / "target" / PARSED, home / "target")
     own = {
-        "IMPULSUM_HOME": ".",
+        **PATHS,
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DBT_INDIRECT_SELECTION": "cautious",  # no test of a model that was chosen beside one that was not
     }
