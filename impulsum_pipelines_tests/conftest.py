@@ -53,9 +53,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """What asks for ``ops_settings`` runs on every storage, unless one was asked for."""
+    """What asks for ``ops_settings`` runs on every storage, unless one was asked for.
+
+    Only the store's own tests are short on both: the others on PostgreSQL are those of ``make postgresql``.
+    """
     if "ops_settings" in metafunc.fixturenames and not metafunc.config.getoption("storage"):
-        metafunc.parametrize("storage", STORAGES, indirect=True)
+        is_own = metafunc.module.__name__.startswith("impulsum_pipelines_tests.ops.")
+        marks = () if is_own else pytest.mark.exhaustive
+        metafunc.parametrize("storage", ["sqlite", pytest.param("postgresql", marks=marks)], indirect=True)
 
 
 @pytest.fixture

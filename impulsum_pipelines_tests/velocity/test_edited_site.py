@@ -88,6 +88,7 @@ def people(sandbox: Callable[..., Any], tmp_path: Path) -> Iterator[People]:
 
 
 @pytest.mark.long
+@pytest.mark.exhaustive
 def test_velocity_stays_the_truth_while_people_work(people: People) -> None:
     one, two, three = (people.sprint(name) for name in ("One", "Two", "Three"))
     done, grows, emptied, leaves, early = (people.issue(sprint=one, estimate=points) for points in (5, 3, 8, 2, 1))

@@ -197,9 +197,15 @@ def test_a_list_that_is_null_without_an_error_is_an_error(fireflies):
     "fault",
     [
         pytest.param({"kind": "status", "status": 429, "retry_after": 1}, id="429"),
-        pytest.param({"kind": "status", "status": 429, "count": 2}, id="429 without Retry-After"),
-        pytest.param({"kind": "status", "status": 502, "body": "<html>Bad gateway</html>"}, id="502"),
-        pytest.param({"kind": "reset"}, id="connection reset"),
+        pytest.param(
+            {"kind": "status", "status": 429, "count": 2}, id="429 without Retry-After", marks=pytest.mark.exhaustive
+        ),
+        pytest.param(
+            {"kind": "status", "status": 502, "body": "<html>Bad gateway</html>"},
+            id="502",
+            marks=pytest.mark.exhaustive,
+        ),
+        pytest.param({"kind": "reset"}, id="connection reset", marks=pytest.mark.exhaustive),
         pytest.param({"kind": "truncate"}, id="cut page"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from impulsum_pipelines_tests.sources.jira.support import everything, held, one, sync
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.exhaustive)])
 def test_pulled_live_through_random_days_equals_pulled_once(sandbox, monkeypatch, tmp_path, seed):
     site = sandbox(seed=50 + seed, issues=80, now="2026-11-01T08:00:00Z")
     chance = random.Random(seed)

@@ -17,17 +17,14 @@ _SMALL = {"SPECS": 2, "DECISIONS": 2, "RETROS": 1, "RUNBOOKS": 2}
 
 @pytest.fixture
 def workspace(sandbox: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Starts a sandbox with a frozen clock and a small workspace, without a limit of requests.
+    """Starts a sandbox with a frozen clock and a workspace that is small and without a limit, unless told otherwise."""
 
-    ``as_is`` leaves size and limit as they are.
-    """
-
-    def start(seed: int = 1, *, issues: int = 60, now: str = NOW, as_is: bool = False) -> Any:
+    def start(seed: int = 1, *, issues: int = 60, now: str = NOW, small: bool = True, limited: bool = False) -> Any:
         site = sandbox(seed=seed, issues=issues, now=now)
         site.control("clock", freeze=True)
-        if not as_is:
-            for name, count in _SMALL.items():
-                monkeypatch.setattr(history, name, count)
+        for name, count in _SMALL.items() if small else ():
+            monkeypatch.setattr(history, name, count)
+        if not limited:
             monkeypatch.setattr(Budget, "take", lambda self, kind: 0.0)
             site.control("notion/limit", per_minute=1_000_000)
         return site

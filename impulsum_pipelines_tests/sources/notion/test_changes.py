@@ -169,7 +169,7 @@ def test_a_page_out_of_sight_is_unreachable_and_comes_back(workspace):
 
 
 def test_a_data_source_out_of_sight_takes_its_pages_along_and_brings_them_back(workspace):
-    site = workspace(seed=2, as_is=True)
+    site = workspace(seed=2, small=False)
     sync()
     later(site)
     source = source_named("Specs")

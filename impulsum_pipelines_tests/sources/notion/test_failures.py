@@ -21,13 +21,20 @@ CONFLICT = '{"object":"error","status":409,"code":"conflict_error","message":"Co
     ("fault", "waits"),
     [
         pytest.param({"kind": "status", "status": 429, "retry_after": 1}, 1, id="429"),
-        pytest.param({"kind": "status", "status": 429, "count": 2}, 2, id="429 without Retry-After"),
-        pytest.param({"kind": "status", "status": 529, "retry_after": 0, "body": OVERLOAD}, 1, id="529"),
-        pytest.param({"kind": "status", "status": 409, "body": CONFLICT}, 0, id="409"),
-        pytest.param({"kind": "status", "status": 500}, 0, id="500"),
-        pytest.param({"kind": "status", "status": 503}, 0, id="503"),
-        pytest.param({"kind": "reset"}, 0, id="connection reset"),
-        pytest.param({"kind": "truncate"}, 0, id="page cut short"),
+        pytest.param(
+            {"kind": "status", "status": 429, "count": 2}, 2, id="429 without Retry-After", marks=pytest.mark.exhaustive
+        ),
+        pytest.param(
+            {"kind": "status", "status": 529, "retry_after": 0, "body": OVERLOAD},
+            1,
+            id="529",
+            marks=pytest.mark.exhaustive,
+        ),
+        pytest.param({"kind": "status", "status": 409, "body": CONFLICT}, 0, id="409", marks=pytest.mark.exhaustive),
+        pytest.param({"kind": "status", "status": 500}, 0, id="500", marks=pytest.mark.exhaustive),
+        pytest.param({"kind": "status", "status": 503}, 0, id="503", marks=pytest.mark.exhaustive),
+        pytest.param({"kind": "reset"}, 0, id="connection reset", marks=pytest.mark.exhaustive),
+        pytest.param({"kind": "truncate"}, 0, id="page cut short", marks=pytest.mark.exhaustive),
         pytest.param({"kind": "empty_page"}, 0, id="an empty page that goes on"),
     ],
 )
@@ -54,7 +61,7 @@ def test_the_limit_of_the_vendor_is_obeyed_when_it_is_lower_than_ours(workspace)
 
 def test_a_workspace_larger_than_the_budget_is_refused_nothing(workspace, monkeypatch):
     """More requests than a window allows (here a second): they are held back here, not refused there."""
-    site = workspace(seed=33, as_is=True)
+    site = workspace(seed=33, small=False, limited=True)
     monkeypatch.setattr(client, "PER_WINDOW", 38)
     monkeypatch.setattr(client, "WINDOW", Duration.SECOND)
     monkeypatch.setattr(limits, "WINDOW_SECONDS", 1.0)

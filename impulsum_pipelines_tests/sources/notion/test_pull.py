@@ -36,7 +36,7 @@ def test_the_same_seed_makes_the_same_workspace(workspace):
 
 
 def test_a_first_pull_holds_everything_and_a_quiet_one_changes_nothing(workspace):
-    site = workspace(seed=1, issues=500, as_is=True)
+    site = workspace(seed=1, issues=500, small=False, limited=True)
     first = sync()
     assert differences(site) == {}
     assert first.requests == asked(site) <= FIRST

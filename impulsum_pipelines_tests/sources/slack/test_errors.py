@@ -23,10 +23,12 @@ def refuse(site, code: str, path: str = "conversations.history", count: int = 1,
     "fault",
     [
         pytest.param({"kind": "status", "status": 429, "retry_after": 1}, id="429"),
-        pytest.param({"kind": "status", "status": 429, "count": 2}, id="429 without Retry-After"),
-        pytest.param({"kind": "status", "status": 502}, id="502"),
-        pytest.param({"kind": "reset"}, id="connection reset"),
-        pytest.param({"kind": "truncate"}, id="page cut short"),
+        pytest.param(
+            {"kind": "status", "status": 429, "count": 2}, id="429 without Retry-After", marks=pytest.mark.exhaustive
+        ),
+        pytest.param({"kind": "status", "status": 502}, id="502", marks=pytest.mark.exhaustive),
+        pytest.param({"kind": "reset"}, id="connection reset", marks=pytest.mark.exhaustive),
+        pytest.param({"kind": "truncate"}, id="page cut short", marks=pytest.mark.exhaustive),
         pytest.param({"kind": "status", "status": 200, "body": '{"messages": []}'}, id="not Slack's"),
     ],
 )
