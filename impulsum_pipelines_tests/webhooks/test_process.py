@@ -80,7 +80,8 @@ def test_what_was_answered_is_there_however_the_process_ends(home: Home, how: si
             while sum(len(sender.answered) for sender in senders) < 60:
                 time.sleep(0.005)
             process.send_signal(how)
-            assert process.wait(timeout=20) == -how
+            # Both are an orderly end by SIGTERM: of the signal, or by itself once what was under way is done.
+            assert process.wait(timeout=20) in ({-how, 0} if how is signal.SIGTERM else {-how})
             for sender in senders:
                 sender.join(timeout=20)
                 answered |= sender.answered
