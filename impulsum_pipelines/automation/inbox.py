@@ -65,7 +65,8 @@ def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReaso
     settings = load_settings()
     worked = _watched(settings) if _has_threads(context.instance) else _looked_once(settings)
     if not worked.files:
-        return dg.SkipReason("Nothing came in.")
+        left = f"; {worked.left} that can be neither read nor moved, see the log" if worked.left else ""
+        return dg.SkipReason(f"Nothing came in{left}.")
     pulls = _pulls(context.instance, settings, worked.urgent)
     counted = f"{worked.committed} new events, {worked.repeated} repeated, {worked.failed} files refused"
     return dg.SensorResult(

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 LINGER = 60.0
 #: Seconds between two looks at the inbox, and between two looks at what is due to be told though nothing came in.
 LOOK_EVERY, TELL_EVERY = 0.05, 25.0
+#: Seconds to the next look while all that waits is what can be neither read nor moved: each look tries it again.
+STUCK = 1.0
 
 
 class Watcher:
@@ -91,13 +93,13 @@ class Watcher:
     def _work(self, messenger: ThreadPoolExecutor) -> None:
         home, telling, told_at = Home.of(self.settings), messenger.submit(tell, self.settings), time.monotonic()
         while self._goes_on():
-            came_in = bool(waiting(home, 1))
-            if came_in:
-                self._count(work_off(self.settings))
+            worked = work_off(self.settings) if waiting(home, 1) else Worked()
+            self._count(worked)
+            came_in = bool(worked.files)
             if (came_in or time.monotonic() - told_at > TELL_EVERY) and _is_free(telling):
                 telling, told_at = messenger.submit(tell, self.settings), time.monotonic()
             if not came_in:
-                time.sleep(LOOK_EVERY)
+                time.sleep(STUCK if worked.left else LOOK_EVERY)
 
     def _goes_on(self) -> bool:
         with self._lock:

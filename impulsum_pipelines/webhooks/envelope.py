@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -11,6 +11,12 @@ from impulsum_pipelines.webhooks.vendors import VENDORS
 
 #: The version of the contract that is written and read here.
 VERSION = 1
+
+#: There was none of these services before.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
+#: A producer's clock may be wrong by its zone; what was received later than that was not.
+AHEAD = timedelta(days=1)
 
 
 def _readable(version: int) -> int:
@@ -26,10 +32,10 @@ def _known(source: str) -> str:
 
 
 def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("the time is outside the years 1 to 9999") from None
+    # Compared as it is: the first and the last hours of the calendar have no time in UTC.
+    if not EARLIEST <= moment <= datetime.now(UTC) + AHEAD:
+        raise ValueError(f"the time is before {EARLIEST.year}, or more than a day ahead")
+    return moment.astimezone(UTC)
 
 
 class Envelope(BaseModel):

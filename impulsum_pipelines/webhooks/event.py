@@ -16,11 +16,12 @@ import orjson
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sanitize import without_secrets
 from impulsum_pipelines.webhooks.document import MOST_ELEMENTS, Document, parsed
+from impulsum_pipelines.webhooks.envelope import EARLIEST
 from impulsum_pipelines.webhooks.readers import Reading, readers
 from impulsum_pipelines.webhooks.vendors import VENDORS, content_key, token
 
-#: Clocks differ. A time that is further ahead, or before there was any of these services, says nothing.
-AHEAD, EARLIEST = timedelta(minutes=5), datetime(2000, 1, 1, tzinfo=UTC)
+#: Clocks differ. A time that is further ahead, or before :data:`EARLIEST`, says nothing.
+AHEAD = timedelta(minutes=5)
 
 #: Characters that are kept of a title, an address, and a type, name or subject; subjects of one event.
 TITLE, ADDRESS, NAME, SUBJECTS = 300, 2000, 200, 50

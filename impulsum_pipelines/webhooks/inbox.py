@@ -10,13 +10,15 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import sqlalchemy as sa
 
 from impulsum_pipelines.alerts.book import Raised, raise_alert
 from impulsum_pipelines.alerts.joining import join
-from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings
@@ -47,12 +49,14 @@ class Worked:
         committed: new events.
         repeated: deliveries of an event that is held already.
         failed: files that hold no event; they are in ``failed/``.
+        left: what the disk does not let us read or move: it stays in ``incoming/``, and is tried again each round.
         urgent: sources of the new events of P0 and P1, whose state is worth a pull now.
     """
 
     committed: int = 0
     repeated: int = 0
     failed: int = 0
+    left: int = 0
     urgent: set[str] = field(default_factory=set)
 
     @property
@@ -65,6 +69,7 @@ class Worked:
         self.committed += other.committed
         self.repeated += other.repeated
         self.failed += other.failed
+        self.left = other.left  # the same ones, round by round
         self.urgent |= other.urgent
 
 
@@ -95,12 +100,18 @@ def _judged(settings: Settings, worked: Worked) -> Iterator[_Judged]:
         try:
             file = dropfiles.read(path)
             event = read(file.source, file.headers, file.body, file.received_at, file.delivery)
+            verdict = judge(event, book)
         except FileNotFoundError:
             continue  # another process was here
+        except OSError as error:
+            _leave(path, error, worked)
         except ImpulsumError as error:
-            _refuse(path, error, worked)
+            _refuse(path, error.what, worked)
+        except Exception as error:
+            log.exception("drop file %a cannot be read", path.name)
+            _refuse(path, f"It cannot be read: {type(error).__name__}; report this", worked)
         else:
-            yield _Judged(file, event, judge(event, book))
+            yield _Judged(file, event, verdict)
             size += len(file.body)
             if size > LARGEST_ROUND:
                 return
@@ -115,24 +126,43 @@ def _commit(settings: Settings, some: Sequence[_Judged], worked: Worked) -> None
         if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
             raise
         if len(some) == 1:
-            reason = f"The store does not take it: {type(error).__name__}"
-            bad = ImpulsumError(Category.BAD_DATA, reason, next_step="report this; the file holds what is needed.")
-            _refuse(some[0].file.path, bad, worked)
+            _refuse(some[0].file.path, f"The store does not take it: {type(error).__name__}; report this", worked)
             return
         for one in some:
             _commit(settings, [one], worked)
         return
-    for judged in some:
-        dropfiles.move(judged.file.path, "done")
-    worked.committed += len(new)
-    worked.repeated += len(some) - len(new)
     worked.urgent |= {judged.file.source for judged in new if judged.verdict.priority in ("P0", "P1")}
+    worked.committed += len(new)
+    known = {judged.file.path for judged in new}
+    for judged in some:
+        is_moved = _move(judged.file.path, "done", "", worked)
+        worked.repeated += is_moved and judged.file.path not in known
 
 
-def _refuse(path: Path, error: ImpulsumError, worked: Worked) -> None:
-    log.warning("drop file %a: %s", path.name, error.what)
-    dropfiles.move(path, "failed", error.what)
-    worked.failed += 1
+def _refuse(path: Path, reason: str, worked: Worked) -> None:
+    if _move(path, "failed", reason, worked):
+        log.warning("drop file %a: %s", path.name, reason)
+        worked.failed += 1
+
+
+def _move(path: Path, to: Literal["done", "failed"], reason: str, worked: Worked) -> bool:
+    try:
+        dropfiles.move(path, to, reason)
+    except OSError as error:
+        _leave(path, error, worked)
+        return False
+    return True
+
+
+def _leave(path: Path, error: OSError, worked: Worked) -> None:
+    """Let it lie this round: one that cannot be read or moved, such as another user's folder, holds up no other."""
+    _warn_once(path, error.strerror or type(error).__name__)
+    worked.left += 1
+
+
+@lru_cache(maxsize=LOOKED_AT)
+def _warn_once(path: Path, reason: str) -> None:
+    log.warning("drop file %a stays where it is: %s", path.name, reason)
 
 
 def _record(connection: sa.Connection, some: Sequence[_Judged], settings: Settings) -> list[_Judged]:

@@ -33,7 +33,7 @@ GOOD: dict[str, Any] = {
     "signature": "unsigned",
     "delivery": None,
 }
-EARLIEST = datetime(1000, 1, 1)  # noqa: DTZ001  # hypothesis adds the zone
+FIRST, LAST = datetime(2000, 1, 2), datetime(2026, 11, 1)  # noqa: DTZ001  # hypothesis adds the zone
 in_one_home = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 
 
@@ -58,7 +58,7 @@ def reason(path: Path) -> str:
 @given(
     body=st.binary() | st.text().map(str.encode) | st.sampled_from([b"\x00", b"\xef\xbb\xbf{}", b"\xff", b'"\\u0000"']),
     source=st.sampled_from(sorted(VENDORS)),
-    moment=st.datetimes(EARLIEST, timezones=st.sampled_from([UTC, timezone(timedelta(hours=-7))])),
+    moment=st.datetimes(FIRST, LAST, timezones=st.sampled_from([UTC, timezone(timedelta(hours=-7))])),
     delivery=st.none() | st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=256),
     agent=st.text(max_size=3000),
 )
@@ -78,7 +78,7 @@ def test_what_is_written_is_read(
 
 
 @in_one_home
-@given(moments=st.lists(st.datetimes(EARLIEST, timezones=st.just(UTC)), max_size=8))
+@given(moments=st.lists(st.datetimes(FIRST, LAST, timezones=st.just(UTC)), max_size=8))
 def test_names_sort_as_they_were_received(home: Home, moments: list[datetime]) -> None:
     for path in dropfiles.waiting(home):
         path.unlink()
@@ -134,7 +134,14 @@ def test_no_kept_header_is_a_secret() -> None:
         (GOOD | {"source": "github"}, "name different sources"),
         (GOOD | {"received_at": 1763640000}, "received_at: Input should be a valid datetime"),
         (GOOD | {"received_at": "2026-11-20T12:00:00"}, "received_at: Input should have timezone"),
-        (GOOD | {"received_at": "0001-01-01T00:00:00+14:00"}, "received_at: the time is outside"),
+        (
+            GOOD | {"received_at": "0001-01-01T00:00:00+14:00"},
+            "received_at: the time is before 2000, or more than a day",
+        ),
+        (
+            GOOD | {"received_at": "9999-12-31T23:59:59-14:00"},
+            "received_at: the time is before 2000, or more than a day",
+        ),
         (GOOD | {"headers": []}, "headers: Input should be an object"),
         (GOOD | {"headers": {"a": ["b"]}}, "headers.a: Input should be a valid string"),
         (GOOD | {"headers": {"ü\n" * 99: 1}}, "headers.\\xfc\\n"),

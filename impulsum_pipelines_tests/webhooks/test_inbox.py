@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,7 +20,10 @@ from impulsum_pipelines.ops import schema
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.webhooks import dropfiles, inbox
+from impulsum_pipelines.webhooks.event import Event
 from impulsum_pipelines.webhooks.inbox import work_off
+from impulsum_pipelines.webhooks.rules import RuleBook
+from impulsum_pipelines.webhooks.triage import Verdict
 from impulsum_pipelines_tests.webhooks.reading import issue, message
 from impulsum_pipelines_tests.webhooks.test_storm import work_off_all
 
@@ -97,6 +102,54 @@ def test_a_bad_file_stops_no_good_one_and_has_its_reason(ops_settings: Settings)
     assert (worked.committed, worked.failed) == (1, 2)
     assert folder(ops_settings, "done") == {good}
     assert {bad, f"{bad}.reason.txt", "notes.txt", "notes.txt.reason.txt"} <= folder(ops_settings, "failed")
+
+
+@pytest.mark.parametrize("year", ["0001-01-01T00:00:00", "9999-12-31T23:59:59"])
+def test_a_file_from_the_end_of_time_stops_no_good_one(ops_settings: Settings, year: str) -> None:
+    good, bad = drop(ops_settings, ordinary("OPS-2")), drop(ops_settings, ordinary("OPS-3"))
+    path = Home.of(ops_settings).inbox / "incoming" / bad
+    path.write_bytes(orjson.dumps(orjson.loads(path.read_bytes()) | {"received_at": f"{year}+00:00"}))
+    worked = work_off(ops_settings)
+    assert (worked.committed, worked.failed) == (1, 1)
+    assert folder(ops_settings, "done") == {good}
+    assert "received_at" in (Home.of(ops_settings).inbox / "failed" / f"{bad}.reason.txt").read_text()
+
+
+def test_a_file_on_which_our_code_fails_stops_no_good_one(
+    ops_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = drop(ops_settings, ordinary("OPS-2"), "d2"), drop(ops_settings, ordinary("OPS-3"), "d3")
+    judge = inbox.judge
+
+    def fail(event: Event, rules: RuleBook) -> Verdict:
+        return judge(event, rules) if event.key == "d2" else judge(event, None)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(inbox, "judge", fail)
+    worked = work_off(ops_settings)
+    assert (worked.committed, worked.failed) == (1, 1)
+    assert folder(ops_settings, "done") == {good}
+    assert "AttributeError" in (Home.of(ops_settings).inbox / "failed" / f"{bad}.reason.txt").read_text()
+
+
+def test_what_cannot_be_moved_stays_and_stops_no_good_one(
+    ops_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (Home.of(ops_settings).inbox / "incoming" / "anothers").mkdir(parents=True)
+    names = [drop(ops_settings, ordinary(f"OPS-{number}"), f"d{number}") for number in (2, 3)]
+    move = dropfiles.move
+
+    def refuse(path: Path, to: Any, reason: str = "") -> Path:
+        if path.name in ("anothers", names[0]):  # another user's, in a folder where only the owner may move it
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return move(path, to, reason)
+
+    monkeypatch.setattr(dropfiles, "move", refuse)
+    first, second = work_off(ops_settings), work_off(ops_settings)
+    assert (first.committed, first.failed, first.left) == (2, 0, 2)
+    assert (second.files, second.left) == (0, 2)
+    assert folder(ops_settings, "done") == {names[1]}
+    monkeypatch.setattr(dropfiles, "move", move)
+    assert (work_off(ops_settings).repeated, folder(ops_settings, "incoming")) == (1, set())
 
 
 def test_what_is_urgent_overtakes_what_came_before(ops_settings: Settings) -> None:
