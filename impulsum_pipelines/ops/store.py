@@ -45,13 +45,16 @@ def transaction(settings: Settings) -> Iterator[sa.Connection]:
 
     Raises:
         ImpulsumError: the store cannot be used: its address is wrong or a later version made it (configuration), its
-            server does not answer (network), or another process keeps it (internal).
+            server does not answer (network), or it is damaged or kept by another process (internal). What the store
+            says of the values alone (``DataError``, ``IntegrityError``) is raised as it is.
     """
     store = engine(settings)
     try:
         with store.begin() as connection:
             yield connection
-    except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+    except (sa.exc.DataError, sa.exc.IntegrityError):
+        raise
+    except sa.exc.DBAPIError as error:
         raise _plain(error, settings) from None
 
 
@@ -166,12 +169,14 @@ def _plain(error: Exception, settings: Settings) -> ImpulsumError:
             where=where,
             next_step="correct IMPULSUM_OPS_URL or IMPULSUM_HOME; the account must be allowed to create tables.",
         )
-    if url.get_backend_name() == "sqlite":
+    is_sqlite = url.get_backend_name() == "sqlite"
+    if is_sqlite or not isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+        of_what = "disk's free space and health" if is_sqlite else "server's log"
         return ImpulsumError(
             Category.INTERNAL,
             f"The ops store cannot be used: {said}",
             where=where,
-            next_step="check the disk's free space and health, then run again.",
+            next_step=f"check the {of_what}, then run again.",
         )
     return ImpulsumError(
         Category.NETWORK,

@@ -118,12 +118,14 @@ def _judged(settings: Settings, worked: Worked) -> Iterator[_Judged]:
 
 
 def _commit(settings: Settings, some: Sequence[_Judged], worked: Worked) -> None:
-    """Commit them together; if the store refuses what one of them says, each by itself."""
+    """Commit them together; if the store refuses what one of them says, each by itself.
+
+    Only values that it cannot hold are a file's fault. Whatever else it says, the files wait for its repair.
+    """
     try:
-        with transaction(settings) as connection:
-            new = _record(connection, some, settings)
-    except (sa.exc.DataError, sa.exc.StatementError, ValueError) as error:
-        if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+        new = _written(settings, some)
+    except (sa.exc.StatementError, ValueError, OverflowError) as error:
+        if isinstance(error, sa.exc.DBAPIError) and not isinstance(error, sa.exc.DataError):
             raise
         if len(some) == 1:
             _refuse(some[0].file.path, f"The store does not take it: {type(error).__name__}; report this", worked)
@@ -137,6 +139,16 @@ def _commit(settings: Settings, some: Sequence[_Judged], worked: Worked) -> None
     for judged in some:
         is_moved = _move(judged.file.path, "done", "", worked)
         worked.repeated += is_moved and judged.file.path not in known
+
+
+def _written(settings: Settings, some: Sequence[_Judged]) -> list[_Judged]:
+    """Those that are new, committed. Who wrote the same row at the same instant is found by a second try."""
+    try:
+        with transaction(settings) as connection:
+            return _record(connection, some, settings)
+    except sa.exc.IntegrityError:
+        with transaction(settings) as connection:
+            return _record(connection, some, settings)
 
 
 def _refuse(path: Path, reason: str, worked: Worked) -> None:

@@ -17,13 +17,14 @@ import sqlalchemy as sa
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.ops import schema
-from impulsum_pipelines.ops.store import transaction
+from impulsum_pipelines.ops.store import engine, transaction
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.webhooks import dropfiles, inbox
 from impulsum_pipelines.webhooks.event import Event
 from impulsum_pipelines.webhooks.inbox import work_off
 from impulsum_pipelines.webhooks.rules import RuleBook
 from impulsum_pipelines.webhooks.triage import Verdict
+from impulsum_pipelines_tests.conftest import on_postgresql, on_sqlite
 from impulsum_pipelines_tests.webhooks.reading import issue, message
 from impulsum_pipelines_tests.webhooks.test_storm import work_off_all
 
@@ -182,6 +183,56 @@ def test_a_store_that_refuses_one_takes_the_others(ops_settings: Settings, monke
     assert (worked.committed, worked.failed) == (3, 1)
     assert folder(ops_settings, "done") == {names[0], names[1], names[3]}
     assert names[2] in folder(ops_settings, "failed")
+
+
+@on_sqlite
+def test_a_damaged_store_is_no_fault_of_the_files() -> None:
+    ops_settings = load_settings()
+    names = {drop(ops_settings, ordinary(f"OPS-{number}")) for number in range(3)}
+    with transaction(ops_settings) as connection:
+        page = sa.text("select rootpage from sqlite_master where name = 'events'")
+        root = connection.execute(page).scalar_one()
+        size = connection.exec_driver_sql("pragma page_size").scalar_one()
+    engine(ops_settings).dispose()  # which writes the log back into the file
+    with (Home.of(ops_settings).root / "ops.sqlite").open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xff" * size)
+    with pytest.raises(ImpulsumError, match="malformed"):
+        work_off(ops_settings)
+    assert (folder(ops_settings, "incoming"), folder(ops_settings, "failed")) == (names, set())
+
+
+@on_postgresql
+@pytest.mark.parametrize("wrong", ["set transaction read only", "drop table incident_subjects"])
+def test_a_store_that_may_not_be_written_is_no_fault_of_the_files(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    ops_settings = load_settings()
+    names = {drop(ops_settings, ordinary(f"OPS-{number}")) for number in range(3)}
+    record = inbox.record
+
+    def prevented(connection: sa.Connection, arrivals: Any, **named: Any) -> Any:
+        connection.exec_driver_sql(wrong)
+        return record(connection, arrivals, **named)
+
+    monkeypatch.setattr(inbox, "record", prevented)
+    with pytest.raises(ImpulsumError, match="ops store"):
+        work_off(ops_settings)
+    assert (folder(ops_settings, "incoming"), folder(ops_settings, "failed")) == (names, set())
+
+
+def test_a_row_that_another_wrote_meanwhile_is_tried_once_more(
+    ops_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(ops_settings, ordinary("OPS-2"))
+    record, tries = inbox.record, []
+
+    def beaten(connection: sa.Connection, arrivals: Any, **named: Any) -> Any:
+        tries.append(1)
+        if len(tries) == 1:
+            raise sa.exc.IntegrityError("insert", {}, ValueError("unique"))
+        return record(connection, arrivals, **named)
+
+    monkeypatch.setattr(inbox, "record", beaten)
+    assert work_off(ops_settings).committed == 1
 
 
 def say(settings: Settings, *texts: str) -> None:
