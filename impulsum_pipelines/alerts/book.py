@@ -7,7 +7,8 @@ several alerts should do so in the order of their keys: on PostgreSQL two that w
 What is told, so that an alert never chatters:
 
 - Raised again, it only counts (``occurrences``, evidence), unless it is worse than before: that is told, and needs an
-  acknowledgement anew. It never becomes less urgent while it lasts.
+  acknowledgement anew. It never becomes less urgent while it lasts. Whoever raises it may also say from when on an
+  acknowledgement still counts; an older one is asked for again.
 - That it is over is told once it has been over for ``IMPULSUM_SETTLE_MINUTES``. Back before that, it counts as never
   gone: the alert is as it was, acknowledged too, and nobody hears a thing. Each return doubles the time, up to four
   hours, so a signal that goes on and off falls silent.
@@ -56,6 +57,8 @@ class Raised:
         title: what is wrong, in one line.
         detail: what is known, and what to do next.
         evidence: by kind, such as ``{"events": [12, 13], "links": ["https://…"]}``.
+        answered_since: an acknowledgement before does not answer this, when it is as urgent as the alert: it is told
+            again. None when every acknowledgement does.
 
     Raises:
         ValueError: for another priority.
@@ -67,6 +70,7 @@ class Raised:
     title: str
     detail: str = ""
     evidence: Mapping[str, Sequence[str | int]] = field(default_factory=dict)
+    answered_since: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.priority not in PRIORITIES:
@@ -139,6 +143,7 @@ def resolve(
     settings: Settings,
     note: str | None = None,
     person: bool = False,
+    silently: bool = False,
 ) -> bool:
     """It is over.
 
@@ -149,6 +154,7 @@ def resolve(
         settings: for quiet hours and settling.
         note: why.
         person: a person says so, which is told without settling; if it comes back, that is told too.
+        silently: nobody is told, for nothing ended: it goes on under another alert, or was mere information.
 
     Returns:
         False when it was resolved already: nothing is changed then.
@@ -160,9 +166,9 @@ def resolve(
     alert = _locked(connection, alert_id)
     if alert.state == "resolved":
         return False
-    supersede(connection, alert_id, spare_digest=True)
+    supersede(connection, alert_id, spare_digest=not silently, tried=silently)
     _set(connection, alert_id, state="resolved", resolved_at=at)
-    if may_be_heard(connection, alert_id):
+    if not silently and may_be_heard(connection, alert_id):
         settled = at if person else at + _settling(connection, alert_id, settings)
         tell(connection, alert_id, "resolved", at=at, settings=settings, by=by, note=note, not_before=settled)
     else:
@@ -235,13 +241,22 @@ def _count(connection: sa.Connection, alert: Any, raised: Raised, at: datetime, 
     if raised.priority <= alert.priority and at >= alert.last_seen_at:
         values |= {"title": _one_line(raised.title), "detail": raised.detail[:LONGEST_DETAIL]}
     worse = raised.priority < alert.priority
-    if worse:
+    forgotten = (
+        raised.priority == alert.priority
+        and alert.state == "acknowledged"
+        and raised.answered_since is not None
+        and alert.acknowledged_at < raised.answered_since
+    )
+    if worse or forgotten:
         values |= {"priority": raised.priority, "state": "open", "acknowledged_at": None, "acknowledged_by": None}
     _set(connection, alert.id, **values)
     if worse:
         supersede(connection, alert.id)
         note = f"{alert.priority} to {raised.priority}"
         tell(connection, alert.id, "worsened", at=at, settings=settings, by=raised.kind, note=note)
+    elif forgotten:
+        note = f"acknowledged long ago, {alert.acknowledged_at:%Y-%m-%d %H:%M} UTC"
+        tell(connection, alert.id, "reopened", at=at, settings=settings, by=raised.kind, note=note)
 
 
 def _lately_resolved(connection: sa.Connection, key: str, at: datetime, settings: Settings) -> Any:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from impulsum_pipelines.alerts.book import Raised, alone, raise_alert, resolve
+from impulsum_pipelines.alerts.book import Raised, acknowledge, alone, raise_alert, resolve
 from impulsum_pipelines.ops.schema import alerts
 from impulsum_pipelines.settings import Settings
 
@@ -16,7 +16,8 @@ def join(connection: sa.Connection, key: str, gone: Sequence[str], *, at: dateti
     """Go on under one key with what was raised under several, in the caller's transaction.
 
     The alert that the key has stays as it is, acknowledged too, unless another one is more urgent: then it is worse,
-    and told. Where the key has none, the most urgent of the others becomes its alert. The rest is over.
+    and told. Where the key has none, the most urgent of the others becomes its alert. The rest is part of it from now
+    on, which nobody is told: nothing is over. Who acknowledged one that was as urgent acknowledged it.
 
     Args:
         connection: of a transaction.
@@ -40,4 +41,9 @@ def join(connection: sa.Connection, key: str, gone: Sequence[str], *, at: dateti
         telling = min(alert, kept, key=lambda each: each.priority)
         both = Raised(key, kept.kind, alert.priority, telling.title, telling.detail, alert.evidence)
         raise_alert(connection, both, at=at, settings=settings)
-        resolve(connection, alert.id, by=kept.kind, at=at, settings=settings, note=f"part of alert {kept.id} now")
+        note = f"part of alert {kept.id} now"
+        resolve(connection, alert.id, by=kept.kind, at=at, settings=settings, note=note, silently=True)
+        if alert.state == "acknowledged" and alert.priority <= kept.priority:
+            acknowledge(
+                connection, kept.id, by=alert.acknowledged_by, at=alert.acknowledged_at, note=f"alert {alert.id}"
+            )

@@ -17,6 +17,7 @@ from impulsum_pipelines.alerts import outbox as delivery
 from impulsum_pipelines.alerts.addressing import MOST_AT_ONCE
 from impulsum_pipelines.alerts.book import Raised, acknowledge, raise_alert
 from impulsum_pipelines.alerts.channels import Channels
+from impulsum_pipelines.alerts.joining import join
 from impulsum_pipelines.alerts.outbox import CLAIM, GIVEN_UP_AFTER, LONGEST_PAUSE, Delivered, deliver
 from impulsum_pipelines.ops.schema import metadata
 from impulsum_pipelines.ops.store import transaction
@@ -296,3 +297,16 @@ def test_a_title_from_outside_calls_nobody(ops_settings: Settings, webhook: Webh
     said = webhook.taken[0]["title"] + webhook.taken[0]["message"]
     assert not any(mention in said for mention in ("<!", "<@", "@everyone", "@here"))
     assert "ana@example.com" in said
+
+
+def test_two_alerts_that_become_one_are_not_over(ops_settings: Settings, webhook: Webhook) -> None:
+    there = told_to(ops_settings, webhook.address)
+    first, second = (raised(there, NOW, key=key) for key in ("incident:1", "incident:2"))
+    deliver(there, now=NOW)
+    with transaction(there) as connection:
+        acknowledge(connection, second, by="ana", at=NOW + MINUTE)
+        join(connection, "incident:1", ["incident:2"], at=NOW + 2 * MINUTE, settings=there)
+    deliver(there, now=NOW + 60 * MINUTE)
+    assert sorted(webhook.titles) == ["[P0] incident:1 is wrong", "[P0] incident:2 is wrong"]
+    kept = alert_of(there, first)
+    assert (kept.state, kept.acknowledged_by, alert_of(there, second).state) == ("acknowledged", "ana", "resolved")
