@@ -66,18 +66,24 @@ def compose(connection: sa.Connection, message_id: str, settings: Settings) -> M
     last = {alert.id: alert for alert in told}
     if len(last) == 1:
         (alert,) = last.values()
-        return _single(message_id, alert, settings)
+        return _single(message_id, alert, settings, _why_over(connection, alert) if alert.resolved_at else None)
     return _digest(connection, message_id, list(last.values()), settings)
 
 
-def _single(message_id: str, alert: Any, settings: Settings) -> Message:
+def _why_over(connection: sa.Connection, alert: Any) -> str | None:
+    c = alert_changes.c
+    ended = sa.select(c.note).where(c.alert_id == alert.id, c.change == "resolved").order_by(c.id.desc()).limit(1)
+    return connection.execute(ended).scalar()
+
+
+def _single(message_id: str, alert: Any, settings: Settings, why_over: str | None) -> Message:
     lines = [alert.detail] if alert.detail else []
     lines += [str(link) for link in alert.evidence.get("links", ())]
     since = f"Since {_local(alert.opened_at, settings)}"
     if alert.occurrences > 1:
         since += f", seen {alert.occurrences} times, last {_local(alert.last_seen_at, settings)}"
     if alert.resolved_at:
-        since += f", over {_local(alert.resolved_at, settings)}"
+        since += f", over {_local(alert.resolved_at, settings)}{f': {why_over}' if why_over else ''}"
     lines.append(f"{since}.")
     if not alert.resolved_at:
         lines.append(f"Acknowledge: impulsum alerts ack {alert.id}")

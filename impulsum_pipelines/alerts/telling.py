@@ -107,6 +107,25 @@ def may_be_heard(connection: sa.Connection, alert_id: int) -> bool:
     return connection.execute(known.limit(1)).first() is not None
 
 
+def is_being_told(connection: sa.Connection, alert_id: int, *, since: datetime) -> bool:
+    """Whether people are still to hear of it: it waits for its hour, or a channel is tried.
+
+    Args:
+        alert_id: which.
+        since: what was due before and was sent nowhere waits for a channel that nobody configured.
+    """
+    mine = notifications.c.alert_id == alert_id
+    waits = sa.select(notifications.c.id).where(
+        mine, notifications.c.status == "pending", notifications.c.due_at > since
+    )
+    tried = (
+        sa.select(deliveries.c.id)
+        .join(notifications, notifications.c.message_id == deliveries.c.message_id)
+        .where(mine, deliveries.c.status.in_(("pending", "sending")))
+    )
+    return any(connection.execute(each.limit(1)).first() is not None for each in (waits, tried))
+
+
 def was_tried() -> sa.Exists:
     """A notification that a channel may have taken."""
     return sa.exists().where(deliveries.c.message_id == notifications.c.message_id, deliveries.c.status != "superseded")

@@ -20,6 +20,7 @@ from impulsum_pipelines.files import Home
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.webhooks.dropfiles import waiting
+from impulsum_pipelines.webhooks.endings import end_quiet
 from impulsum_pipelines.webhooks.inbox import Worked, work_off
 
 log = logging.getLogger(__name__)
@@ -130,7 +131,9 @@ def tell(settings: Settings) -> None:
     """Deliver what is due. What fails is tried again by the next call; the inbox does not wait for it."""
     try:
         with transaction(settings) as connection:
-            escalate(connection, settings, datetime.now(UTC))
+            now = datetime.now(UTC)
+            end_quiet(connection, settings, now)
+            escalate(connection, settings, now)
         deliver(settings)
     except Exception:
         log.exception("notifications could not be delivered; they are tried again")

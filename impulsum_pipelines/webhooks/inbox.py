@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,7 @@ from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.webhooks import dropfiles
 from impulsum_pipelines.webhooks.dropfiles import DropFile
+from impulsum_pipelines.webhooks.endings import alert_key, end_said
 from impulsum_pipelines.webhooks.event import Event, read
 from impulsum_pipelines.webhooks.incidents import Place
 from impulsum_pipelines.webhooks.journal import Arrival, record
@@ -39,6 +40,9 @@ LARGEST_ROUND = 4 * dropfiles.LARGEST
 
 #: What people hear of. The others are kept and can be asked for.
 ALERTED = ("P0", "P1", "P2")
+
+#: What somebody must act on, and for how long an acknowledgement answers what comes: then it is told again.
+URGENT, ANSWERED_FOR = ("P0", "P1"), timedelta(hours=12)
 
 
 @dataclass
@@ -133,7 +137,7 @@ def _commit(settings: Settings, some: Sequence[_Judged], worked: Worked) -> None
         for one in some:
             _commit(settings, [one], worked)
         return
-    worked.urgent |= {judged.file.source for judged in new if judged.verdict.priority in ("P0", "P1")}
+    worked.urgent |= {judged.file.source for judged in new if judged.verdict.priority in URGENT}
     worked.committed += len(new)
     known = {judged.file.path for judged in new}
     for judged in some:
@@ -197,9 +201,9 @@ def _alert(
     connection: sa.Connection, judged: _Judged, event_id: int, place: Place, now: datetime, settings: Settings
 ) -> None:
     event, verdict = judged.event, judged.verdict
-    key = _alert_key(place.incident)
+    key = alert_key(place.incident)
     if place.absorbed:
-        join(connection, key, [_alert_key(gone) for gone in place.absorbed], at=now, settings=settings)
+        join(connection, key, [alert_key(gone) for gone in place.absorbed], at=now, settings=settings)
     if verdict.priority in ALERTED:
         raised = Raised(
             key=key,
@@ -208,10 +212,7 @@ def _alert(
             title=event.title or f"{event.source}: {event.type}",
             detail=f"{verdict.why} ({event.source} {event.type}, {event.occurred_at:%Y-%m-%d %H:%M:%S} UTC).",
             evidence={"events": [event_id], "links": [event.url] if event.url else []},
+            answered_since=now - ANSWERED_FOR if verdict.priority in URGENT else None,
         )
         raise_alert(connection, raised, at=now, settings=settings)
-
-
-def _alert_key(incident: int) -> str:
-    """One alert an incident."""
-    return f"incident:{incident}"
+    end_said(connection, event, event_id, place.incident, at=now, settings=settings)

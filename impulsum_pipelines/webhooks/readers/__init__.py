@@ -23,6 +23,7 @@ COMMON_FACTS = {
     "changed_fields": "names of the fields that this event changed",
     "created_at": "when the thing that it is about was created",
     "is_bot": "whether a program did it",
+    "is_over": "whether this event says that its issue or pull request is done, closed or merged now",
     "labels": "labels of what it is about",
     "text": "what people wrote in this event: a comment, a message, a new title or description",
 }

@@ -114,6 +114,7 @@ def _read(body: Document, headers: Mapping[str, str]) -> Reading:
         "branch": branch,
         "environment": environment,
         "is_default_branch": branch == body.text("repository", "default_branch") if branch else None,
+        "is_over": action == "closed" and name in ("issues", "pull_request"),
         "label": body.text("label", "name"),
         "repository": repository,
         "text": text,

@@ -30,6 +30,9 @@ FACTS = {
     "status_category": "new, indeterminate or done",
 }
 
+#: Fields by which an issue is done.
+_ENDING = ("status", "resolution")
+
 _KEY = re.compile(r"(?<![A-Za-z0-9])[A-Z][A-Z0-9]{1,19}-[1-9][0-9]{0,9}(?![A-Za-z0-9])")
 #: In a branch's name a key may be small, where a part of the name begins: feature/abc-12-title.
 _SMALL_KEY = re.compile(r"(?:^|(?<=/))[a-z][a-z0-9]{1,19}-[1-9][0-9]{0,9}(?=[-_/]|$)")
@@ -84,6 +87,8 @@ def _read(body: Document, _headers: Mapping[str, str]) -> Reading:
             "changed_fields": tuple(name.lower() for item in items if (name := item.text("field"))),
             "changes": tuple(_change(item) for item in items),
             "is_bot": user.text("accountType") == "app" or bool(_AUTOMATION.search(user.text("displayName") or "")),
+            "is_over": issue.text("fields", "status", "statusCategory", "key") == "done"
+            and any((item.text("field") or "").lower() in _ENDING for item in items),
             "is_reopened": any(_takes_resolution(item) for item in items),
             "issue_event": body.text("issue_event_type_name"),
             "link_type": body.text("issueLink", "issueLinkType", "name"),
