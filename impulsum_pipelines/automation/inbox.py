@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from impulsum_pipelines.automation.jobs import sync_job_name
-from impulsum_pipelines.automation.schedules import waiting_to_pull
+from impulsum_pipelines.automation.urgent import to_pull
 from impulsum_pipelines.loading.assets import OWNER
-from impulsum_pipelines.loading.raw import is_configured
 from impulsum_pipelines.settings import Settings, load_settings
-from impulsum_pipelines.tiers import CRITICAL, SOURCES
+from impulsum_pipelines.tiers import CRITICAL
 
 if TYPE_CHECKING:
     from impulsum_pipelines.webhooks.inbox import Worked
@@ -64,10 +63,10 @@ def build_inbox(jobs: Sequence[Any]) -> dg.Definitions:
 def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     settings = load_settings()
     worked = _watched(settings) if _has_threads(context.instance) else _looked_once(settings)
-    if not worked.files:
+    pulls = _pulls(context.instance, settings)
+    if not worked.files and not pulls:
         left = f"; {worked.left} that can be neither read nor moved, see the log" if worked.left else ""
         return dg.SkipReason(f"Nothing came in{left}.")
-    pulls = _pulls(context.instance, settings, worked.urgent)
     counted = f"{worked.committed} new events, {worked.repeated} repeated, {worked.failed} files refused"
     return dg.SensorResult(
         run_requests=pulls,
@@ -77,7 +76,9 @@ def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReaso
                 EVENTS,
                 metadata={"new": worked.committed, "repeated": worked.repeated, "refused": worked.failed},
             )
-        ],
+        ]
+        if worked.files
+        else [],
     )
 
 
@@ -100,19 +101,16 @@ def _looked_once(settings: Settings) -> "Worked":
     return worked
 
 
-def _pulls(instance: dg.DagsterInstance, settings: Settings, sources: set[str]) -> list[dg.RunRequest]:
-    """A live pull a source, unless one waits to begin: a running one may have begun before the change."""
+def _pulls(instance: dg.DagsterInstance, settings: Settings) -> list[dg.RunRequest]:
+    """A live pull of each source of which something urgent was said."""
     now = datetime.now(UTC)
     return [
         dg.RunRequest(
-            job_name=sync_job_name(source.name),
+            job_name=sync_job_name(source),
             partition_key=now.date().isoformat(),
             tags={"dagster/priority": str(CRITICAL.priority)},
         )
-        for source in SOURCES
-        if source.name in sources
-        and is_configured(source.name, settings)
-        and waiting_to_pull(instance, source.name, now) is None
+        for source in to_pull(instance, settings, now)
     ]
 
 

@@ -53,6 +53,9 @@ def _id() -> sa.Column[int]:
     return sa.Column("id", _Id, primary_key=True, autoincrement=True)
 
 
+#: Of events: somebody must act. In these very words, or SQLite does not use the index.
+IS_URGENT = "priority in ('P0', 'P1')"
+
 #: One row a webhook delivery, whole and once.
 events = sa.Table(
     "events",
@@ -87,6 +90,7 @@ events = sa.Table(
         sqlite_where=sa.text("seen_by is null"),
         postgresql_where=sa.text("seen_by is null"),
     ),
+    sa.Index("ix_events_urgent", "committed_at", sqlite_where=sa.text(IS_URGENT), postgresql_where=sa.text(IS_URGENT)),
     sa.Index(None, "received_at"),
     sa.Index(None, "content"),
     sa.Index(None, "incident_id"),

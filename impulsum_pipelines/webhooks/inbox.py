@@ -54,7 +54,7 @@ class Worked:
         repeated: deliveries of an event that is held already.
         failed: files that hold no event; they are in ``failed/``.
         left: what the disk does not let us read or move: it stays in ``incoming/``, and is tried again each round.
-        urgent: sources of the new events of P0 and P1, whose state is worth a pull now.
+        urgent: sources of the new events of P0 and P1: whoever waits for these need not wait longer.
     """
 
     committed: int = 0

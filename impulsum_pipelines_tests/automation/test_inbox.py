@@ -25,6 +25,7 @@ from impulsum_pipelines.ops import schema
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.webhooks import dropfiles
+from impulsum_pipelines.webhooks import inbox as webhooks_inbox
 from impulsum_pipelines_tests.webhooks.reading import issue
 
 NOW = datetime(2026, 11, 18, 9, tzinfo=UTC)
@@ -48,9 +49,12 @@ def tick(instance: dg.DagsterInstance) -> dg.SensorResult | dg.SkipReason:
 
 
 def tick_that_finds(instance: dg.DagsterInstance) -> dg.SensorResult:
-    """The first tick that has something to tell; on a busy machine the watcher may take longer than one."""
+    """The first tick that tells what was done; on a busy machine the watcher may take longer than one.
+
+    A tick before may ask for a pull already: what is committed is known at once.
+    """
     deadline = time.monotonic() + 20
-    while isinstance(told := tick(instance), dg.SkipReason):
+    while isinstance(told := tick(instance), dg.SkipReason) or not told.asset_events:
         assert time.monotonic() < deadline, "nobody works it off"
     return told
 
@@ -68,8 +72,7 @@ def test_a_quiet_tick_says_so(instance: dg.DagsterInstance) -> None:
 def test_a_tick_commits_what_came_and_pulls_the_source_of_what_is_urgent(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in (("BASE_URL", "https://a.invalid"), ("EMAIL", "a@b.invalid"), ("API_TOKEN", "t")):
-        monkeypatch.setenv(f"JIRA_{name}", value)
+    jira_is_on(monkeypatch)
     drop("OPS-1", "Highest")
     drop("OPS-2", "Medium")
     told = tick_that_finds(instance)
@@ -78,6 +81,49 @@ def test_a_tick_commits_what_came_and_pulls_the_source_of_what_is_urgent(
     [event] = told.asset_events
     assert event.asset_key == inbox.EVENTS
     assert event.metadata["new"].value == 2
+
+
+def jira_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("BASE_URL", "https://a.invalid"), ("EMAIL", "a@b.invalid"), ("API_TOKEN", "t")):
+        monkeypatch.setenv(f"JIRA_{name}", value)
+
+
+def test_an_error_after_something_urgent_does_not_lose_its_pull(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jira_is_on(monkeypatch)
+    drop("OPS-1", "Highest")
+    for number in range(60):
+        drop(f"OPS-{number + 2}", "Medium")
+    record, calls = webhooks_inbox.record, []
+
+    def fail_once(*args: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise ZeroDivisionError
+        return record(*args, **named)
+
+    monkeypatch.setattr(webhooks_inbox, "record", fail_once)
+    with pytest.raises(ZeroDivisionError):
+        tick_that_finds(instance)
+    [pull] = tick_that_finds(instance).run_requests or ()
+    assert pull.job_name == "jira_sync"
+
+
+def test_a_process_that_was_killed_after_something_urgent_does_not_lose_its_pull(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jira_is_on(monkeypatch)
+    settings = load_settings()
+    drop("OPS-1", "Highest")
+    webhooks_inbox.work_off(settings)
+    told = tick(instance)
+    assert isinstance(told, dg.SensorResult)
+    assert ([pull.job_name for pull in told.run_requests or ()], told.asset_events) == (["jira_sync"], [])
+    begun = {"sync_id": "s1", "source": "jira", "started_by": "sensor", "mode": "live", "census": False}
+    with transaction(settings) as connection:
+        connection.execute(sa.insert(schema.syncs).values(**begun, status="running", started_at=datetime.now(UTC)))
+    assert isinstance(tick(instance), dg.SkipReason)
 
 
 def test_what_is_not_urgent_asks_for_no_pull(instance: dg.DagsterInstance) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 #: The newest revision. Stands here so that a store that has it is recognized without importing Alembic.
-HEAD = "0003"
+HEAD = "0004"
 
 _version = sa.table("alembic_version", sa.column("version_num", sa.Text))
 
