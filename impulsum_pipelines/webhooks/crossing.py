@@ -62,6 +62,12 @@ def unseen(connection: sa.Connection, source: str, after: datetime | None) -> li
     return _all(connection, waiting.order_by(events.c.occurred_at.desc()).limit(_MOST))
 
 
+def oldest_waiting(connection: sa.Connection, ids: Sequence[int]) -> datetime | None:
+    """When the oldest of some events happened that no pull has shown yet; None when none waits."""
+    waiting = sa.select(sa.func.min(events.c.occurred_at, type_=events.c.occurred_at.type))
+    return connection.execute(waiting.where(events.c.id.in_(ids), events.c.seen_by.is_(None))).scalar()
+
+
 def asked_for(source: str, said: Iterable[Said]) -> set[str]:
     """The subjects by which a pull may have shown these events."""
     found = (_shown_by(source, event) for event in said)
@@ -76,6 +82,7 @@ def see(
     settings: Settings,
     *,
     failing_at: datetime | None,
+    back_to: datetime | None = None,
 ) -> list[Said]:
     """Write down which sync has shown each event, and which events no sync has to show.
 
@@ -86,12 +93,14 @@ def see(
         found: what is held of what they are about.
         settings: the settings.
         failing_at: now, when the newest live pull failed: what waits too long then waits for a pull that works.
+        back_to: of :func:`oldest_waiting`: what waits is never too old to be looked at.
 
     Returns:
         The events that a pull should have shown by now, the oldest first.
     """
     undone = _undone(source.name, said)
-    lately = [event for event in said if event.occurred_at >= found.watermark - LOOK_BACK]
+    earliest = min(filter(None, [found.watermark - LOOK_BACK, back_to]))
+    lately = [event for event in said if event.occurred_at >= earliest]
     waited_until = max(found.watermark, failing_at or found.watermark)
     seen: dict[str, list[int]] = defaultdict(list)
     overdue = []

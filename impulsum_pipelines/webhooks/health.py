@@ -93,20 +93,24 @@ def check(settings: Settings, source: Source, *, at: datetime) -> Checked | None
             return None
         before, how = state(connection, source.name), ended(connection, source.name)
         since = before.rows_until if before else None
-        unseen = crossing.unseen(connection, source.name, since - LOOK_BACK if since else None)
+        back_to = crossing.oldest_waiting(connection, before.unseen) if before else None
+        earliest = min(filter(None, [since - LOOK_BACK, back_to])) if since else None
+        unseen = crossing.unseen(connection, source.name, earliest)
     # No transaction meanwhile: the file may have to be waited for.
     found = look(settings, source.name, since=since, subjects=crossing.asked_for(source.name, unseen))
     if found is None:
         return None
     with transaction(settings) as connection:
-        return _conclude(Case(connection, settings, source, found, how, at), unseen)
+        return _conclude(Case(connection, settings, source, found, how, at), unseen, back_to)
 
 
-def _conclude(case: Case, unseen: list[Said]) -> Checked:
+def _conclude(case: Case, unseen: list[Said], back_to: datetime | None) -> Checked:
     connection, name, found = case.connection, case.source.name, case.found
     row = _locked(case)
     failing_at = case.at if case.ended.is_failing else None
-    overdue = crossing.see(connection, case.source, unseen, found, case.settings, failing_at=failing_at)
+    overdue = crossing.see(
+        connection, case.source, unseen, found, case.settings, failing_at=failing_at, back_to=back_to
+    )
     events_until = crossing.tell(connection, name, found, row.events_until)
     watched = _watched(case, row)
     gone = crossing.judge(connection, name, _judged_until(case), watched)

@@ -75,8 +75,10 @@ def name_pulls(connection: sa.Connection, source: str, overdue: Sequence[Said], 
         at: now.
     """
     days = {day: list(group) for day, group in groupby(overdue, key=lambda event: _day(event.occurred_at))}
-    named = sa.select(missed_ranges).where(_c.source == source, _c.what == "pulls", _c.to_at >= found.watermark - _KEPT)
-    spans = {_day(row.from_at): row for row in connection.execute(named)}
+    named = sa.select(missed_ranges).where(
+        _c.source == source, _c.what == "pulls", sa.or_(_c.status == "open", _c.covered_at >= at - _KEPT)
+    )
+    spans = {_day(row.from_at): row for row in connection.execute(named.order_by(_c.id))}
     for day, group in days.items():
         first, last = group[0].occurred_at, group[-1].occurred_at
         if day not in spans:

@@ -119,6 +119,24 @@ def test_an_event_that_a_later_pull_shows_is_over(ops_settings: Settings, on_pap
     assert (seen_by(), outcomes()) == (["sync-1", "sync-3"], {"told": 2})
 
 
+def test_an_event_that_no_pull_ever_shows_is_looked_for_until_one_does(
+    ops_settings: Settings, on_paper: TeamOnPaper
+) -> None:
+    on_paper.edit(told=True)
+    on_paper.look()
+    on_paper.wait(20)
+    on_paper.tell(on_paper.change_again(1))
+    hidden, on_paper.changed = on_paper.changed, {}
+    on_paper.wait(40)
+    for _ in range(5):
+        assert on_paper.look().unseen == 1
+        on_paper.wait(8 * 24 * 60)
+    assert ([state for state, *_ in heard()], ranges()) == (["open"], [("pulls", "open", 1)])
+    on_paper.changed = hidden
+    assert on_paper.look().unseen == 0
+    assert ([state for state, *_ in heard()], ranges()) == (["resolved"], [("pulls", "backfilled", 1)])
+
+
 def test_events_wait_for_a_pull_that_works(at_a_site: TeamAtASite) -> None:
     team = at_a_site
     team.pull()
