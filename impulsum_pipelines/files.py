@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,13 +95,35 @@ class Home:
             yield
 
     @contextmanager
+    def living(self, name: str) -> Iterator[None]:
+        """Let others know, by :meth:`has_died`, when this process is killed in the body; each name is used once."""
+        with self.writing(name):
+            try:
+                yield
+            finally:
+                self._lock_file(name).unlink(missing_ok=True)
+
+    def has_died(self, name: str) -> bool:
+        """Whether a process that was :meth:`living` was killed; False also of a name that is not known here."""
+        if not self._lock_file(name).exists():
+            return False
+        try:
+            with replace(self, lock_seconds=0).writing(name):
+                return True
+        except ImpulsumError:  # it lives
+            return False
+
+    def _lock_file(self, name: str) -> Path:
+        return self.root / "locks" / f"{name}.lock"
+
+    @contextmanager
     def _lock(self, name: str, kind: str) -> Iterator[None]:
         from filelock import ReadWriteLock, Timeout
 
-        folder = self.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
+        file = self._lock_file(name)
+        file.parent.mkdir(parents=True, exist_ok=True)
         # Not a singleton: the threads of one process must wait for each other as processes do.
-        lock = ReadWriteLock(folder / f"{name}.lock", timeout=self.lock_seconds, is_singleton=False)
+        lock = ReadWriteLock(file, timeout=self.lock_seconds, is_singleton=False)
         try:
             (lock.acquire_read if kind == "read" else lock.acquire_write)()
         except Timeout:

@@ -2,14 +2,15 @@
 
 Which days those are, :mod:`impulsum_pipelines.loading.closed_days` reads from what is held, so the sensor needs no
 memory: a day that was filled is no longer missing, and while a run fills days nothing more is asked for. Live cursors
-come first; then one short range of days a source, the newest first, so that a day that cannot be read keeps no other
-from being filled. It all runs at low priority, and leaves a source alone that failed.
+come first; then one short range of days a source, the newest first. Days whose tries failed come after all others, and
+each alone, so that a day that cannot be read keeps no other from being filled. It all runs at low priority, and leaves
+a source alone that failed.
 """
 
 # No postponed annotations here: Dagster compares the annotation of `context` with its own classes.
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import takewhile
 from typing import Any
 
@@ -29,6 +30,9 @@ from impulsum_pipelines.tiers import SOURCES, Source
 
 #: Days of one run: with a pool of one load a source, a live pull waits at most for so many.
 MOST_DAYS = 7
+
+#: The newest tries, in which is looked for days that failed.
+_TRIES = 50
 
 
 def build_catch_up(jobs: Sequence[Any]) -> dg.Definitions:
@@ -85,8 +89,7 @@ def _outlook(
         return f"{missing}: filled after the next live pull, which goes on from {state.read_until:%Y-%m-%d %H:%M} UTC."
     if reason := _resting(settings, source, now):
         return f"{missing}: {reason}."
-    first, last = ranges(state.never_closed)[-1]
-    span = (max(first, last - timedelta(days=MOST_DAYS - 1)), last)
+    span = _next_days(state.never_closed, _failed_windows(settings, source))
     return dg.RunRequest(
         job_name=sync_job_name(source.name),
         tags={
@@ -95,6 +98,25 @@ def _outlook(
             STARTED_BY_TAG: CATCH_UP,
         },
     )
+
+
+def _next_days(missing: Sequence[date], failed: Sequence[tuple[datetime, datetime]]) -> tuple[date, date]:
+    """First and last of the days to ask for: the newest of those that failed least often."""
+    midnights = {day: datetime.combine(day, time(), UTC) for day in missing}
+    failures = {day: sum(start <= at < end for start, end in failed) for day, at in midnights.items()}
+    least = min(failures.values())
+    first, last = ranges(day for day in missing if failures[day] == least)[-1]
+    most = 1 if least else MOST_DAYS
+    return max(first, last - timedelta(days=most - 1)), last
+
+
+def _failed_windows(settings: Settings, source: Source) -> list[tuple[datetime, datetime]]:
+    tries = recent(settings, source=source.name, started_by=CATCH_UP, limit=_TRIES)
+    return [
+        (sync["window_start"], sync["window_end"])
+        for sync in tries
+        if sync["status"] != "done" and sync["window_start"]
+    ]
 
 
 def _resting(settings: Settings, source: Source, now: datetime) -> str | None:

@@ -1,11 +1,12 @@
-"""What Dagster keeps for ever, let go of by age: runs with their logs, check results, ticks, finished backfills.
+"""What Dagster keeps for ever, let go of by age: runs with their logs, check results, ticks, finished backfills, and
+what sensors reported outside of any run.
 
 Dagster has no retention of its own for most of it, and no public way to delete all of it: the private names that this
 needs are used here and nowhere else.
 
 Kept, however old: the run that materialized an asset, or a day of it, last, since Dagster knows from that run that the
-day is held; the last result of each check; the last tick of each schedule and sensor, from which the next one is
-reckoned.
+day is held; the last result of each check; the last report on each asset and day; the last tick of each schedule and
+sensor, from which the next one is reckoned.
 """
 
 from __future__ import annotations
@@ -18,9 +19,14 @@ from pathlib import Path
 import dagster as dg
 import sqlalchemy as sa
 from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES
+from dagster._core.instance.utils import RUNLESS_RUN_ID
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    AssetEventTagsTable,
+    SqlEventLogStorageTable,
+)
 from dagster._core.storage.runs import SqlRunStorage
 from dagster._core.storage.runs.schema import BackfillTagsTable, BulkActionsTable
 
@@ -36,6 +42,7 @@ class Forgotten:
         runs: runs deleted, with their events and logs.
         runs_kept: runs as old that are kept, since an asset or a day of it was materialized last by them.
         checks: results of checks deleted.
+        reports: events deleted that sensors reported outside of any run.
         backfills: finished backfills deleted.
         bytes_before: size of the storage before.
         bytes_after: size of the storage after.
@@ -44,6 +51,7 @@ class Forgotten:
     runs: int
     runs_kept: int
     checks: int
+    reports: int
     backfills: int
     bytes_before: int
     bytes_after: int
@@ -62,6 +70,7 @@ def forget(instance: dg.DagsterInstance, before: datetime) -> Forgotten:
         runs=len(doomed),
         runs_kept=len(old) - len(doomed),
         checks=_delete_checks(instance, before),
+        reports=_delete_reports(instance, before),
         backfills=_delete_backfills(instance, before),
         bytes_before=bytes_before,
         bytes_after=storage_size(instance),
@@ -122,6 +131,28 @@ def _delete_checks(instance: dg.DagsterInstance, before: datetime) -> int:
     with events.index_connection() as connection:
         old = table.c.create_timestamp < _as_stored(before)
         return int(connection.execute(table.delete().where(old, table.c.id.not_in(last))).rowcount)
+
+
+def _delete_reports(instance: dg.DagsterInstance, before: datetime) -> int:
+    events = instance.event_log_storage
+    if not isinstance(events, SqlEventLogStorage):
+        return 0
+    if isinstance(events, SqliteEventLogStorage):  # has all of them once more, in a file of the run that there is not
+        with events.run_connection(RUNLESS_RUN_ID) as connection:
+            _delete_reports_from(connection, before)
+    with events.index_connection() as connection:
+        return _delete_reports_from(connection, before)
+
+
+def _delete_reports_from(connection: sa.Connection, before: datetime) -> int:
+    table, tags, checks = SqlEventLogStorageTable, AssetEventTagsTable, AssetCheckExecutionsTable
+    of_no_run = table.c.run_id == RUNLESS_RUN_ID
+    same = (table.c.dagster_event_type, table.c.asset_key, table.c.partition)
+    last = sa.select(sa.func.max(table.c.id)).where(of_no_run).group_by(*same)
+    shown = sa.select(checks.c.evaluation_event_storage_id).where(checks.c.evaluation_event_storage_id.is_not(None))
+    old = sa.and_(of_no_run, table.c.timestamp < _as_stored(before), table.c.id.not_in(last), table.c.id.not_in(shown))
+    connection.execute(tags.delete().where(tags.c.event_id.in_(sa.select(table.c.id).where(old))))
+    return int(connection.execute(table.delete().where(old)).rowcount)
 
 
 def _purge_ticks(instance: dg.DagsterInstance, before: datetime) -> None:

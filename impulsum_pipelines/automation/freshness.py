@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import dagster as dg
+import sqlalchemy as sa
 
 from impulsum_pipelines.automation.next_tick import is_stopped, next_tick
 from impulsum_pipelines.automation.schedules import cron, waiting_to_pull
@@ -24,6 +25,7 @@ from impulsum_pipelines.freshness import Freshness, assess
 from impulsum_pipelines.loading.assets import OWNER
 from impulsum_pipelines.loading.raw import why_off
 from impulsum_pipelines.ops.history import first_starts, recent
+from impulsum_pipelines.ops.schema import alerts
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.spans import span
@@ -143,9 +145,10 @@ def look(settings: Settings, now: datetime) -> list[Freshness]:
 
 
 def tell(settings: Settings, found: Sequence[Freshness], instance: dg.DagsterInstance, *, at: datetime) -> None:
-    """Raise an alert for each source that is stale, and end those of sources that are fresh, or off."""
+    """Raise an alert for each source that is stale, and end those of sources that were pulled since, or are off."""
     from impulsum_pipelines.alerts.book import Raised, raise_alert, resolve, unresolved
 
+    by_name = {one.source.name: one for one in found}
     raised = {
         one.source.name: Raised(
             key=_key(one.source),
@@ -157,14 +160,22 @@ def tell(settings: Settings, found: Sequence[Freshness], instance: dg.DagsterIns
         for one in found
         if one.level in _PRIORITIES
     }
-    over = {one.source.name: one.text for one in found if one.source.name not in raised}
-    over |= {source.name: f"it is off: {why}" for source in SOURCES if (why := why_off(source.name, settings))}
     with transaction(settings) as connection:
         for source in sorted(SOURCES, key=_key):
             if source.name in raised:
                 raise_alert(connection, raised[source.name], at=at, settings=settings)
-            elif source.name in over and (alert := unresolved(connection, _key(source))) is not None:
-                resolve(connection, alert, by="freshness", at=at, settings=settings, note=over[source.name])
+            elif (alert := unresolved(connection, _key(source))) is None:
+                continue
+            elif why := why_off(source.name, settings):
+                resolve(connection, alert, by="freshness", at=at, settings=settings, note=f"it is off: {why}")
+            elif (one := by_name.get(source.name)) and _is_over(connection, alert, one, at):
+                resolve(connection, alert, by="freshness", at=at, settings=settings, note=one.text)
+
+
+def _is_over(connection: sa.Connection, alert: int, one: Freshness, at: datetime) -> bool:
+    """Whether pulls checked what was stale; after hours, when nothing counts as stale, that alone says nothing."""
+    seen: datetime = connection.execute(sa.select(alerts.c.last_seen_at).where(alerts.c.id == alert)).scalar_one()
+    return all(table.since > seen or at - table.since <= table.allowed for table in one.tables)
 
 
 def _key(source: Source) -> str:

@@ -6,6 +6,7 @@ writer anyway.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -16,6 +17,9 @@ from impulsum_pipelines.tiers import ALERT, DEEP, SOURCES, STRATEGIC, Source
 
 #: Names of the jobs that pull every source.
 PULLING_ALL = ("main", "nightly")
+
+#: Tag of a run that pulls one source: ``dagster.yaml`` keeps a slot free of them.
+ONE_SOURCE_TAG = "impulsum/pulls_one"
 
 #: Name of the job that reads sprints whole and builds.
 SPRINT_REFRESH = "sprint_refresh"
@@ -44,6 +48,7 @@ def build_sync_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
             _pulls(source),
             f"Pull {source.title} and check what is held. Today's partition pulls live; a closed one re-reads its day.",
             priority=source.priority,
+            tags={ONE_SOURCE_TAG: "true"},
         )
         for source in SOURCES
     ]
@@ -104,6 +109,7 @@ def _job(
     description: str,
     priority: int = 0,
     config: dict[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         name,
@@ -111,5 +117,5 @@ def _job(
         description=description,
         config=config,
         executor_def=dg.in_process_executor,
-        tags={"dagster/priority": str(priority)},
+        tags={"dagster/priority": str(priority), **(tags or {})},
     )

@@ -69,6 +69,7 @@ def prune_dagster_history(context: dg.OpExecutionContext) -> None:
             "runs deleted": forgotten.runs,
             "runs kept, the last of an asset or its day": forgotten.runs_kept,
             "check results deleted": forgotten.checks,
+            "reports of sensors deleted": forgotten.reports,
             "backfills deleted": forgotten.backfills,
             **_sizes(forgotten.bytes_before, forgotten.bytes_after),
         }

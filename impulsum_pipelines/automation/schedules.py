@@ -43,8 +43,10 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
 
 def cron(line: str, settings: Settings) -> str:
     """A cron line of the tiers, with the business hours in it."""
-    first, last = settings.business_hours
-    return line.replace("{hours}", f"{first}-{last - 1}")
+    first, after = settings.business_hours
+    if after - first == 1:  # Dagster takes a range such as 8-8 for every hour
+        return line.replace("{hours}/2", str(first)).replace("{hours}", str(first))
+    return line.replace("{hours}", f"{first}-{after - 1}")
 
 
 def _live(source: Source, settings: Settings) -> dg.ScheduleDefinition:

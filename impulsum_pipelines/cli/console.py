@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -23,12 +24,12 @@ _WIDE = 400
 
 def notes() -> Console:
     """Where everything goes that is not data."""
-    return Console(stderr=True, soft_wrap=True)
+    return _console(stderr=True, soft_wrap=True)
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
     """Print rows as a table on stdout, numbers to the right."""
-    console = Console()
+    console = _console()
     if not console.is_terminal:
         console.width = _WIDE
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
@@ -44,9 +45,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, titl
 
 def show_json(document: object) -> None:
     """Print a document as JSON on stdout."""
-    Console(soft_wrap=True).print(
-        json.dumps(document, indent=2, default=_encode, ensure_ascii=False), markup=False, highlight=False
-    )
+    typer.echo(json.dumps(document, indent=2, default=_encode, ensure_ascii=False))
 
 
 def plain(value: object) -> str:
@@ -90,7 +89,7 @@ def progress_bars(first: str) -> Iterator[None]:
         first: what is under way before the first report.
     """
     # A descriptor of its own: while a run executes, Dagster takes 1 and 2 for its log.
-    with os.fdopen(os.dup(2), "w") as stderr, _warnings(Console(file=stderr, soft_wrap=True)) as console:
+    with os.fdopen(os.dup(2), "w") as stderr, _warnings(_console(file=stderr, soft_wrap=True)) as console:
         if not console.is_terminal:
             yield
             return
@@ -137,6 +136,11 @@ def _bars(console: Console, first: str) -> Iterator[Report]:
             progress.update(bars[stage], completed=done, total=total)
 
         yield report
+
+
+def _console(**options: Any) -> Console:
+    """One that shows a text as it is: rich makes pictures of words such as ``:fire:``, without markup too."""
+    return Console(emoji=False, **options)
 
 
 def _encode(value: Any) -> object:

@@ -25,6 +25,9 @@ from impulsum_pipelines.tiers import SOURCES
 #: Below this much free disk a build may fail half-way, bytes.
 LEAST_FREE = 1_000_000_000
 
+#: Names the database that Dagster stores its runs in.
+_DAGSTERS = "DAGSTER_POSTGRES_URL"
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -131,30 +134,38 @@ def _disk(home: Path) -> Iterator[Finding]:
 
 def _databases(settings: Settings) -> Iterator[Finding]:
     """Whether the databases that are named can be reached; what is in them is left alone."""
+    from impulsum_pipelines.ops.store import address
+
+    try:
+        ops = address(settings)
+    except ImpulsumError as error:
+        yield Finding("ops store", "problem", error.what, error.next_step)
+    else:
+        is_file, text = ops.get_backend_name() == "sqlite", ops.render_as_string(hide_password=False)
+        yield _database("ops store", "IMPULSUM_OPS_URL", "" if is_file else text, settings)
+    yield _database("Dagster's storage", _DAGSTERS, os.environ.get(_DAGSTERS, ""), settings)
+
+
+def _database(subject: str, variable: str, address: str, settings: Settings) -> Finding:
+    """Whether a PostgreSQL can be reached; without an address there is none, and SQLite is used."""
     import sqlalchemy as sa
 
-    ops = settings.impulsum_ops_url
-    for subject, variable, address in (
-        ("ops store", "IMPULSUM_OPS_URL", ops.get_secret_value() if ops else ""),
-        ("Dagster's storage", "DAGSTER_POSTGRES_URL", os.environ.get("DAGSTER_POSTGRES_URL", "")),
-    ):
-        if not address.startswith("postgresql"):
-            yield Finding(subject, "ok", "SQLite")
-            continue
-        try:
-            with sa.create_engine(address, connect_args={"connect_timeout": 10}).connect() as connection:
-                zone = str(connection.execute(sa.text("show timezone")).scalar_one())
-        except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
-            said = sanitized(" ".join(str(getattr(error, "orig", None) or error).split()), settings, longest=300)
-            form = "postgresql+psycopg2://user:password@host/database"
-            yield Finding(subject, "problem", said, f"write {variable} as {form}, and see that the server runs.")
-        else:
-            says = f"PostgreSQL, database {sa.make_url(address).database}"
-            if variable == "DAGSTER_POSTGRES_URL" and zone.removeprefix("Etc/") not in {"UTC", "UCT", "GMT"}:
-                says = f"{says}, writes times in {zone}; Dagster takes them for UTC"
-                yield Finding(subject, "problem", says, "set PGTZ=UTC for all of Dagster's programs.")
-            else:
-                yield Finding(subject, "ok", says)
+    if not address:
+        return Finding(subject, "ok", "SQLite")
+    wrong = f"write {variable} as postgresql+psycopg2://user:password@host/database, and see that the server runs."
+    if not address.startswith("postgresql"):
+        return Finding(subject, "problem", f"{variable} is not the address of a PostgreSQL database", wrong)
+    try:
+        with sa.create_engine(address, connect_args={"connect_timeout": 10}).connect() as connection:
+            zone = str(connection.execute(sa.text("show timezone")).scalar_one())
+    except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
+        said = sanitized(" ".join(str(getattr(error, "orig", None) or error).split()), settings, longest=300)
+        return Finding(subject, "problem", said, wrong)
+    says = f"PostgreSQL, database {sa.make_url(address).database}"
+    if variable == _DAGSTERS and zone.removeprefix("Etc/") not in {"UTC", "UCT", "GMT"}:
+        says = f"{says}, writes times in {zone}; Dagster takes them for UTC"
+        return Finding(subject, "problem", says, "set PGTZ=UTC for all of Dagster's programs.")
+    return Finding(subject, "ok", says)
 
 
 def _source(source: str, settings: Settings) -> Iterator[Finding]:

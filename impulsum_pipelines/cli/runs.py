@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -91,9 +92,10 @@ def run_job(
         import dagster as dg
 
         from impulsum_pipelines.definitions import build_definitions, build_source_definitions
+        from impulsum_pipelines.deploy.run_launcher import of_shell
 
         definitions = build_definitions() if marts else build_source_definitions()
-        with dg.DagsterInstance.get() as instance:
+        with dg.DagsterInstance.get() as instance, _hangup_interrupts(), Home.of(settings).living(of_shell(run_id)):
             instance.add_event_listener(run_id, _tell)
             result = definitions.resolve_job_def(name).execute_in_process(
                 instance=instance,
@@ -190,6 +192,19 @@ def dagster_home(settings: Settings) -> Path:
     folder = (Path(chosen) if chosen else Home.of(settings).dagster).absolute()
     install(folder)
     return folder
+
+
+@contextmanager
+def _hangup_interrupts() -> Iterator[None]:
+    """A terminal that goes away ends the run as Ctrl-C does; Dagster itself sees to SIGTERM. Under nohup it goes on."""
+    is_ours = signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    if is_ours:
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @contextmanager

@@ -152,6 +152,28 @@ def test_a_source_that_is_down_is_left_alone_and_filled_later(
     assert look(instance) == "No closed day is missing."
 
 
+def test_a_day_that_cannot_be_read_keeps_no_other_from_being_filled(
+    instance: dg.DagsterInstance, site: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_http, "BACKOFF", 0)
+    monkeypatch.setattr(assets, "RETRIES", 0)
+    for ago in (3, 2, 1, 0):
+        pull_at(site, ago, 9)
+    oldest, middle, bad = (today() - ago * DAY for ago in (3, 2, 1))
+    tried = []
+    while source_status("jira", load_settings())["never_closed"] != (bad,):
+        assert len(tried) < 4, tried
+        first, last = days(asked := look(instance, timedelta(hours=1)))
+        tried.append((first, last))
+        if last == bad:
+            site.control("fault", kind="status", count=1000)
+        assert run(instance, asked) is (last != bad)
+        site.control("clear_faults")
+        sync()
+    assert tried == [(oldest, bad), (bad, bad), (middle, middle), (oldest, oldest)]
+    assert days(look(instance, timedelta(hours=1))) == (bad, bad), "and it is tried again"
+
+
 def test_what_is_urgent_overtakes_it_and_the_sensor_is_on(instance: dg.DagsterInstance, site: Running) -> None:
     pull_at(site, 1, 9)
     pull_at(site, 0, 9)

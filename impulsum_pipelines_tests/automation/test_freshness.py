@@ -89,6 +89,22 @@ def test_a_source_that_is_not_pulled_any_more_is_one_alert_that_ends(
     assert alert.state == "resolved"
 
 
+def test_the_end_of_the_working_day_is_not_the_end_of_the_trouble(
+    ops_settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    def state_at(now: datetime) -> str:
+        tell(ops_settings, look(ops_settings, now), instance, at=now)
+        [alert] = told(ops_settings)
+        return str(alert.state)
+
+    pulled(NOON - 3 * HOUR)
+    assert state_at(NOON) == "open"
+    for hours in (6.1, 15, 20.2):
+        assert state_at(NOON + hours * HOUR) == "open", "nobody has pulled it since"
+    pulled(NOON + 20.3 * HOUR)
+    assert state_at(NOON + 32 * HOUR) == "resolved", "it was pulled, although nobody looked until the evening"
+
+
 def test_a_source_that_is_switched_off_is_nobodys_trouble(
     ops_settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,42 @@ def test_the_last_run_of_each_asset_and_day_stays(instance: dg.DagsterInstance) 
 
 
 @pytest.mark.usefixtures("ops_settings")
+def test_the_last_report_of_a_sensor_on_each_asset_and_day_stays(instance: dg.DagsterInstance) -> None:
+    key, days = dg.AssetKey("events"), (None, None, "2026-11-01", "2026-11-01", None)
+    for number, day in enumerate(days):
+        made = dg.AssetMaterialization(key, partition=day, tags={"number": str(number)})
+        instance.report_runless_asset_event(made)
+    for passed in (False, True):
+        judged = dg.AssetCheckEvaluation(asset_key=key, check_name="enough", passed=passed)
+        instance.report_runless_asset_event(judged)
+
+    def reported() -> list[tuple[str, str | None]]:
+        return [
+            (record.dagster_event.event_type_value, record.dagster_event.partition)
+            for record in instance.all_logs("")
+            if record.dagster_event
+        ]
+
+    assert forget(instance, datetime.now(UTC) - AFTER_ALL).reports == 0
+    assert len(reported()) == 7
+    done = forget(instance, datetime.now(UTC) + AFTER_ALL)
+
+    assert (done.reports, done.checks) == (4, 1)
+    materialized, evaluated = "ASSET_MATERIALIZATION", "ASSET_CHECK_EVALUATION"
+    assert reported() == [(materialized, "2026-11-01"), (materialized, None), (evaluated, None)]
+    held = instance.fetch_materializations(key, limit=99).records
+    assert [(record.partition_key, record.asset_materialization.tags["number"]) for record in held] == [
+        (None, "4"),
+        ("2026-11-01", "3"),
+    ]
+    check = dg.AssetCheckKey(key, "enough")
+    [last] = instance.event_log_storage.get_asset_check_execution_history(check, limit=9)
+    assert last.status.name == "SUCCEEDED"
+    assert instance.get_materialized_partitions(key) == {"2026-11-01"}
+    assert forget(instance, datetime.now(UTC) + AFTER_ALL).reports == 0
+
+
+@pytest.mark.usefixtures("ops_settings")
 def test_what_is_young_or_goes_on_stays(instance: dg.DagsterInstance) -> None:
     idled = create_run_for_test(instance, status=dg.DagsterRunStatus.SUCCESS).run_id
     running = create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED).run_id

@@ -71,6 +71,14 @@ def test_times_are_those_of_the_configured_zone(monkeypatch: pytest.MonkeyPatch)
     }
 
 
+@pytest.mark.parametrize(("name", "minute"), [("jira_live", 0), ("slack_fallback", 5), ("marts", 30)])
+def test_one_business_hour_is_that_hour_alone(name: str, minute: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMPULSUM_BUSINESS_HOURS", "8-9")
+    monday = datetime(2026, 11, 16, 13, tzinfo=UTC)
+    tuesday = datetime(2026, 11, 17, 8, minute, tzinfo=UTC)
+    assert next_tick(str(schedule(name).cron_schedule), "UTC", monday) == tuesday
+
+
 def test_every_tier_is_kept_by_a_schedule_or_a_sensor_or_says_by_which_tier() -> None:
     scheduled = {source.tier for source in SOURCES} | {build.tier for build in BUILDS}
     assert {tier.name for tier in TIERS if (tier.kept_by or tier) not in scheduled} == {"critical", "catch-up"}

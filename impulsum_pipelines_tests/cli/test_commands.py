@@ -219,6 +219,21 @@ def test_doctor_finds_what_is_off_and_what_is_wrong(
     assert "correct the environment variable" in err
 
 
+@pytest.mark.parametrize("address", ["postgres://ops:s3cret@127.0.0.1/ops", "mysql://ops:s3cret@127.0.0.1/ops"])
+def test_doctor_takes_no_address_for_sqlite_that_names_another_database(
+    address: str, impulsum: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("IMPULSUM_OPS_URL", "DAGSTER_POSTGRES_URL"):
+        monkeypatch.setenv(variable, address)
+    code, out, err = impulsum("doctor", "--json")
+    found = findings(out)
+    assert code == 1
+    assert found["ops store"]["state"] == found["Dagster's storage"]["state"] == "problem"
+    assert err.count("postgresql+psycopg2://") == 2 and "s3cret" not in out + err
+    monkeypatch.setenv("IMPULSUM_OPS_URL", "sqlite:///ops.sqlite")
+    assert findings(impulsum("doctor", "--json")[1])["ops store"]["says"] == "SQLite"
+
+
 def test_doctor_reaches_the_databases_and_says_which_it_does_not(
     impulsum: Shell, monkeypatch: pytest.MonkeyPatch, postgres_server: Any
 ) -> None:

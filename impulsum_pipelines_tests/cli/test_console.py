@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from impulsum_pipelines.cli.console import age, plain, progress_bars, show_json, show_table
+from impulsum_pipelines.cli.console import age, notes, plain, progress_bars, show_json, show_table
 from impulsum_pipelines.progress import reporter, reporting_to
 from impulsum_pipelines.spans import span
 
@@ -74,6 +74,17 @@ def test_json_keeps_numbers_and_instants(capsys: pytest.CaptureFixture[str]) -> 
         "day": "2026-11-01",
         "long": "y" * 200,
     }
+
+
+def test_words_between_colons_stay_words(capsys: pytest.CaptureFixture[str]) -> None:
+    said = ":fire: [red]api[/red] :warning: a:b:c"
+    show_json({"title": said})
+    assert json.loads(capsys.readouterr().out) == {"title": said}
+    show_table(("title",), [(said,)], title=":fire:")
+    notes().print(said, markup=False)
+    out, err = capsys.readouterr()
+    assert said in out and out.startswith(":fire:")
+    assert err == f"{said}\n"
 
 
 def test_progress_reaches_the_watcher_and_only_while_it_watches() -> None:

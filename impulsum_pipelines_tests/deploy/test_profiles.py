@@ -13,10 +13,13 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.test_utils import create_run_for_test
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
 from impulsum_pipelines import deploy
+from impulsum_pipelines.automation.jobs import build_sync_jobs
 from impulsum_pipelines_tests.bench.dagster_dev import free_port
 from impulsum_pipelines_tests.conftest import on_sqlite
 
@@ -101,3 +104,21 @@ def test_a_run_whose_process_is_gone_is_known_by_the_code_server_alone(tmp_path:
                 assert health(of_a_shell) == "RUNNING"
             finally:
                 server.kill()
+
+
+def test_pulls_that_wait_for_a_network_leave_room_for_a_build(instance: dg.DagsterInstance) -> None:
+    place = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("impulsum"), "__repository__")
+
+    def queued(job: str, tags: dict[str, str]) -> dg.DagsterRun:
+        origin = RemoteJobOrigin(place, job)
+        return create_run_for_test(
+            instance, job_name=job, tags=tags, status=dg.DagsterRunStatus.QUEUED, remote_job_origin=origin
+        )
+
+    for job in build_sync_jobs():
+        queued(job.name, dict(job.tags or {}))
+    build = queued("build", {"dagster/priority": "-1"})
+    due = QueuedRunCoordinatorDaemon(interval_seconds=1)._get_runs_to_dequeue(
+        instance, instance.get_concurrency_config(), fixed_iteration_time=None
+    )
+    assert len(due) == 4 and build.run_id in {run.run_id for run in due}
