@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: Outcomes of a node that do not stand in the way. A warning is for people, not for the gate.
 GOOD = ("success", "pass", "warn", "no-op")
 
+#: Written by dbt's hook for a mart that has no outcome yet.
+_NEVER_BUILT = "never built"
+
 #: How many failed checks a message names.
 _NAMED = 5
 
@@ -28,16 +31,13 @@ def audit(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
     Raises:
         ImpulsumError: of category *bad data*, naming what failed.
     """
-    problems = unfinished_builds(connection, catalog) or failed_nodes(connection, catalog)
-    problems += broken_identities(connection, catalog)
-    if problems:
-        more = f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
-        raise ImpulsumError(
-            Category.BAD_DATA,
-            f"Not published, the checks failed: {'; '.join(problems[:_NAMED])}{more}",
-            safe="The published file is the one that stood before.",
-            next_step="look at the failed checks (`make dev`, or the dbt log), correct the cause, "
-            "then run `impulsum build`.",
+    if missing := unfinished_builds(connection, catalog) or never_built(connection, catalog):
+        raise _refusal("the build is not whole", missing, "run `impulsum build`, which builds every table.")
+    if failed := failed_nodes(connection, catalog) + broken_identities(connection, catalog):
+        raise _refusal(
+            "the checks failed",
+            failed,
+            "look at the failed checks (`make dev`, or the dbt log), correct the cause, then run `impulsum build`.",
         )
 
 
@@ -67,12 +67,14 @@ def unfinished_builds(connection: duckdb.DuckDBPyConnection, catalog: str) -> li
     return []
 
 
+def never_built(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
+    """The tables for analysts that no build has tried yet, as when one of a part began an empty warehouse."""
+    return _outcomes(connection, catalog, f"status = '{_NEVER_BUILT}'")
+
+
 def failed_nodes(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
     """The models and tests whose latest outcome is not good, as ``name: outcome``."""
-    rows = connection.execute(
-        f"select unique_id, status from {catalog}.audit.node_results order by unique_id"
-    ).fetchall()
-    return [f"{_short(node)}: {status}" for node, status in rows if status not in GOOD]
+    return _outcomes(connection, catalog, f"status not in {(*GOOD, _NEVER_BUILT)}")
 
 
 def broken_identities(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
@@ -91,6 +93,23 @@ def last_built_at(connection: duckdb.DuckDBPyConnection, catalog: str) -> dateti
     """When the newest build of the warehouse ended (UTC)."""
     row = connection.execute(f"select max(finished_at) from {catalog}.audit.invocations").fetchone()
     return row[0] if row else None
+
+
+def _refusal(why: str, problems: list[str], next_step: str) -> ImpulsumError:
+    more = f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
+    return ImpulsumError(
+        Category.BAD_DATA,
+        f"Not published, {why}: {'; '.join(problems[:_NAMED])}{more}",
+        safe="The published file is the one that stood before.",
+        next_step=next_step,
+    )
+
+
+def _outcomes(connection: duckdb.DuckDBPyConnection, catalog: str, condition: str) -> list[str]:
+    rows = connection.execute(
+        f"select unique_id, status from {catalog}.audit.node_results where {condition} order by unique_id"
+    ).fetchall()
+    return [f"{_short(node)}: {status}" for node, status in rows]
 
 
 def _short(unique_id: str) -> str:

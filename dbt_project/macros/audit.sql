@@ -3,7 +3,8 @@
 
     audit.invocations: one row per dbt invocation that touches data; finished_at is null while it runs, and stays
     null when it was killed.
-    audit.node_results: one row per model and test of the project, with its latest result.
+    audit.node_results: one row per model and test of the project, with its latest result; a mart that no invocation
+    has tried yet is 'never built'.
 -#}
 
 {% macro _is_audited() -%}
@@ -53,6 +54,13 @@
                 {{- "," if not loop.last }}
             {%- endfor %};
         {%- endif %}
+        {#- The build of a part must not pass for one of the whole: the rest would go missing from what is published. -#}
+        insert or ignore into audit.node_results
+        values
+        {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.fqn[1] == 'marts' %}
+            ({{ _text(node.unique_id) }}, 'never built', '{{ invocation_id }}', now(), null)
+            {{- "," if not loop.last }}
+        {%- endfor %};
         -- A model or test that left the project must not hold back, or vouch for, a publication.
         delete from audit.node_results
         where unique_id not in (

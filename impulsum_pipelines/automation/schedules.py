@@ -141,8 +141,9 @@ def _build(build: Build, settings: Settings) -> dg.ScheduleDefinition:
         current = load_settings()
         if not any(is_configured(source.name, current) for source in SOURCES):
             return dg.SkipReason("Every source is off.")
-        if build.job == "risk" and not Home.of(current).published.exists():
-            return dg.SkipReason("Nothing is published yet: the first build makes everything.")
+        home = Home.of(current)
+        if build.job == "risk" and not (home.warehouse.exists() and home.published.exists()):
+            return dg.SkipReason("No whole build stands yet: the first one makes everything.")
         if run := unfinished(context.instance, build.job, context.scheduled_execution_time):
             return dg.SkipReason(f"Run {run.run_id} of {build.job} is not over.")
         return dg.RunRequest(tags={"dagster/priority": str(build.tier.priority)})

@@ -97,10 +97,12 @@ def test_decisions_are_kept_by_a_build_that_is_more_frequent_than_they_need() ->
 @pytest.mark.usefixtures("jira_is_on")
 def test_risk_waits_for_the_first_whole_build(instance: dg.DagsterInstance) -> None:
     skipped = tick("risk", instance)
-    assert isinstance(skipped, dg.SkipReason) and "Nothing is published" in str(skipped.skip_message)
+    assert isinstance(skipped, dg.SkipReason) and "No whole build" in str(skipped.skip_message)
     home = Home.of(load_settings())
     home.root.mkdir(exist_ok=True)
     home.published.touch()
+    assert isinstance(tick("risk", instance), dg.SkipReason), "restored without the warehouse"
+    home.warehouse.touch()
     asked = tick("risk", instance)
     assert isinstance(asked, dg.RunRequest)
     backfill = -10

@@ -59,6 +59,16 @@ def test_an_address_that_anybody_could_type_proves_nothing(rows: Query) -> None:
     ) == [("unverified address", None, False)]
 
 
+def test_a_name_or_an_unverified_address_that_is_written_like_an_account_is_the_account(rows: Query) -> None:
+    assert rows(
+        "select tool, account_id, account_kind, email from core.person_accounts "
+        "where account_id in ('kim', 'sales@firm.test') order by all"
+    ) == [
+        ("fireflies", "sales@firm.test", "account", "sales@firm.test"),
+        ("github", "kim", "account", "kim@firm.test"),
+    ]
+
+
 def test_bots_are_nobody_whatever_address_they_have(rows: Query) -> None:
     assert rows("select tool, account_id, person_id from core.person_accounts where is_bot order by all") == [
         ("github", "helper[bot]", None),

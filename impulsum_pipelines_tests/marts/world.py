@@ -196,6 +196,9 @@ def _github() -> dict[str, list[dict[str, Any]]]:
             commit("n1", "night-owl", at(5), "owl@night.test"),
             commit("t1", None, at(5), "typed@nowhere.test"),
             commit("t2", None, at(5), "olga@firm.test"),
+            # one who told git her login for an address, before she told it her address
+            commit("k1", None, at(5), "kim"),
+            commit("k2", "kim", at(6), "kim@firm.test"),
             commit("old", "ann-codes", at(1), "ann@firm.test"),
             commit("d1", "ann-codes", at(4, 16), "ann@firm.test"),
         ],
@@ -264,11 +267,13 @@ def _fireflies() -> dict[str, list[dict[str, Any]]]:
         "sentences": [
             {"id": "t1:0", "transcript_id": "t1", "index": 0, "speaker": "Olga from home", "text": "APP-12 waits",
              "start_seconds": 60.5, "end_seconds": 63.0},
+            {"id": "t1:1", "transcript_id": "t1", "index": 1, "speaker": "sales@firm.test", "text": "so do we"},
             {"id": "t2:0", "transcript_id": "t2", "index": 0, "speaker": "Ann", "text": f"{SECRET} APP-2"},
         ],
         "attendees": [
             {"id": "t1:ann@firm.test", "transcript_id": "t1", "email": "ann@firm.test", "name": "Ann"},
             {"id": "t1:Sam", "transcript_id": "t1", "name": "Sam"},
+            {"id": "t1:sales@firm.test", "transcript_id": "t1", "email": "sales@firm.test"},
         ],
         "action_items": [
             {"id": "t1:0", "transcript_id": "t1", "number": 0, "person": "Olga from home", "text": "finish APP-12"},

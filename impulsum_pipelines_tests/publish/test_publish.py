@@ -110,6 +110,13 @@ REFUSALS = {
         ),
         "2 models and tests have not been built since",
     ),
+    "built in part": (
+        (
+            "delete from audit.node_results where unique_id not like 'model.%'; insert into audit.node_results values "
+            "('model.impulsum.pages', 'never built', 'one', timestamptz '2026-11-01 02:15:00+00', null)"
+        ),
+        "the build is not whole: pages: never built.*run `impulsum build`",
+    ),
     "never finished": ("update audit.invocations set finished_at = null", "no finished build"),
     "never built": ("drop table audit.invocations", "no finished build"),
     "points do not add up": (

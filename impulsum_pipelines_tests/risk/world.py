@@ -121,7 +121,7 @@ class Site:
         """One issue blocks another."""
         self.rows["links"].append(
             {"id": number, "type": "Blocks", "outward": "blocks", "source_issue_id": blocker,
-             "target_issue_id": blocked} | more
+             "target_issue_id": blocked, "payload": '{"type": {"inward": "is blocked by"}}'} | more
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from impulsum_pipelines_tests.velocity.stories import STORIES
-from impulsum_pipelines_tests.velocity.warehouse import query
+from impulsum_pipelines_tests.velocity.warehouse import PROJECT, query
 
 pytestmark = pytest.mark.xdist_group("velocity")
 
@@ -54,8 +54,15 @@ def test_the_build_left_its_record(built: Path) -> None:
     (invocation,) = query(built, "select command, finished_at is not null as ended from audit.invocations")
     assert invocation == {"command": "build", "ended": True}
     (results,) = query(built, "select count(*) as n, count_if(status in ('success', 'pass')) as good from "
-                             "audit.node_results")  # fmt: skip
+                             "audit.node_results where status <> 'never built'")  # fmt: skip
     assert results["n"] == results["good"] > 60
+
+
+def test_the_build_of_a_part_says_which_marts_were_never_built(built: Path) -> None:
+    marts = {model.stem for model in (PROJECT / "models" / "marts").rglob("*.sql")}
+    held = {row["table_name"] for row in query(built, "select table_name from duckdb_tables()")}
+    never = query(built, "select unique_id from audit.node_results where status = 'never built'")
+    assert {row["unique_id"].removeprefix("model.impulsum.") for row in never} == marts - held != set()
 
 
 def test_daily_throughput_is_dense_and_counts_each_issue_once(built: Path) -> None:

@@ -166,3 +166,5 @@ select
     -- The earlier tool's account and name stand for the person.
     list_position(['jira', 'slack', 'notion', 'github', 'fireflies', 'tempo'], tool) as place
 from everybody
+-- A display name, or an address in a commit, may be written like an account: the account it is.
+qualify row_number() over (partition by tool, account_id order by account_kind <> 'account') = 1

@@ -2,6 +2,7 @@
 -- It is held against the percentile as it was when the work began, so that a signal does not come and go, and its
 -- beginning does not move, as other issues get finished.
 {%- set sample = var('risk_ageing_sample') %}
+{%- set microseconds = 3600000000 * risk_limit('ageing', 'opens') %}
 
 with clock as (
     select as_of from {{ ref('int_jira__now') }}
@@ -107,11 +108,11 @@ compared as (
         on first_enough.project_id = measures.project_id and first_enough.issue_type = measures.issue_type
 ),
 
--- The percentile that was known first; of two known when the work began, that of the type.
+-- A signal opens at a multiple of the percentile that was known first; of two known when the work began, that of the type.
 chosen as (
     select
         *,
-        greatest(known_from, begun_at, begun_at + to_microseconds(cast(round(hours * 3600000000) as bigint)))
+        greatest(known_from, begun_at, begun_at + to_microseconds(cast(round(hours * {{ microseconds }}) as bigint)))
             as first_seen_at
     from compared
     where known_from is not null

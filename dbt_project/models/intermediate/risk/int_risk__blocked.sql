@@ -64,7 +64,10 @@ link_changes as (
     where lower(items.field_name) = 'link'
         and not items.is_deleted
         -- Two issues may be linked in several ways.
-        and coalesce(items.to_string, items.from_string) ilike '%block%'
+        and (
+            contains(lower(coalesce(items.to_string, items.from_string)), lower(coalesce(links.outward, links.link_type)))
+            or contains(lower(coalesce(items.to_string, items.from_string)), lower(links.inward))
+        )
 ),
 
 link_ends as (
@@ -127,7 +130,7 @@ episodes as (
     select
         issue_id,
         episode,
-        min(valid_from) as first_seen_at,
+        min(valid_from) as blocked_from,
         {{ last_end('valid_to') }} as closed_at
     from numbered
     group by issue_id, episode
@@ -158,7 +161,9 @@ measured as (
     select
         episodes.*,
         clock.as_of,
-        {{ working_hours_between('episodes.first_seen_at', 'coalesce(episodes.closed_at, greatest(clock.as_of, episodes.first_seen_at))') }}
+        {{ after_working_hours('episodes.blocked_from', risk_limit('blocked', 'opens')) }} as first_seen_at,
+        -- A link without a history begins when it was read, which may be moments after all else was.
+        {{ working_hours_between('episodes.blocked_from', 'coalesce(episodes.closed_at, greatest(clock.as_of, episodes.blocked_from))') }}
             as value
     from episodes
     cross join clock
@@ -182,3 +187,5 @@ select
     coalesce(last_reasons.links, []) as links
 from measured
 inner join last_reasons using (issue_id, episode)
+where measured.value >= {{ risk_limit('blocked', 'opens') }}
+    and measured.first_seen_at < coalesce(measured.closed_at, 'infinity')

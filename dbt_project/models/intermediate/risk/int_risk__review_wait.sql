@@ -19,7 +19,8 @@ pulls as (
 periods as (
     select
         pulls.pull_request_id,
-        if(drafts.pull_request_id is null, pulls.created_at, drafts.ready_at) as ready_at,
+        -- One that was first seen closed is known by what it was then.
+        if(drafts.pull_request_id is null, if(pulls.is_draft, null, pulls.created_at), drafts.ready_at) as ready_at,
         least(
             feedback.first_review_at,
             pulls.merged_at,

@@ -16,6 +16,8 @@ boards as (
         any_value(as_of) as as_of
     from sprints
     group by board_id
+    -- A sprint outlives the board that it was made on, and goes on where its issues are shown.
+    having active_sprints > 0 or board_id not in (select board_id from {{ ref('stg_jira__boards') }} where is_deleted)
 ),
 
 -- Of several at once the one that started last: the older one is the one that somebody forgot to complete.

@@ -14,6 +14,7 @@ renamed as (
         ---------- text
         type as link_type,
         outward,
+        payload ->> '$.type.inward' as inward,
 
         ---------- flags
         deleted_at is not null as is_deleted,
