@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 #: A block at its place: the document, its page, its depth and its position.
 Placed = tuple[Document, str, int, int]
+#: In memory: what the integration was not permitted to read, so that all of it is read once it is.
+LACKING = "lacking"
 #: Parents of pages outside data sources, each a scope of the census.
 _TREE_PARENTS = {"workspace": "top of the workspace", "page_id": "pages under pages", "block_id": "pages in blocks"}
 
@@ -71,6 +73,7 @@ class Walk:
         self._in_tree: Counter[str] = Counter()
         self._missing_in_tree: Counter[str] = Counter()
         self._reads_comments = True
+        self._lacks_comments = COMMENTS.name in sync.memory.get(LACKING, [])
 
     def steps(self) -> Iterator[Step]:
         """Read what is to be read, and record what is gone."""
@@ -89,6 +92,8 @@ class Walk:
             self._pages_due.extend(self._alive - self._met - self.gone.deleted - self.gone.hidden)
             yield from self._due()
             self._count_tree()
+        elif self._lacks_comments and self.sync.window is None:
+            yield from self._comments_of_others()
         self._record()
         yield Step(is_last=True)
 
@@ -245,8 +250,8 @@ class Walk:
             if error.category is not Category.PERMISSION:
                 raise
             self._reads_comments = False
-            self.sync.stream(COMMENTS.name).ended = f"early: {error.what}"
-            self.sync.fail(error)
+            self.sync.stream(COMMENTS.name).ended = f"not permitted: {error.what}"
+            log.warning("Notion's comments are not read: %s", error.what)
             return []
         held = self.sync.held.query(f"select id from raw.comments where page_id = ? and {ALIVE}", [page_id])
         for comment_id in {held_id for (held_id,) in held} - {str(comment["id"]) for comment in found}:
@@ -256,6 +261,17 @@ class Walk:
             except NotFoundError:
                 self._gone_comments.deleted.add(comment_id)
         return found
+
+    def _comments_of_others(self) -> Iterator[Step]:
+        """The comments of the pages that did not change: earlier pulls were not permitted to read them."""
+        for page_id in sorted(self._alive - self._met - self.gone.deleted - self.gone.hidden):
+            try:
+                found = self._comments(page_id)
+            except NotFoundError:  # it went meanwhile, which the census finds
+                continue
+            if not self._reads_comments:
+                return
+            yield Step(comments=[(page_id, comment) for comment in found])
 
     # -------------------------------------------------------------- the tree
 
@@ -306,7 +322,11 @@ class Walk:
                 )
 
     def _record(self) -> None:
-        """Record what the walk proves absent."""
+        """Record what the walk proves absent, and what it could not see."""
+        if not self._reads_comments:
+            self.sync.memory[LACKING] = [COMMENTS.name]
+        elif not self.sync.failures:
+            self.sync.memory.pop(LACKING, None)
         self.places.gone.record(self.sync, DATA_SOURCES.name)
         self.gone.record(self.sync, PAGES.name)
         self.gone.record_under(self.sync)
@@ -315,7 +335,7 @@ class Walk:
         self.sync.found_all(Scan(BLOCKS.name, existing, ("page_id",), self._met, guarded=False))
         for table in (PAGES, BLOCKS, COMMENTS, DATA_SOURCES):
             stream = self.sync.stream(table.name)
-            stream.ended = stream.ended if stream.ended.startswith("early") else "complete"
+            stream.ended = stream.ended if stream.ended.startswith(("early", "not permitted")) else "complete"
         if self._unlisted:
             self.sync.stream(BLOCKS.name).ended += f"; blocks under which Notion lists nothing: {len(self._unlisted)}"
 
