@@ -197,6 +197,8 @@ class GitHubClient:
             return EmptyRepositoryError()
         elif response.status_code == 410:
             return GoneError("")
+        elif response.status_code == 451:
+            return _blocked(said)
         return None
 
     def _limited(self, wait: float, said: str) -> ImpulsumError:
@@ -251,3 +253,11 @@ def _page_of(url: str | None) -> int | None:
     """The number of the page that a link leads to; None where it has a cursor instead."""
     numbers = parse_qs(urlsplit(url or "").query).get("page", [])
     return int(numbers[0]) if numbers and numbers[0].isdigit() else None
+def _blocked(said: str) -> ImpulsumError:
+    return ImpulsumError(
+        Category.PERMISSION,
+        f"The repository is blocked for legal reasons: {said or 'no reason given'}"[:300],
+        next_step="leave it out of GITHUB_REPOSITORIES, or ask GitHub's support.",
+    )
+
+

@@ -123,6 +123,49 @@ def test_a_stream_that_stays_down_keeps_what_was_found_and_reads_the_rest_later(
     assert hub.differences() == {}
 
 
+@pytest.mark.parametrize(
+    ("status", "path", "what"),
+    [
+        pytest.param(403, "/platform/actions/runs", "may not do this", id="a permission"),
+        pytest.param(451, "/platform/issues", "is blocked for legal reasons", id="blocked"),
+        pytest.param(404, "/platform/releases", "Not found", id="deleted meanwhile"),
+    ],
+)
+def test_a_refusal_in_one_repository_keeps_the_others_read(github, status, path, what):
+    """Its error comes at the end, and names the repository and what to do."""
+    hub = github(seed=52)
+    needed = {"X-Accepted-GitHub-Permissions": "actions=read"}
+    hub.fault(path, kind="status", status=status, body='{"message": "no"}', headers=needed)
+    error = _failure(hub)
+    assert error.category is Category.PERMISSION
+    assert what in error.what
+    assert "harbour/platform" in error.where
+    assert "actions=read" in error.next_step or status != 403
+    assert hub.one("select status from raw.syncs") == "incomplete"
+    mobile = "(select id from raw.repositories where name = 'mobile')"
+    assert hub.one(f"select count(*) from raw.workflow_runs where repository_id = {mobile}") > 0
+    hub.later()
+    hub.sync()
+    assert hub.differences() == {}
+
+
+def test_a_name_that_is_refused_keeps_the_others_read_and_hides_nothing(github):
+    """As when one of two organizations wants the token authorized for single sign-on."""
+    hub = github(seed=53)
+    hub.sync()
+    hub.later()
+    hub.do("create_issue", repository="mobile")
+    headers = {"X-GitHub-SSO": "required; url=https://example.com/sso"}
+    hub.fault("/harbour/platform", kind="status", status=403, body='{"message": "SAML"}', headers=headers)
+    error = _failure(hub)
+    assert error.category is Category.PERMISSION
+    assert "harbour/platform" in error.where
+    assert "single sign-on" in error.next_step
+    assert hub.differences() == {}, "the other was read, and of this one nothing is out of sight"
+    assert hub.sync().watermark_to is not None
+    assert hub.differences() == {}
+
+
 def test_a_source_that_stays_down_costs_nothing_held(github):
     hub = github(seed=45)
     hub.sync()
