@@ -97,7 +97,7 @@ class Listing:
         found = answer.body.get(self._key) if self._key and isinstance(answer.body, dict) else answer.body
         if not isinstance(found, list):
             raise self._broken("The answer is not a list")
-        return [document for document in found if isinstance(document, dict)]
+        return [_without_clone_token(document) for document in found if isinstance(document, dict)]
 
     def _broken(self, what: str) -> ImpulsumError:
         return ImpulsumError(
@@ -156,7 +156,7 @@ class GitHubClient:
     def one(self, path: str, endpoint: str) -> Document:
         """One thing."""
         found: Document = self.api.get(path, endpoint=endpoint)
-        return found
+        return _without_clone_token(found)
 
     def repository(self, name: str) -> Document:
         """A repository by a name that it has or had: GitHub sends on from a former one."""
@@ -215,6 +215,15 @@ class GitHubClient:
         wait = _until_reset(response)
         if left.isdigit() and int(left) <= RESERVE and wait is not None:
             self._budget.pause(wait)
+
+def _without_clone_token(document: Document) -> Document:
+    """The document without the token to clone a private repository that GitHub puts into each answer anew."""
+    ends = [end.get("repo") for name in ("head", "base") if isinstance(end := document.get(name), dict)]
+    for repository in (document, document.get("repository"), document.get("head_repository"), *ends):
+        if isinstance(repository, dict):
+            repository.pop("temp_clone_token", None)
+    return document
+
 
 
 def _throttled(response: requests.Response, said: str) -> float | None:

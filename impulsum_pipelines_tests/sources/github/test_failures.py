@@ -236,6 +236,17 @@ def test_no_secret_reaches_a_table_or_a_log(github, caplog):
         assert hub.one(f"select count(*) from raw.{table} t where cast(t as varchar) like ?", f"%{token}%") == 0
 
 
+def test_the_clone_token_of_an_answer_is_not_kept(github):
+    """GitHub puts another one into each answer about a private repository."""
+    hub = github(seed=54)
+    hub.sync()
+    hub.later()
+    again = hub.sync(census=True)
+    assert {name: c.changed for name, c in again.rows.items()} == dict.fromkeys(again.rows, 0)
+    for (table,) in hub.held("select table_name from information_schema.tables where table_schema = 'raw'"):
+        assert hub.one(f"select count(*) from raw.{table} t where cast(t as varchar) like '%temp_clone_token%'") == 0
+
+
 def test_a_document_that_does_not_fit_is_quarantined_and_the_others_go_on(github, monkeypatch):
     hub = github(seed=49)
     original = client.Listing._documents
