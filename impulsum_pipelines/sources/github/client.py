@@ -211,10 +211,10 @@ class GitHubClient:
 
     def _spare_the_last(self, response: requests.Response) -> None:
         """Stop before GitHub refuses: it says in each answer how many requests of the hour are left."""
-        left = response.headers.get("X-RateLimit-Remaining", "")
-        wait = _until_reset(response)
-        if left.isdigit() and int(left) <= RESERVE and wait is not None:
+        left, wait = _left(response), _until_reset(response)
+        if left is not None and left <= RESERVE and wait is not None:
             self._budget.pause(wait)
+
 
 def _without_clone_token(document: Document) -> Document:
     """The document without the token to clone a private repository that GitHub puts into each answer anew."""
@@ -225,17 +225,22 @@ def _without_clone_token(document: Document) -> Document:
     return document
 
 
-
 def _throttled(response: requests.Response, said: str) -> float | None:
     """Seconds to wait when a 403 or 429 is a throttle, by the vendor's order of signs; None for a refusal."""
     wait = retry_after(response.headers.get("Retry-After"))
     if wait is not None:
         return wait
-    if response.headers.get("X-RateLimit-Remaining") == "0":
+    if _left(response) == 0:
         wait = _until_reset(response)
         return UNTOLD_WAIT if wait is None else wait
     is_throttle = response.status_code == 429 or "rate limit" in said.lower() or "abuse" in said.lower()
     return UNTOLD_WAIT if is_throttle else None
+
+
+def _left(response: requests.Response) -> int | None:
+    """Requests of the hour that are left; None where that is not said, or of none: Enterprise with its limits off."""
+    left = response.headers.get("X-RateLimit-Remaining", "")
+    return int(left) if left.isdigit() and response.headers.get("X-RateLimit-Limit") != "0" else None
 
 
 def _until_reset(response: requests.Response) -> float | None:
@@ -258,10 +263,6 @@ def _permission(response: requests.Response, said: str) -> ImpulsumError:
     )
 
 
-def _page_of(url: str | None) -> int | None:
-    """The number of the page that a link leads to; None where it has a cursor instead."""
-    numbers = parse_qs(urlsplit(url or "").query).get("page", [])
-    return int(numbers[0]) if numbers and numbers[0].isdigit() else None
 def _blocked(said: str) -> ImpulsumError:
     return ImpulsumError(
         Category.PERMISSION,
@@ -270,3 +271,7 @@ def _blocked(said: str) -> ImpulsumError:
     )
 
 
+def _page_of(url: str | None) -> int | None:
+    """The number of the page that a link leads to; None where it has a cursor instead."""
+    numbers = parse_qs(urlsplit(url or "").query).get("page", [])
+    return int(numbers[0]) if numbers and numbers[0].isdigit() else None

@@ -14,6 +14,7 @@ from impulsum_pipelines.sources.github.probe import probe
 from impulsum_pipelines_tests.sources.github.conftest import NOW
 
 SECONDARY = '{"message": "You have exceeded a secondary rate limit. Please wait a few minutes."}'
+NO_LIMIT = {"X-RateLimit-Limit": "0", "X-RateLimit-Remaining": "0"}
 PRIMARY = '{"message": "API rate limit exceeded for user ID 1."}'
 
 
@@ -164,6 +165,16 @@ def test_a_name_that_is_refused_keeps_the_others_read_and_hides_nothing(github):
     assert hub.differences() == {}, "the other was read, and of this one nothing is out of sight"
     assert hub.sync().watermark_to is not None
     assert hub.differences() == {}
+
+
+def test_a_server_that_counts_no_requests_is_not_waited_for(github):
+    """GitHub Enterprise with its limits off says that none are left, of none."""
+    hub = github(seed=55)
+    hub.do("limits", primary=0)
+    hub.sync()
+    assert hub.differences() == {}
+    hub.fault("/platform/actions/runs", kind="status", status=403, body='{"message": "no"}', headers=NO_LIMIT)
+    assert _failure(hub).category is Category.PERMISSION
 
 
 def test_a_source_that_stays_down_costs_nothing_held(github):
