@@ -6,9 +6,10 @@ from functools import partial
 
 from impulsum_pipelines.checks.findings import ALIVE, Check, Finding, Raw, agreement, instant, table_of
 
-#: What stands for something that is read as such, and copies whose blocks are held at their original.
+#: What stands for something that is read as such, copies whose blocks are held at their original, and blocks of which
+#: Notion lists nothing.
 _NOT_FOLLOWED = (
-    "type not in ('child_page', 'child_database') "
+    "type not in ('child_page', 'child_database', 'unsupported') "
     "and not (type = 'synced_block' and json_extract_string(payload, '$.synced_block.synced_from.type') is not null)"
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from functools import lru_cache
 from typing import Any
+from uuid import uuid4
 
 from impulsum_pipelines.sandbox.clock import to_datetime
 from impulsum_pipelines.sandbox.github.state import (
@@ -53,6 +54,11 @@ _USER_PATHS = {
 def iso(ms: int) -> str:
     """A time as GitHub writes it: UTC, whole seconds."""
     return f"{to_datetime(ms - ms % 1000):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _clone_token() -> Document:
+    """What opens a private repository for a while: another one in each answer."""
+    return {"temp_clone_token": f"CLONE{uuid4().hex.upper()}"}
 
 
 def _iso(ms: int | None) -> str | None:
@@ -170,7 +176,7 @@ class Documents:
 
     def full_repository(self, repository: Repository) -> Document:
         """A repository that was asked for by itself."""
-        return {**self.repository(repository), "network_count": 0, "subscribers_count": 3}
+        return {**self.repository(repository), **_clone_token(), "network_count": 0, "subscribers_count": 3}
 
     # -------------------------------------------------------------- commits
 
@@ -324,8 +330,11 @@ class Documents:
     def full_pull(self, pull: Pull, *, merge_sha: bool = True) -> Document:
         """A pull request that was asked for by itself."""
         comments = self.world.issue_comments.values()
+        shown = self.pull(pull, merge_sha=merge_sha)
+        for end in (shown["head"], shown["base"]):
+            end["repo"] = {**end["repo"], **_clone_token()}
         return {
-            **self.pull(pull, merge_sha=merge_sha),
+            **shown,
             "merged": pull.merged is not None,
             "mergeable": None if pull.issue.closed else True,
             "rebaseable": None,

@@ -16,7 +16,7 @@ class Limits:
     """What one token may ask, and what it has.
 
     Args:
-        primary: requests an hour.
+        primary: requests an hour; 0 counts none, as GitHub Enterprise does whose limits are off.
         minute: requests a minute to one endpoint.
         status: a refusal is 403 or 429, as GitHub pleases.
         says_when: whether a secondary refusal carries Retry-After.
@@ -39,7 +39,8 @@ class Limits:
         recent = self._recent[endpoint]
         while recent and recent[0] <= now - 60:
             recent.popleft()
-        refused = "primary" if self.used >= self.primary else "secondary" if len(recent) >= self.minute else None
+        is_used_up = 0 < self.primary <= self.used
+        refused = "primary" if is_used_up else "secondary" if len(recent) >= self.minute else None
         if refused:
             self.refused += 1
             return refused

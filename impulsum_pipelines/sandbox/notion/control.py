@@ -81,10 +81,10 @@ class Control:
                 "depth": depth,
                 "position": position,
                 "type": block.type,
-                "text": (title if block.type not in ("divider", "synced_block") else None) or None,
+                "text": (title if block.type not in ("divider", "synced_block", "unsupported") else None) or None,
                 "updated_at": minute(thing.edited),
             }
-            if isinstance(thing, Block) and not thing.synced_from:
+            if isinstance(thing, Block) and not thing.synced_from and thing.type != "unsupported":
                 self._blocks(page_id, block.children, depth + 1, found)
 
     def stats(self) -> Answer:

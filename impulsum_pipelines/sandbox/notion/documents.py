@@ -223,7 +223,7 @@ class Writer:
             return {"synced_from": {"type": "block_id", "block_id": source} if source else None}
         if block.type == "image":
             return {"caption": [rich_text(block.text)], "type": "file", "file": self._file(f"{block.id}.png")}
-        if block.type == "divider":
+        if block.type in ("divider", "unsupported"):
             return {}
         content: Document = {"rich_text": [rich_text(block.text)], "color": "default"}
         if block.type == "to_do":

@@ -181,6 +181,8 @@ class _Call:
             thing = None
         if not isinstance(thing, Page | Block) or not self.world.is_alive(thing):
             raise Refusal(404, "object_not_found", f"Could not find block with ID: {thing_id}.")
+        if isinstance(thing, Block) and thing.type == "unsupported":
+            raise Refusal(400, "validation_error", "Block type transcription is not supported via the API.")
         original = self.world.find(thing.synced_from) if isinstance(thing, Block) and thing.synced_from else thing
         children = original.children if isinstance(original, Page | Block) else []
         return self._list(self.world.listed(children), self.writer.block, "block")

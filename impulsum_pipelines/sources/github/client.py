@@ -97,7 +97,7 @@ class Listing:
         found = answer.body.get(self._key) if self._key and isinstance(answer.body, dict) else answer.body
         if not isinstance(found, list):
             raise self._broken("The answer is not a list")
-        return [document for document in found if isinstance(document, dict)]
+        return [_without_clone_token(document) for document in found if isinstance(document, dict)]
 
     def _broken(self, what: str) -> ImpulsumError:
         return ImpulsumError(
@@ -156,7 +156,7 @@ class GitHubClient:
     def one(self, path: str, endpoint: str) -> Document:
         """One thing."""
         found: Document = self.api.get(path, endpoint=endpoint)
-        return found
+        return _without_clone_token(found)
 
     def repository(self, name: str) -> Document:
         """A repository by a name that it has or had: GitHub sends on from a former one."""
@@ -197,6 +197,8 @@ class GitHubClient:
             return EmptyRepositoryError()
         elif response.status_code == 410:
             return GoneError("")
+        elif response.status_code == 451:
+            return _blocked(said)
         return None
 
     def _limited(self, wait: float, said: str) -> ImpulsumError:
@@ -209,10 +211,18 @@ class GitHubClient:
 
     def _spare_the_last(self, response: requests.Response) -> None:
         """Stop before GitHub refuses: it says in each answer how many requests of the hour are left."""
-        left = response.headers.get("X-RateLimit-Remaining", "")
-        wait = _until_reset(response)
-        if left.isdigit() and int(left) <= RESERVE and wait is not None:
+        left, wait = _left(response), _until_reset(response)
+        if left is not None and left <= RESERVE and wait is not None:
             self._budget.pause(wait)
+
+
+def _without_clone_token(document: Document) -> Document:
+    """The document without the token to clone a private repository that GitHub puts into each answer anew."""
+    ends = [end.get("repo") for name in ("head", "base") if isinstance(end := document.get(name), dict)]
+    for repository in (document, document.get("repository"), document.get("head_repository"), *ends):
+        if isinstance(repository, dict):
+            repository.pop("temp_clone_token", None)
+    return document
 
 
 def _throttled(response: requests.Response, said: str) -> float | None:
@@ -220,11 +230,17 @@ def _throttled(response: requests.Response, said: str) -> float | None:
     wait = retry_after(response.headers.get("Retry-After"))
     if wait is not None:
         return wait
-    if response.headers.get("X-RateLimit-Remaining") == "0":
+    if _left(response) == 0:
         wait = _until_reset(response)
         return UNTOLD_WAIT if wait is None else wait
     is_throttle = response.status_code == 429 or "rate limit" in said.lower() or "abuse" in said.lower()
     return UNTOLD_WAIT if is_throttle else None
+
+
+def _left(response: requests.Response) -> int | None:
+    """Requests of the hour that are left; None where that is not said, or of none: Enterprise with its limits off."""
+    left = response.headers.get("X-RateLimit-Remaining", "")
+    return int(left) if left.isdigit() and response.headers.get("X-RateLimit-Limit") != "0" else None
 
 
 def _until_reset(response: requests.Response) -> float | None:
@@ -244,6 +260,14 @@ def _permission(response: requests.Response, said: str) -> ImpulsumError:
         step = "give the token read access to the repository, then run again"
     return ImpulsumError(
         Category.PERMISSION, f"The token may not do this: {said or 'no reason given'}"[:300], next_step=f"{step}."
+    )
+
+
+def _blocked(said: str) -> ImpulsumError:
+    return ImpulsumError(
+        Category.PERMISSION,
+        f"The repository is blocked for legal reasons: {said or 'no reason given'}"[:300],
+        next_step="leave it out of GITHUB_REPOSITORIES, or ask GitHub's support.",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources._http import NotFoundError
@@ -42,14 +43,14 @@ class Deliveries:
     def releases(self) -> Iterator[Piece]:
         """Every release, whenever the newest ones changed: the list knows no time of change. All once an hour."""
         reading = self.reading
-        listed: list[Document] = []
+        listed: dict[str, Document] = {}
         whole = reading.full or not reading.is_live or self.sync.due(RELEASES)
-        pages = reading.whole("releases", "/releases") if whole else reading.walk("releases", "/releases", by="")
-        for page in pages:
-            listed += page
+        walk = reading.whole if whole else partial(reading.walk, by="")
+        for page in reading.twice_where_missing("releases", lambda: walk("releases", "/releases")):
+            listed.update({str(document.get("id")): document for document in page})
         if "releases" not in reading.unchanged:
-            yield Piece("releases", [(reading.id, document) for document in listed])
-            reading.census("releases", {str(document.get("id")) for document in listed})
+            yield Piece("releases", [(reading.id, document) for document in listed.values()])
+            reading.census("releases", listed)
 
     # ------------------------------------------------------------ deployments
 
@@ -58,7 +59,8 @@ class Deliveries:
         reading = self.reading
         low = reading.low if reading.is_live or reading.full else reading.low - RERUNS
         listed: dict[str, Document] = {}
-        for page in reading.walk("deployments", "/deployments", by="created_at", low=low):
+        walk = partial(reading.walk, "deployments", "/deployments", by="created_at", low=low)
+        for page in reading.twice_where_missing("deployments", walk) if reading.full else walk():
             listed.update({str(document["id"]): document for document in page if "id" in document})
         in_span = {
             i: d for i, d in listed.items() if reading.wanted(d, "created_at", "updated_at")

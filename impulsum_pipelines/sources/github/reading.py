@@ -21,6 +21,8 @@ from impulsum_pipelines.sources.values import moment
 BY_CREATION = {"sort": "created", "direction": "asc"}
 BY_CHANGE = {"sort": "updated", "direction": "desc"}
 
+Pages = Iterator[list[Document]]
+
 
 @dataclass
 class Piece:
@@ -143,6 +145,21 @@ class Reading:
             yield page
         record.ended = "complete"
 
+    def twice_where_missing(
+        self, table: str, pages: Callable[[], Iterable[list[Document]]]
+    ) -> Iterator[list[Document]]:
+        """Every page of a census of a table; all of them once more where something that is held is on none.
+
+        Pages go by offset: a deletion during the walk moves the rest up, and hides one at the edge of a page. Only
+        what neither walk meets is gone.
+        """
+        lost = self.held_ids(table)
+        for page in pages():
+            lost.difference_update(str(document.get("id")) for document in page)
+            yield page
+        if lost and table not in self.unchanged:
+            yield from pages()
+
     def census(self, table: str, existing: Iterable[str], counted: Iterable[str] | None = None) -> None:
         """A table of the repository was listed whole: what is held and not in it is gone.
 
@@ -185,7 +202,8 @@ class Reading:
             return
         existing: set[str] = set()
         counted: set[str] = set()
-        for page in self.whole(table, below, {**BY_CREATION, **(params or {})}):
+        created = {**BY_CREATION, **(params or {})}
+        for page in self.twice_where_missing(table, lambda: self.whole(table, below, created)):
             mine = [document for document in page if keep(document)]
             kept = [d for d in mine if self.wanted(d, "updated_at", low=self.sync.first_day)]
             existing.update(str(document.get("id")) for document in mine)

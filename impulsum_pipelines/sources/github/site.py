@@ -20,18 +20,24 @@ class Site:
         self._client = client
         self._sync = sync
         self._wanted = settings.github_repositories
+        #: Ids of held repositories whose names were refused: whether they are still there is not known.
+        self._refused: set[str] = set()
 
     @cached_property
     def visible(self) -> list[Document]:
         """The repositories that the settings name, by name or by owner, and that the account sees.
 
+        A name that is refused, as by an organization that wants the token authorized first, fails the sync at its end
+        and keeps no other from being read.
+
         Raises:
-            ImpulsumError: of category permission when one is named that was never seen.
+            ImpulsumError: of category permission when one is named that was never seen, or when all are refused.
         """
         found: dict[int, Document] = {}
         known: dict[str, Any] = self._sync.memory.get("names", {})
         names: dict[str, list[int]] = {}
         unseen = []
+        refusals = []
         for name in self._wanted:
             try:
                 documents = (
@@ -41,6 +47,13 @@ class Site:
                 documents = []
                 if name not in known and not self._held(name):
                     unseen.append(name)
+            except ImpulsumError as error:
+                if error.category is not Category.PERMISSION:
+                    raise
+                error.where = f"{error.where}, {name}"
+                refusals.append(error)
+                documents = []
+                self._refused |= {*map(str, known.get(name, [])), *self._held(name)}
             names[name] = [document["id"] for document in documents] or known.get(name, [])
             found.update({document["id"]: document for document in documents})
         if unseen:
@@ -50,20 +63,25 @@ class Site:
                 where=f"GitHub repositories at {self._sync.site}",
                 next_step="give the token access to it, or correct GITHUB_REPOSITORIES.",
             )
+        if refusals and not found:
+            raise refusals[0]
+        for refusal in refusals:
+            refusal.safe = "The other repositories are loaded; the watermark was not moved."
+            self._sync.fail(refusal)
         self.names = names
         return list(found.values())
 
     #: By each name in the settings, the ids that it stood for when it was last seen.
     names: dict[str, list[int]]
 
-    def _held(self, name: str) -> bool:
+    def _held(self, name: str) -> set[str]:
+        """Ids of the held repositories of a name."""
         column = "full_name" if "/" in name else "owner"
-        return bool(
-            self._sync.held.query(f"select 1 from raw.repositories where lower({column}) = ? limit 1", [name.lower()])
-        )
+        rows = self._sync.held.query(f"select id from raw.repositories where lower({column}) = ?", [name.lower()])
+        return {row_id for (row_id,) in rows}
 
     @cached_property
     def hidden(self) -> list[str]:
         """Ids of held repositories that are not visible now."""
         seen = {str(document["id"]) for document in self.visible}
-        return sorted(self._sync.held.ids("repositories", alive=False) - seen)
+        return sorted(self._sync.held.ids("repositories", alive=False) - seen - self._refused)

@@ -18,7 +18,7 @@ from impulsum_pipelines.sources.github.site import Site
 from impulsum_pipelines.sources.github.tables import REPOSITORIES, TABLES
 from impulsum_pipelines.sources.github.walk import Walk
 from impulsum_pipelines.sources.hints import hints
-from impulsum_pipelines.sources.sync import Sync
+from impulsum_pipelines.sources.sync import Scan, Sync
 from impulsum_pipelines.sources.table import Table
 
 
@@ -48,8 +48,9 @@ def build_source(client: GitHubClient, sync: Sync, site: Site) -> Any:
 
     @dlt.resource(**hints(REPOSITORIES, sync.held))
     def repositories() -> Iterator[Any]:
-        shaped = sync.shaped(REPOSITORIES, rows.repository, site.visible)
-        yield from sync.whole(REPOSITORIES, shaped, unreachable=True)
+        yield from sync.fresh(REPOSITORIES, sync.shaped(REPOSITORIES, rows.repository, site.visible))
+        sync.found_all(Scan(REPOSITORIES.name, site.hidden, are_gone=True, unreachable=True))
+        sync.stream(REPOSITORIES.name).ended = "complete"
 
     return pieces, repositories, *(_of(table, pieces, sync) for table in TABLES if table is not REPOSITORIES)
 

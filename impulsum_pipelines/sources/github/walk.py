@@ -1,8 +1,8 @@
 """One sync of GitHub: one repository after the other, each with a watermark and a memory of its own.
 
 A repository that is named later, or that comes back into sight, is read whole like on the first day, whatever the
-others' watermarks say. What a stream could not finish ends that repository's read: what it found is loaded, nothing
-is remembered of it, and the next pull reads it again.
+others' watermarks say. What a stream could not finish, or may not read, ends that repository's read: what it found is
+loaded, nothing is remembered of it, the others are read, and the next pull reads it again.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Walk:
             try:
                 yield from _of_repository(reading, pulls)
             except ImpulsumError as error:
-                if not error.retryable:
+                if error.category is Category.AUTHENTICATION:
                     raise
                 if reading.is_new and pulls.reached >= reading.resume.get("number", 1):
                     resumes[repository] = {"number": pulls.reached, "until": reading.after["until"]}
@@ -67,6 +67,7 @@ class Walk:
             stream = self._sync.stream(table.name)
             if stream.ended == "not read":
                 stream.ended = f"early: {error.what}, at {reading.name}"
+        error.where = f"{error.where} of {reading.name}"
         error.safe = "What was found is loaded; the watermark was not moved."
         self._sync.fail(error)
 

@@ -5,6 +5,7 @@ The only module of the source that imports dlt; what merely asks which tables th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,8 @@ from impulsum_pipelines.sources.notion.walk import Step, Walk
 from impulsum_pipelines.sources.sync import Sync
 from impulsum_pipelines.sources.table import Table
 from impulsum_pipelines.sources.values import moment
+
+log = logging.getLogger(__name__)
 
 
 def open_client(settings: Settings) -> NotionClient:
@@ -100,7 +103,8 @@ def _users(client: NotionClient, sync: Sync) -> Iterator[Any]:
     except ImpulsumError as error:
         if error.category is not Category.PERMISSION:
             raise
-        sync.stream(t.USERS.name).ended = f"early: {error.what}"
-        sync.fail(error)
+        sync.stream(t.USERS.name).ended = f"not permitted: {error.what}"
+        sync.refreshed[t.USERS.name] = False  # the next pull asks again
+        log.warning("Notion's users are not read: %s", error.what)
         return
     yield from sync.whole(t.USERS, sync.shaped(t.USERS, rows.user, found))

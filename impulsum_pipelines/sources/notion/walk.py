@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from impulsum_pipelines.errors import Category, ImpulsumError
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 #: A block at its place: the document, its page, its depth and its position.
 Placed = tuple[Document, str, int, int]
+#: In memory: what the integration was not permitted to read, so that all of it is read once it is.
+LACKING = "lacking"
 #: Parents of pages outside data sources, each a scope of the census.
 _TREE_PARENTS = {"workspace": "top of the workspace", "page_id": "pages under pages", "block_id": "pages in blocks"}
 
@@ -64,11 +66,14 @@ class Walk:
         self._settled = sync.held.ids(PAGES.name, settled=True)
         self._met: set[str] = set()
         self._blocks_met: set[str] = set()
+        #: Blocks whose children Notion would not list.
+        self._unlisted: set[str] = set()
         self._pages_due: deque[str] = deque()
         self._databases_due: deque[str] = deque()
         self._in_tree: Counter[str] = Counter()
         self._missing_in_tree: Counter[str] = Counter()
         self._reads_comments = True
+        self._lacks_comments = COMMENTS.name in sync.memory.get(LACKING, [])
 
     def steps(self) -> Iterator[Step]:
         """Read what is to be read, and record what is gone."""
@@ -87,6 +92,8 @@ class Walk:
             self._pages_due.extend(self._alive - self._met - self.gone.deleted - self.gone.hidden)
             yield from self._due()
             self._count_tree()
+        elif self._lacks_comments and self.sync.window is None:
+            yield from self._comments_of_others()
         self._record()
         yield Step(is_last=True)
 
@@ -149,30 +156,36 @@ class Walk:
 
     def _asked(self, page_id: str) -> Iterator[Step]:
         """A page asked for by its id."""
-        if page_id in self._met:
-            return
+        if page_id not in self._met and (document := self._found(page_id)):
+            yield from self._read(document)
+
+    def _found(self, page_id: str) -> Document | None:
+        """A page as it is now; None, and noted as gone, where it is in the trash or not to be seen."""
         try:
             document = self.client.page(page_id)
         except NotFoundError:
             self.gone.hidden.add(page_id)
-            return
+            return None
         if document.get("in_trash"):
             self.gone.deleted.add(page_id)
-            return
-        yield from self._read(document)
+            return None
+        return document
 
-    def _read(self, document: Document) -> Iterator[Step]:
-        """A page with all that belongs to it. One that goes while it is read is asked for once more."""
+    def _read(self, document: Document, *, again: bool = False) -> Iterator[Step]:
+        """A page with all that belongs to it. One of which a part is not found is asked for once more."""
         page_id = str(document["id"])
         if page_id in self._met:
             return
+        unlisted = len(self._unlisted)
         try:
             page = self.client.whole(document)
             blocks = list(self._blocks(page_id, page_id, 0))
             comments = self._comments(page_id)
-        except NotFoundError:
-            log.info("page %s went while it was read", page_id)
-            self._gone_meanwhile(page_id)
+        except NotFoundError as error:
+            log.info("a part of page %s was not found", page_id)
+            yield from self._lost_in_part(page_id, error, again=again)
+            return
+        if len(self._unlisted) > unlisted and self._found(page_id) is None:
             return
         self._met.add(page_id)
         self._blocks_met.update(str(block["id"]) for block, *_ in blocks)
@@ -183,23 +196,39 @@ class Walk:
         self.sync.report(PAGES.name, len(self._met), None)
         yield Step(pages=[page], blocks=blocks, comments=[(page_id, comment) for comment in comments])
 
-    def _gone_meanwhile(self, page_id: str) -> None:
-        try:
-            in_trash = self.client.page(page_id).get("in_trash")
-        except NotFoundError:
-            in_trash = False
-        (self.gone.deleted if in_trash else self.gone.hidden).add(page_id)
+    def _lost_in_part(self, page_id: str, error: ImpulsumError, *, again: bool) -> Iterator[Step]:
+        """The page is gone; else it is read once more, and where that does not help it stays held as it is."""
+        document = self._found(page_id)
+        if document is None:
+            return
+        if not again:
+            yield from self._read(document, again=True)
+            return
+        self.sync.stream(PAGES.name).ended = f"early: a page could not be read whole ({error.where})"
+        self.sync.fail(error)
 
     def _blocks(self, parent_id: str, page_id: str, depth: int) -> Iterator[Placed]:
         """The blocks under a page or block, in reading order.
 
-        Not followed: what stands for a page or database, which is read as such; and a synced copy, whose blocks
-        are those of its original, ids included.
+        Not followed: what stands for a page or database, which is read as such; a synced copy, whose blocks are those
+        of its original, ids included; and what Notion's API does not support.
         """
-        for position, block in enumerate(self.client.children(parent_id)):
+        found = self._nested(parent_id) if depth else self.client.children(parent_id)
+        for position, block in enumerate(found):
             yield block, page_id, depth, position
             if block.get("has_children") and _is_followed(block):
                 yield from self._blocks(str(block["id"]), page_id, depth + 1)
+
+    def _nested(self, block_id: str) -> list[Document]:
+        """The blocks under a block; none where Notion does not list them, which says nothing of the page around it."""
+        try:
+            return self.client.children(block_id)
+        except ImpulsumError as error:
+            if not _is_refusal(error):
+                raise
+            log.warning("The blocks under block %s are not listed: %s", block_id, error.what)
+            self._unlisted.add(block_id)
+            return []
 
     def _follow(self, blocks: list[Placed]) -> None:
         """Note the pages and databases that blocks lead to, where they are to be read."""
@@ -221,8 +250,8 @@ class Walk:
             if error.category is not Category.PERMISSION:
                 raise
             self._reads_comments = False
-            self.sync.stream(COMMENTS.name).ended = f"early: {error.what}"
-            self.sync.fail(error)
+            self.sync.stream(COMMENTS.name).ended = f"not permitted: {error.what}"
+            log.warning("Notion's comments are not read: %s", error.what)
             return []
         held = self.sync.held.query(f"select id from raw.comments where page_id = ? and {ALIVE}", [page_id])
         for comment_id in {held_id for (held_id,) in held} - {str(comment["id"]) for comment in found}:
@@ -232,6 +261,17 @@ class Walk:
             except NotFoundError:
                 self._gone_comments.deleted.add(comment_id)
         return found
+
+    def _comments_of_others(self) -> Iterator[Step]:
+        """The comments of the pages that did not change: earlier pulls were not permitted to read them."""
+        for page_id in sorted(self._alive - self._met - self.gone.deleted - self.gone.hidden):
+            try:
+                found = self._comments(page_id)
+            except NotFoundError:  # it went meanwhile, which the census finds
+                continue
+            if not self._reads_comments:
+                return
+            yield Step(comments=[(page_id, comment) for comment in found])
 
     # -------------------------------------------------------------- the tree
 
@@ -256,7 +296,9 @@ class Walk:
                 continue
             try:
                 found = self.client.children(parent_id)
-            except NotFoundError:
+            except ImpulsumError as error:
+                if not _is_refusal(error):
+                    raise
                 self._pages_due.append(page_id)
                 continue
             ids = [str(block["id"]) for block in found]
@@ -280,18 +322,47 @@ class Walk:
                 )
 
     def _record(self) -> None:
-        """Record what the walk proves absent."""
+        """Record what the walk proves absent, and what it could not see."""
+        if not self._reads_comments:
+            self.sync.memory[LACKING] = [COMMENTS.name]
+        elif not self.sync.failures:
+            self.sync.memory.pop(LACKING, None)
         self.places.gone.record(self.sync, DATA_SOURCES.name)
         self.gone.record(self.sync, PAGES.name)
         self.gone.record_under(self.sync)
         self._gone_comments.record(self.sync, COMMENTS.name)
-        self.sync.found_all(Scan(BLOCKS.name, self._blocks_met, ("page_id",), self._met, guarded=False))
+        existing = self._blocks_met | self._held_under(self._unlisted)
+        self.sync.found_all(Scan(BLOCKS.name, existing, ("page_id",), self._met, guarded=False))
         for table in (PAGES, BLOCKS, COMMENTS, DATA_SOURCES):
             stream = self.sync.stream(table.name)
-            stream.ended = stream.ended if stream.ended.startswith("early") else "complete"
+            stream.ended = stream.ended if stream.ended.startswith(("early", "not permitted")) else "complete"
+        if self._unlisted:
+            self.sync.stream(BLOCKS.name).ended += f"; blocks under which Notion lists nothing: {len(self._unlisted)}"
+
+    def _held_under(self, block_ids: Collection[str]) -> set[str]:
+        """Ids of the blocks that are held under these, to any depth."""
+        if not block_ids:
+            return set()
+        held = self.sync.held.query(
+            """
+            with recursive under as (
+                select id from raw.blocks where list_contains(?, parent_id)
+                union
+                select blocks.id from raw.blocks inner join under on blocks.parent_id = under.id
+            )
+            select id from under
+            """,
+            [list(block_ids)],
+        )
+        return {block_id for (block_id,) in held}
+
+
+def _is_refusal(error: ImpulsumError) -> bool:
+    """Whether Notion has no list of blocks for this one: it is gone, or of a type that its API does not list (400)."""
+    return isinstance(error, NotFoundError) or error.category is Category.CONFIGURATION
 
 
 def _is_followed(block: Document) -> bool:
     kind = block.get("type")
     copied = kind == "synced_block" and (block.get("synced_block") or {}).get("synced_from")
-    return kind not in ("child_page", "child_database") and not copied
+    return kind not in ("child_page", "child_database", "unsupported") and not copied

@@ -12,7 +12,7 @@ from typing import Any
 
 import dlt
 
-from impulsum_pipelines.errors import ImpulsumError
+from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.hints import hints
 from impulsum_pipelines.sources.slack import rows
@@ -22,8 +22,12 @@ from impulsum_pipelines.sources.slack.errors import NOT_READABLE, SlackError
 from impulsum_pipelines.sources.slack.reading import ChannelReading
 from impulsum_pipelines.sources.slack.workspace import Workspace
 from impulsum_pipelines.sources.sync import Scan, Sync
+from impulsum_pipelines.sources.table import Table
 
 log = logging.getLogger(__name__)
+
+#: So many channels that Slack cannot answer for are an outage: the others are left for the next pull.
+MOST_DOWN = 3
 
 
 def open_client(settings: Settings) -> SlackClient:
@@ -75,7 +79,9 @@ def _members(client: SlackClient, sync: Sync, site: Workspace) -> Iterator[Any]:
             found = client.members(channel_id)
         except SlackError as error:
             if error.code not in NOT_READABLE:
-                raise
+                if error.retryable:
+                    raise
+                _ended_early(sync, t.MEMBERS, channel_id, error)
             continue
         shaped = list(sync.shaped(t.MEMBERS, partial(rows.member, channel_id), found))
         yield from sync.fresh(t.MEMBERS, shaped, more=True)
@@ -87,11 +93,12 @@ def _members(client: SlackClient, sync: Sync, site: Workspace) -> Iterator[Any]:
     sync.found_all(Scan(t.MEMBERS.name, (), ("channel_id",), site.out_of_sight, unreachable=True))
     for channel_id in site.out_of_sight & known.keys():
         del known[channel_id]
-    sync.stream(t.MEMBERS.name).ended = "complete"
+    stream = sync.stream(t.MEMBERS.name)
+    stream.ended = stream.ended if stream.ended.startswith("early") else "complete"
 
 
 def _messages(client: SlackClient, sync: Sync, site: Workspace) -> Iterator[Any]:
-    """Channel by channel. When one cannot be read to its end, the ones before it are loaded and stay read."""
+    """Channel by channel. When one cannot be read to its end, the others are loaded and stay read."""
     stream = sync.stream(t.MESSAGES.name)
     if sync.window is None:
         sync.due(t.MESSAGES)  # asked in any case, so that it is on record when the thread windows were listed whole
@@ -104,33 +111,33 @@ def _messages(client: SlackClient, sync: Sync, site: Workspace) -> Iterator[Any]
             for documents in reading.read():
                 shape = partial(rows.message, reading.id, reading.kind)
                 yield from sync.fresh(t.MESSAGES, sync.shaped(t.MESSAGES, shape, documents), more=True)
-        except SlackError as error:
-            if error.code in NOT_READABLE:  # the bot was put out of it since the channels were listed
-                log.warning("%s can no longer be read (%s)", reading.name, error.code)
-                continue
-            if not _stop(sync, error):
-                raise
-            break
         except ImpulsumError as error:
-            if not _stop(sync, error):
-                raise
-            break
+            if isinstance(error, SlackError) and error.code in NOT_READABLE:
+                log.warning("%s can no longer be read (%s)", reading.name, error.code)  # put out since they were listed
+            elif _ended_early(sync, t.MESSAGES, reading.id, error):
+                break
     yield from sync.fresh(t.MESSAGES, [])
     sync.report(t.MESSAGES.name, len(site.readable), len(site.readable))
     if sync.window is None:
         _forget(sync, site)
-    if not sync.failures:
+    if not stream.ended.startswith("early"):
         stream.ended = f"complete; {client.clamped}" if client.clamped else "complete"
 
 
-def _stop(sync: Sync, error: ImpulsumError) -> bool:
-    """End the stream early for what passes by itself; False for what somebody must act on."""
-    if not error.retryable:
-        return False
-    sync.stream(t.MESSAGES.name).ended = f"early: {error.what}"
-    error.safe = "The channels before it are loaded and stay read; the watermark was not moved."
+def _ended_early(sync: Sync, table: Table, channel_id: str, error: ImpulsumError) -> bool:
+    """A channel was not read to its end, which is told after the others. True where they would fare no better.
+
+    Raises:
+        ImpulsumError: the same one, where the token is refused.
+    """
+    if error.category is Category.AUTHENTICATION:
+        raise error
+    sync.stream(table.name).ended = f"early: {error.what}"
+    error.where = f"{error.where} of channel {channel_id}"
+    error.safe = "What was read of other channels is loaded and stays read; the watermark was not moved."
     sync.fail(error)
-    return True
+    is_outage = error.retryable and len(sync.failures) >= MOST_DOWN
+    return is_outage or error.category in (Category.RATE_LIMIT, Category.NETWORK)
 
 
 def _forget(sync: Sync, site: Workspace) -> None:

@@ -14,6 +14,7 @@ from impulsum_pipelines.sources.github.probe import probe
 from impulsum_pipelines_tests.sources.github.conftest import NOW
 
 SECONDARY = '{"message": "You have exceeded a secondary rate limit. Please wait a few minutes."}'
+NO_LIMIT = {"X-RateLimit-Limit": "0", "X-RateLimit-Remaining": "0"}
 PRIMARY = '{"message": "API rate limit exceeded for user ID 1."}'
 
 
@@ -123,6 +124,61 @@ def test_a_stream_that_stays_down_keeps_what_was_found_and_reads_the_rest_later(
     assert hub.differences() == {}
 
 
+@pytest.mark.parametrize(
+    ("status", "path", "what"),
+    [
+        pytest.param(403, "/platform/actions/runs", "may not do this", id="a permission"),
+        pytest.param(451, "/platform/issues", "is blocked for legal reasons", id="blocked"),
+        pytest.param(404, "/platform/releases", "Not found", id="deleted meanwhile"),
+    ],
+)
+def test_a_refusal_in_one_repository_keeps_the_others_read(github, status, path, what):
+    """Its error comes at the end, and names the repository and what to do."""
+    hub = github(seed=52)
+    needed = {"X-Accepted-GitHub-Permissions": "actions=read"}
+    hub.fault(path, kind="status", status=status, body='{"message": "no"}', headers=needed)
+    error = _failure(hub)
+    assert error.category is Category.PERMISSION
+    assert what in error.what
+    assert "harbour/platform" in error.where
+    assert "actions=read" in error.next_step or status != 403
+    assert hub.one("select status from raw.syncs") == "incomplete"
+    refused = hub.one("select id from raw.repositories where name = 'platform'")
+    for table, rows in hub.do("truth").items():
+        others = {row_id for row_id, row in rows.items() if row.get("repository_id", refused) != refused}
+        assert others <= hub.alive(table)
+    hub.later()
+    hub.sync()
+    assert hub.differences() == {}
+
+
+def test_a_name_that_is_refused_keeps_the_others_read_and_hides_nothing(github):
+    """As when one of two organizations wants the token authorized for single sign-on."""
+    hub = github(seed=53)
+    hub.sync()
+    hub.later()
+    hub.do("create_issue", repository="mobile")
+    headers = {"X-GitHub-SSO": "required; url=https://example.com/sso"}
+    hub.fault("/harbour/platform", kind="status", status=403, body='{"message": "SAML"}', headers=headers)
+    error = _failure(hub)
+    assert error.category is Category.PERMISSION
+    assert "harbour/platform" in error.where
+    assert "single sign-on" in error.next_step
+    assert hub.differences() == {}, "the other was read, and of this one nothing is out of sight"
+    assert hub.sync().watermark_to is not None
+    assert hub.differences() == {}
+
+
+def test_a_server_that_counts_no_requests_is_not_waited_for(github):
+    """GitHub Enterprise with its limits off says that none are left, of none."""
+    hub = github(seed=55)
+    hub.do("limits", primary=0)
+    hub.sync()
+    assert hub.differences() == {}
+    hub.fault("/platform/actions/runs", kind="status", status=403, body='{"message": "no"}', headers=NO_LIMIT)
+    assert _failure(hub).category is Category.PERMISSION
+
+
 def test_a_source_that_stays_down_costs_nothing_held(github):
     hub = github(seed=45)
     hub.sync()
@@ -191,6 +247,17 @@ def test_no_secret_reaches_a_table_or_a_log(github, caplog):
     assert token not in caplog.text
     for (table,) in hub.held("select table_name from information_schema.tables where table_schema = 'raw'"):
         assert hub.one(f"select count(*) from raw.{table} t where cast(t as varchar) like ?", f"%{token}%") == 0
+
+
+def test_the_clone_token_of_an_answer_is_not_kept(github):
+    """GitHub puts another one into each answer about a private repository."""
+    hub = github(seed=54)
+    hub.sync()
+    hub.later()
+    again = hub.sync(census=True)
+    assert {name: c.changed for name, c in again.rows.items()} == dict.fromkeys(again.rows, 0)
+    for (table,) in hub.held("select table_name from information_schema.tables where table_schema = 'raw'"):
+        assert hub.one(f"select count(*) from raw.{table} t where cast(t as varchar) like '%temp_clone_token%'") == 0
 
 
 def test_a_document_that_does_not_fit_is_quarantined_and_the_others_go_on(github, monkeypatch):

@@ -53,6 +53,44 @@ def test_what_syncs_cost(github):
     assert hub.refused == 0
 
 
+@pytest.mark.parametrize("table", ["issue_comments", "releases", "deployments"])
+def test_a_deletion_under_a_census_hides_no_row(github, monkeypatch, table):
+    """What comes behind it moves up, and one row over the edge of the page that was just read."""
+    hub = github(seed=2)
+    issue = hub.do("create_issue")["number"]
+    add, delete = {
+        "issue_comments": (lambda: hub.do("comment", number=issue), lambda i: hub.do("delete_comment", comment=i)),
+        "releases": (lambda: hub.do("release"), lambda i: hub.do("delete_release", release=i)),
+        "deployments": (lambda: hub.do("deploy"), lambda i: hub.do("delete_deployment", deployment=i)),
+    }[table]
+    monkeypatch.setattr(client, "PAGE", 3)
+    hub.sync()
+    of_platform = "(select id from raw.repositories where name = 'platform')"
+    count = hub.one(f"select count(*) from raw.{table} where repository_id = {of_platform}")
+    for _ in range(6 + (2 - count) % 3):  # two on the last page: with one less there are as many pages
+        add()
+    hub.later()
+    hub.sync()
+    original, deleted = client.Listing._documents, []
+
+    def delete_one(self, answer):
+        found = original(self, answer)
+        is_list = self._endpoint.endswith(f"/{table.replace('_', 's/')}") and "/platform/" in str(answer.links)
+        if is_list and not deleted:
+            deleted.append(found[0]["id"])
+            delete(deleted[0])
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client.Listing, "_documents", delete_one)
+        hub.sync(census=True)
+    assert deleted
+    assert hub.do("truth")[table].keys() <= hub.alive(table)
+    hub.later()
+    hub.sync(census=True)
+    assert hub.differences() == {}
+
+
 def test_a_list_that_moves_while_it_is_walked_loses_nothing(github, monkeypatch):
     hub = github(issues=60, seed=2)
     hub.sync()

@@ -11,9 +11,20 @@ from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.sources import _http
 from impulsum_pipelines.sources.notion import client
 from impulsum_pipelines.sources.registry import probe
-from impulsum_pipelines_tests.sources.notion.support import alive, differences, everything, held, later, one, sync
+from impulsum_pipelines_tests.sources.notion.support import (
+    alive,
+    differences,
+    everything,
+    held,
+    later,
+    one,
+    page_of,
+    sync,
+)
 
 OVERLOAD = '{"object":"error","status":529,"code":"service_overload","message":"Notion is overloaded."}'
+NOT_SUPPORTED = '{"object":"error","status":400,"code":"validation_error","message":"Block type transcription is not '
+NOT_SUPPORTED += 'supported via the API."}'
 CONFLICT = '{"object":"error","status":409,"code":"conflict_error","message":"Conflict occurred while saving."}'
 
 
@@ -131,16 +142,76 @@ def test_wrong_and_revoked_tokens_and_missing_capabilities_are_told_apart(worksp
 
 
 @pytest.mark.parametrize(("capability", "table"), [("read comments", "comments"), ("user information", "users")])
-def test_a_missing_capability_keeps_the_rest_and_says_which(workspace, capability, table):
-    """Comments are off by default in Notion's settings of an integration."""
+def test_a_missing_capability_costs_only_its_table_and_is_made_up_for_once_granted(workspace, capability, table):
+    """Comments are off by default in Notion's settings of an integration: later pulls must stay small all the same."""
     site = workspace(seed=38)
     site.control("notion/deny", capability=capability)
-    with pytest.raises(ImpulsumError, match=capability) as failure:
-        sync()
-    assert failure.value.category is Category.PERMISSION
+    first = sync()
+    assert capability in first.streams[table].ended
+    assert first.streams[table].ended.startswith("not permitted")
     assert set(differences(site)) == {table}
-    assert one("select status from raw.syncs") == "incomplete"
+    later(site)
+    second = sync()
+    assert second.watermark_from is not None
+    assert second.requests < first.requests / 2
     site.control("notion/deny", capability=capability, denied=False)
+    later(site)
+    sync()
+    assert differences(site) == {}
+    later(site)
+    assert sync().requests <= second.requests, "what was lacking is read once"
+
+
+def test_a_block_that_the_api_does_not_support_is_kept_and_not_looked_into(workspace):
+    """As meeting notes come: with blocks under them that Notion refuses to list."""
+    site = workspace(seed=44)
+    page = site.control("notion/create_page", title="Meeting", lines=["before"])["id"]
+    site.control("notion/append_blocks", parent=page, kind="unsupported", depth=2)
+    site.control("notion/append_blocks", parent=page, text="after")
+    result = sync()
+    assert result.streams["blocks"].ended == "complete"
+    assert differences(site) == {}
+    assert held("select type, has_children from raw.blocks where page_id = ? order by position", page) == [
+        ("paragraph", False),
+        ("unsupported", True),
+        ("paragraph", False),
+    ]
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_one_block_that_is_not_listed_costs_neither_the_page_nor_the_pull(workspace, status):
+    site = workspace(seed=44)
+    sync()
+    page = page_of("Specs")
+    [(block, under)] = held(
+        "select parent_id, list(id) from raw.blocks where page_id = ? and depth = 1 group by parent_id limit 1", page
+    )
+    later(site)
+    site.control("notion/edit_page", page=page, title="Edited beside it")
+    site.control("fault", kind="status", status=status, count=99, path=f"/blocks/{block}/children", body=NOT_SUPPORTED)
+    result = sync(census=True)
+    assert result.streams["blocks"].ended == "complete; blocks under which Notion lists nothing: 1"
+    assert result.watermark_to is not None
+    assert one("select title from raw.pages where id = ?", page) == "Edited beside it"
+    assert {block, *under} <= alive("blocks"), "what was held under it is not known to be gone"
+    assert differences(site) == {}
+
+
+def test_a_page_of_which_a_part_is_not_found_is_read_again_before_it_counts_as_gone(workspace):
+    site = workspace(seed=45)
+    sync()
+    page = page_of("Specs")
+    later(site)
+    site.control("notion/edit_page", page=page, title="Still here")
+    site.control("fault", kind="status", status=404, path=f"/blocks/{page}/children")
+    sync()
+    assert differences(site) == {}
+    later(site)
+    site.control("notion/edit_page", page=page, title="Not to be read")
+    site.control("fault", kind="status", status=404, count=2, path=f"/blocks/{page}/children")
+    with pytest.raises(ImpulsumError, match="Not found"):
+        sync()
+    assert one("select deleted_at is null and unreachable_since is null from raw.pages where id = ?", page)
     sync()
     assert differences(site) == {}
 

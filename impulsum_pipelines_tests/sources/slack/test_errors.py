@@ -51,27 +51,42 @@ def test_ok_false_is_an_error_and_never_an_empty_page(workspace, code):
     assert wrong(site) == {}
 
 
+@pytest.mark.parametrize("code", ["invalid_auth", "token_revoked", "account_inactive"])
+def test_a_token_that_is_refused_ends_the_pull_at_once(workspace, code):
+    site = workspace(seed=33)
+    refuse(site, code)
+    with pytest.raises(ImpulsumError, match=code) as failure:
+        sync()
+    assert failure.value.category is Category.AUTHENTICATION
+    assert alive("messages") == set()
+
+
 @pytest.mark.parametrize(
     ("code", "category"),
     [
-        ("invalid_auth", Category.AUTHENTICATION),
-        ("token_revoked", Category.AUTHENTICATION),
-        ("account_inactive", Category.AUTHENTICATION),
         ("missing_scope", Category.PERMISSION),
         ("invalid_arguments", Category.INTERNAL),
+        ("a_code_of_next_year", Category.INTERNAL),
     ],
 )
-def test_what_somebody_must_act_on_ends_the_pull_at_once(workspace, code, category):
+@pytest.mark.parametrize("method", ["history", "members"])
+def test_one_channel_that_is_refused_keeps_the_others_read(workspace, code, category, method):
     site = workspace(seed=33)
-    refuse(site, code, needed="channels:history")
+    refuse(site, code, path=f"conversations.{method}", needed="channels:history")
     with pytest.raises(ImpulsumError, match=code) as failure:
         sync()
     assert failure.value.category is category
     assert not failure.value.retryable
-    assert alive("messages") == set()
+    assert "of channel C" in failure.value.where
     if code == "missing_scope":
         assert "channels:history" in failure.value.what
         assert "channels:history" in failure.value.next_step
+    assert set(wrong(site)) == {"messages" if method == "history" else "members"}
+    table = "messages" if method == "history" else "members"
+    readable = one("select count(*) from raw.channels where is_member")
+    assert one(f"select count(distinct channel_id) from raw.{table}") == readable - 1
+    sync()
+    assert wrong(site) == {}
 
 
 def test_a_wrong_and_a_revoked_token_are_told_apart(workspace, monkeypatch):

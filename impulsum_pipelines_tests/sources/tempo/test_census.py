@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from impulsum_pipelines.sources.tempo.client import TempoClient
 from impulsum_pipelines_tests.sources.tempo.support import (
     NOW,
     alive,
@@ -118,6 +119,34 @@ def test_without_audit_log_the_census_finds_deletions(sandbox):
     assert state("worklogs", victim) == "alive"  # nobody has told us yet
     sync(census=True)
     assert (state("worklogs", victim), state("plans", plan)) == ("deleted", "deleted")
+    assert wrong(site) == {}
+
+
+def test_a_deletion_under_the_census_hides_no_row(sandbox, monkeypatch):
+    """It moves the rows behind it up, and one of them over the edge of the page that was just read."""
+    site = sandbox(seed=12, issues=60, now=NOW)
+    do = door(site)
+    do("deny", permission="audit")
+    do("shrink_page", limit=10)
+    sync()
+    later(site)
+    original, deleted = TempoClient.worklogs_worked, []
+
+    def delete_one(self, first, last):
+        for page in original(self, first, last):
+            yield page
+            if len(page) == 10 and not deleted:
+                deleted.append(page[0]["tempoWorklogId"])
+                do("delete", worklog=deleted[0])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TempoClient, "worklogs_worked", delete_one)
+        sync(census=True)
+    assert deleted
+    assert do("truth")["worklogs"].keys() <= alive("worklogs")
+    later(site)
+    sync(census=True)
+    assert state("worklogs", deleted[0]) == "deleted"
     assert wrong(site) == {}
 
 
