@@ -286,6 +286,11 @@ class Control:
 
     # -- the site
 
+    def board_sprints(self, board: int, enabled: bool) -> Answer:
+        """Turn sprints off for a board, as a team-managed project may, or on again."""
+        self._world.site.boards[int(board)].has_sprints = enabled
+        return {}
+
     def hide_project(self, project: str, hidden: bool = True) -> Answer:
         """Take the account's sight of a project, or give it back."""
         self._project(project).hidden = hidden

@@ -71,6 +71,19 @@ class NotFoundError(ImpulsumError):
         )
 
 
+class RefusedError(ImpulsumError):
+    """The source understood the request and will not do it: a 4xx that has no meaning of its own here."""
+
+    def __init__(self, status: int, what: str, *, where: str) -> None:
+        super().__init__(
+            Category.CONFIGURATION,
+            what,
+            where=where,
+            next_step="correct the setting that the message names; if none is named, report it as a bug.",
+        )
+        self.status = status
+
+
 @dataclass(frozen=True)
 class Answer:
     """One answer: its body as parsed JSON (None where it has none, such as 304), headers and status."""
@@ -278,12 +291,7 @@ class Api:
                 where=where,
                 next_step="ask an administrator of the site for the permission, then run again.",
             )
-        return ImpulsumError(
-            Category.CONFIGURATION,
-            f"{self.site} answered {status}{said}",
-            where=where,
-            next_step="correct the setting that the message names; if none is named, report it as a bug.",
-        )
+        return RefusedError(status, f"{self.site} answered {status}{said}", where=where)
 
     def _passes(self, error: BaseException) -> bool:
         """Worth another try here: it may pass, and the source does not ask for a longer wait than we sit out."""
