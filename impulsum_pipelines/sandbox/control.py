@@ -344,6 +344,11 @@ class Control:
         self._faults.latency = milliseconds / 1000
         return {}
 
+    def leave_out_of_search(self, issue: str) -> Answer:
+        """Let searches no longer list an issue, though they still count it and it can be read by its id."""
+        self._world.not_listed.add(self._issue_id(issue))
+        return {}
+
     def search_lag(self, seconds: float) -> Answer:
         """Let search see edits only some time after they happen, by the sandbox's clock."""
         self._world.search_lag = round(seconds * 1000)

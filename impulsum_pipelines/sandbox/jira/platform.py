@@ -67,7 +67,8 @@ async def search(world: World, request: Request) -> Response:
     token = asked.get("nextPageToken")
     offset = int(read_token(str(token)).get("offset", 0)) if token else 0
     ids = query.ids(world.store, offset, size + 1)
-    issues = world.store.stored(ids[:size], as_searched=True)
+    listed = [issue_id for issue_id in ids[:size] if issue_id not in world.not_listed]
+    issues = world.store.stored(listed, as_searched=True)
     more, following = len(ids) > size, page_token(offset=offset + size, walk=str(asked.get("jql")))
     fault: Fault | None = request.scope.get("sandbox.fault")
     if fault and fault.kind == "empty_page":

@@ -58,6 +58,8 @@ class World:
         self.denied: set[str] = set()
         #: Milliseconds after which search sees an edit.
         self.search_lag = 0
+        #: Issues that searches leave out of their pages.
+        self.not_listed: set[int] = set()
         #: True when ``changelog/bulkfetch`` gives its times as numbers.
         self.epoch_changelogs = False
         self._numbers = {

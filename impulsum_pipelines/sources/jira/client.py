@@ -110,6 +110,12 @@ class JiraClient:
         found: list[Document] = self.api.post("/rest/api/3/issue/bulkfetch", body)["issues"]
         return found
 
+    def projects_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """The project of each of up to 100 issues; those that do not exist or may not be seen are left out."""
+        body = {"issueIdsOrKeys": list(ids), "fields": ["project"]}
+        found = self.api.post("/rest/api/3/issue/bulkfetch", body)["issues"]
+        return {str(issue["id"]): str(issue["fields"]["project"]["id"]) for issue in found}
+
     def histories(self, issue_ids: Sequence[str]) -> dict[str, list[Document]]:
         """The complete changelogs of up to 1,000 issues; one issue's histories may be spread over pages."""
         found: dict[str, list[Document]] = {issue_id: [] for issue_id in issue_ids}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -96,22 +96,51 @@ class IssueWalk:
     def _census(self) -> list[str]:
         """Every id of every visible project. Counts them against the ids held, and records what is gone as a scan."""
         alive = self.sync.held.ids("issues")
-        everywhere: dict[str, None] = {}
-        scopes = []
+        walked = {
+            str(project["id"]): self._search(_jql([str(project["id"])], self.sync.first_day, None))
+            for project in self.site.visible
+        }
+        everywhere = dict.fromkeys(chain.from_iterable(ids for ids, _ in walked.values()))
+        unlisted: dict[str, str] = {}
+        if not self.sync.failures:  # a walk that ended early proves nothing about what it did not list
+            unlisted = self._unlisted(walked, everywhere)
+            # What was moved out of the projects that are read exists, and is out of sight.
+            exist = [*everywhere, *unlisted]
+            everywhere.update((issue_id, None) for issue_id, project in unlisted.items() if project in walked)
+            hidden = self._hidden_projects(list(walked))
+            for ids, scope, unreachable in (
+                (exist, list(walked), False),
+                (everywhere, list(walked), True),
+                (everywhere, hidden, True),
+            ):
+                self.sync.found_all(Scan("issues", ids, parents=("project_id",), scope=scope, unreachable=unreachable))
         for project in self.site.visible:
             project_id = str(project["id"])
-            ids, approximate = self._search(_jql([project_id], self.sync.first_day, None))
+            ids, approximate = walked[project_id]
             missing = sum(issue_id not in alive for issue_id in ids)
-            everywhere.update(dict.fromkeys(ids))
-            scopes.append(project_id)
+            at_source = len(ids) + sum(found == project_id for found in unlisted.values())
             self.sync.counts.append(
-                CensusCount("issues", project_id, str(project["key"]), len(ids), missing, approximate)
+                CensusCount("issues", project_id, str(project["key"]), at_source, missing, approximate)
             )
-        if not self.sync.failures:  # a walk that ended early proves nothing about what it did not list
-            hidden = self._hidden_projects(scopes)
-            self.sync.found_all(Scan("issues", everywhere, parents=("project_id",), scope=scopes))
-            self.sync.found_all(Scan("issues", everywhere, parents=("project_id",), scope=hidden, unreachable=True))
         return list(everywhere)
+
+    def _unlisted(self, projects: Collection[str], listed: Collection[str]) -> dict[str, str]:
+        """Held issues of these projects that no search listed and that exist all the same, with their project.
+
+        A search may leave out a few rows without a word; what is asked for by its id is answered if it exists.
+        """
+        held = self.sync.held.query(
+            "select id from raw.issues where list_contains(?::varchar[], project_id) "
+            "and deleted_at is null and unreachable_since is null",
+            [list(projects)],
+        )
+        doubtful = sorted(issue_id for (issue_id,) in held if issue_id not in listed)
+        found: dict[str, str] = {}
+        for start in range(0, len(doubtful), ISSUE_BATCH):
+            found |= self.client.projects_of(doubtful[start : start + ISSUE_BATCH])
+        if found:
+            log.warning("%d issues exist that the searches of the census did not list", len(found))
+        return found
 
     def _hidden_projects(self, visible: Sequence[str]) -> list[str]:
         held = self.sync.held.query("select distinct project_id from raw.issues where project_id is not null")
