@@ -301,6 +301,11 @@ class Control:
         self._project(project).archived = archived
         return {}
 
+    def rename_project(self, project: str, key: str) -> Answer:
+        """Change the key of a project: those of its issues change with it, and none counts as updated."""
+        self._world.rename_project(self._project(project), key)
+        return {}
+
     def rename_field(self, field: str, name: str) -> Answer:
         """Rename a field."""
         self._world.site.fields[field].name = name

@@ -153,6 +153,17 @@ class World:
         self.save(issue)
         return issue
 
+    def rename_project(self, project: Project, key: str) -> None:
+        """Change a project's key and those of its issues, with no trace in them; the old keys still lead to them."""
+        project.key = key
+        rows = self.store.db.execute("SELECT id, key FROM issues WHERE project_id = ?", [project.id]).fetchall()
+        self.store.db.executemany("INSERT OR REPLACE INTO moved_keys VALUES (?, ?)", [(old, i) for i, old in rows])
+        issues = [self.store.issue(issue_id) for issue_id, _ in rows]
+        for issue in issues:
+            issue.key = f"{key}-{issue.key.rpartition('-')[2]}"
+            issue.fields["project"] = project.document
+        self.store.save_all(issues)
+
     def add_histories(self, issue_id: int, count: int) -> Issue:
         """Edit the summary ``count`` times in a row."""
         issue = self.store.issue(issue_id)

@@ -54,24 +54,41 @@ class Site:
 
     @cached_property
     def visible(self) -> list[Document]:
-        """The projects that the account sees and the settings name.
+        """The projects that the account sees and the settings name. One whose key is changed is still the one named.
 
         Raises:
             ImpulsumError: of category permission when none is visible, or when one that was named never was.
         """
         everything = self.client.projects()
-        chosen = [p for p in everything if not self._wanted or p.get("key") in self._wanted]
-        held = {key for (key,) in self.sync.held.query("select key from raw.projects")}
-        unknown = [key for key in self._wanted if key not in {p.get("key") for p in chosen} and key not in held]
+        held = dict(self.sync.held.query("select key, id from raw.projects"))
+        met = held | self.sync.memory.get("projects", {}) | {p.get("key"): str(p["id"]) for p in everything}
+        named = {key: met[key] for key in self._wanted if key in met}
+        chosen = [p for p in everything if not self._wanted or str(p["id"]) in named.values()]
+        unknown = [key for key in self._wanted if key not in named]
         if unknown or not (chosen or held):
-            named = f"Projects {', '.join(unknown)} are" if unknown else "No project is"
             raise ImpulsumError(
                 Category.PERMISSION,
-                f"{named} not visible to this account" if unknown else f"{named} visible to this account",
+                f"Projects {', '.join(unknown)} are not visible to this account"
+                if unknown
+                else "No project is visible to this account",
                 where=f"jira projects of {self.sync.site}",
                 next_step="give the account the permission Browse projects, or correct JIRA_PROJECTS.",
             )
+        self.sync.memory["projects"] = named
         return chosen
+
+    @property
+    def unread(self) -> list[str]:
+        """Ids of the projects to be read from the first day on: new here or in sight again, or with another key.
+
+        A new key is in all issues of a project, and touches none of them.
+        """
+        read = self.sync.memory.get("read", {})
+        return [str(project["id"]) for project in self.visible if read.get(str(project["id"])) != project["key"]]
+
+    def all_read(self) -> None:
+        """Remember that every visible project was read, with its key."""
+        self.sync.memory["read"] = {str(project["id"]): project["key"] for project in self.visible}
 
     @cached_property
     def fields(self) -> list[Document]:

@@ -50,7 +50,8 @@ class IssueWalk:
         self.client = client
         self.site = site
         self.sync = sync
-        #: Whether a census found issues that are missing though they did not change; known with :attr:`ids`.
+        #: Whether issues are to be read though they did not change, which a census misses or whose project is new here;
+        #: known with :attr:`ids`.
         self.came_into_sight = False
 
     # ------------------------------------------------------------------- ids
@@ -60,18 +61,22 @@ class IssueWalk:
         """Ids of the issues to read, each once: those that changed, those to be read whole, those a census misses."""
         if self.sync.is_first:  # reads everything: the walk is a census by itself
             return list(dict.fromkeys(self._census()))
-        changed = dict.fromkeys(chain(self._changed(), self._of_sprints()))
+        unread = self.site.unread if self.sync.window is None else []
+        self.came_into_sight = bool(unread)
+        changed = dict.fromkeys(chain(self._changed(unread), self._of_sprints()))
         if not self.sync.census:
             return list(changed)
         unchanged = [issue_id for issue_id in self._missing() if issue_id not in changed]
-        self.came_into_sight = bool(unchanged)
+        self.came_into_sight |= bool(unchanged)
         return [*changed, *unchanged]
 
-    def _changed(self) -> Iterator[str]:
-        projects = [str(project["id"]) for project in self.site.visible]
-        for start in range(0, len(projects), PROJECTS_A_SEARCH):
-            scope = projects[start : start + PROJECTS_A_SEARCH]
-            yield from self._search(_jql(scope, self.sync.since, self.sync.until))[0]
+    def _changed(self, unread: Collection[str]) -> Iterator[str]:
+        """Ids of the issues that changed; of unread projects since the first day."""
+        read = [str(project["id"]) for project in self.site.visible if str(project["id"]) not in unread]
+        for projects, since in ((read, self.sync.since), (list(unread), self.sync.first_day)):
+            for start in range(0, len(projects), PROJECTS_A_SEARCH):
+                scope = projects[start : start + PROJECTS_A_SEARCH]
+                yield from self._search(_jql(scope, since, self.sync.until))[0]
 
     def _of_sprints(self) -> Iterator[str]:
         """Issues of the sprints to be read whole: those that are in one at the source, and those held as being so."""
@@ -202,6 +207,8 @@ class IssueWalk:
         for name in ("issues", "changes", "comments", "links"):
             stream = self.sync.stream(name)
             stream.ended = stream.ended if stream.ended.startswith("early") else "complete"
+        if self.sync.reads_all and not self.sync.failures:
+            self.site.all_read()
 
     def _side_by_side(self, batches: list[list[str]]) -> Iterator[list[Document]]:
         """Fetch batches with a few requests in flight; at most twice as many answers wait to be shaped."""

@@ -35,3 +35,41 @@ def test_a_board_whose_configuration_is_refused_stays_as_it_was_held(sandbox, mo
     site.control("fault", **refused)
     sync()
     assert held(columns) == before
+
+
+def ids_of(site, *projects: str) -> set[str]:
+    ids = site.control("ids")
+    return {issue_id for project in projects for issue_id in ids[project]}
+
+
+def test_a_project_whose_key_changes_is_still_pulled(sandbox, monkeypatch):
+    site = sandbox(seed=43, issues=200, now=NOW)
+    monkeypatch.setenv("JIRA_PROJECTS", "ATLAS,BEAM")
+    sync()
+    site.control("clock", advance_seconds=3600)
+    site.control("rename_project", project="ATLAS", key="NORTH")
+    issue_id, *_ = ids_of(site, "NORTH")
+    site.control("edit_issue", issue=issue_id, summary="edited under the new key")
+    for _ in range(2):
+        site.control("clock", advance_seconds=3600)
+        sync()
+    assert one("select summary from raw.issues where id = ?", issue_id) == "edited under the new key"
+    keys = dict(held("select split_part(key, '-', 1), count(*) from raw.issues group by 1"))
+    assert keys == {"NORTH": len(ids_of(site, "NORTH")), "BEAM": len(ids_of(site, "BEAM"))}
+    site.requests(reset=True)
+    sync()
+    assert sum(site.requests().values()) <= 10, "a project that was read under its new key is not read again"
+
+
+def test_a_project_that_is_named_later_comes_whole_with_the_next_pull(sandbox, monkeypatch):
+    site = sandbox(seed=44, issues=60, now=NOW)
+    monkeypatch.setenv("JIRA_PROJECTS", "ATLAS")
+    site.control("add_worklog", issue=min(ids_of(site, "BEAM")))
+    site.control("clock", advance_seconds=86_400)
+    sync()
+    assert alive("issues") == ids_of(site, "ATLAS")
+    monkeypatch.setenv("JIRA_PROJECTS", "ATLAS,BEAM")
+    site.control("clock", advance_seconds=86_400)
+    sync()
+    assert alive("issues") == ids_of(site, "ATLAS", "BEAM")
+    assert one("select count(*) from raw.worklogs where issue_id = ?", min(ids_of(site, "BEAM"))) > 0
