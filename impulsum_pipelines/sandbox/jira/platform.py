@@ -185,6 +185,16 @@ async def issue_changelog(world: World, request: Request) -> Response:
     return answer(world, head.encode() + b",".join(shown) + b"]}")
 
 
+async def issue_worklogs(world: World, request: Request) -> Response:
+    """``issue/{id}/worklog``."""
+    _allow(world, "worklogs")
+    issue_id = _issue_id(world, request)
+    start, size = max(0, number(request, "startAt", 0)), number(request, "maxResults", 5000, 5000)
+    shown = world.store.worklogs_of(issue_id, start, size)
+    head = f'{{"startAt":{start},"maxResults":{size},"total":{world.store.count("worklogs", issue_id)},"worklogs":['
+    return answer(world, head.encode() + b",".join(shown) + b"]}")
+
+
 async def issue_comments(world: World, request: Request) -> Response:
     """``issue/{id}/comment``."""
     issue_id = _issue_id(world, request)
@@ -333,6 +343,7 @@ ROUTES: Sequence[tuple[str, Handler, list[str]]] = (
     ("/issue/{issue}", issue, ["GET"]),
     ("/issue/{issue}/changelog", issue_changelog, ["GET"]),
     ("/issue/{issue}/comment", issue_comments, ["GET"]),
+    ("/issue/{issue}/worklog", issue_worklogs, ["GET"]),
     ("/worklog/updated", _changed_worklogs("worklogs"), ["GET"]),
     ("/worklog/deleted", _changed_worklogs("deleted_worklogs"), ["GET"]),
     ("/worklog/list", worklog_list, ["POST"]),

@@ -247,6 +247,13 @@ class Store:
         )
         return [row[0] for row in rows]
 
+    def worklogs_of(self, issue_id: int, offset: int, limit: int) -> list[bytes]:
+        """Worklogs of an issue, oldest first."""
+        rows = self.db.execute(
+            "SELECT document FROM worklogs WHERE issue_id = ? ORDER BY id LIMIT ? OFFSET ?", [issue_id, limit, offset]
+        )
+        return [row[0] for row in rows]
+
     def add_worklogs(self, rows: Iterable[tuple[int, int, int, Document]]) -> None:
         """Keep worklogs: (id, issue id, updated, document)."""
         self.db.executemany(

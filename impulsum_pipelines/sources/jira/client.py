@@ -175,6 +175,11 @@ class JiraClient:
         found: list[Document] = self.api.post("/rest/api/3/worklog/list", {"ids": [int(i) for i in ids]})
         return found
 
+    def worklogs_of(self, issue_id: str) -> list[Document]:
+        """Every worklog of one issue that the account may see."""
+        path = f"/rest/api/3/issue/{issue_id}/worklog"
+        return list(self._offset(path, "worklogs", endpoint="/rest/api/3/issue/{id}/worklog"))
+
     # ------------------------------------------------------------- reference
 
     def projects(self) -> list[Document]:

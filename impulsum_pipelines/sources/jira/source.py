@@ -96,7 +96,13 @@ def _of_issues(client: JiraClient, sync: Sync, site: Site, walk: IssueWalk) -> t
     def worklogs() -> Iterator[Any]:
         yield from _worklogs(client, sync, walk)
 
-    return pages, issues, changes, comments, links, sprints_of_issues, worklogs
+    @of_pages(t.WORKLOGS, name="worklogs_of_issues")
+    def worklogs_of_issues(page: Page) -> Iterator[Any]:
+        """Worklogs of issues that came into sight by a change, say a move: the feed told of theirs long ago."""
+        found = (worklog for issue_id in walk.came_by_change(page.issues) for worklog in client.worklogs_of(issue_id))
+        yield from sync.fresh(t.WORKLOGS, sync.shaped(t.WORKLOGS, rows.worklog, found), shared=True)
+
+    return pages, issues, changes, comments, links, sprints_of_issues, worklogs, worklogs_of_issues
 
 
 def _reference(client: JiraClient, sync: Sync, site: Site) -> tuple[Any, ...]:
@@ -174,7 +180,7 @@ def _worklogs(client: JiraClient, sync: Sync, walk: IssueWalk) -> Iterator[Any]:
         shaped = list(sync.shaped(t.WORKLOGS, rows.worklog, client.worklogs(changed[start : start + WORKLOG_BATCH])))
         others = {row["issue_id"] for row in shaped} - issue_ids
         issue_ids |= set(sync.held.hashes("issues", list(others)))
-        yield from sync.fresh(t.WORKLOGS, [row for row in shaped if row["issue_id"] in issue_ids])
+        yield from sync.fresh(t.WORKLOGS, [row for row in shaped if row["issue_id"] in issue_ids], shared=True)
         stream.pages += 1
         sync.report("worklogs", min(start + WORKLOG_BATCH, len(changed)), len(changed))
     deleted = [i for i, at in client.worklogs_changed(sync.since, "deleted") if at < until]

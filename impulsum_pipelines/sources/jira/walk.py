@@ -19,7 +19,8 @@ from itertools import chain, islice
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.jira.client import CHANGELOG_BATCH, ISSUE_BATCH, Document, JiraClient
 from impulsum_pipelines.sources.jira.site import Site
-from impulsum_pipelines.sources.sync import CensusCount, Scan, Sync
+from impulsum_pipelines.sources.sync import NOT_CUT_OFF, CensusCount, Scan, Sync
+from impulsum_pipelines.sources.values import moment
 
 log = logging.getLogger(__name__)
 
@@ -176,6 +177,21 @@ class IssueWalk:
         )
         return list(found), expected
 
+    def came_by_change(self, issues: Sequence[Document]) -> list[str]:
+        """Ids of the issues that are older than what this live sync reads, have work logged, and were not in sight.
+
+        None where the worklogs of all ages are read anyway.
+        """
+        if self.sync.is_first or self.sync.window or self.came_into_sight:
+            return []
+        older = [str(i["id"]) for i in issues if _is_older(i.get("fields") or {}, self.sync.since)]
+        held = self.sync.held.query(
+            "select id from raw.issues where list_contains(?::varchar[], id) "
+            f"and deleted_at is null and unreachable_since is null and {NOT_CUT_OFF}",
+            [older],
+        )
+        return sorted(set(older) - {issue_id for (issue_id,) in held})
+
     # ------------------------------------------------------------- documents
 
     def pages(self) -> Iterator[Page]:
@@ -231,6 +247,12 @@ class IssueWalk:
             if len(found[issue_id]) < total:
                 found[issue_id] = self.client.histories_of(issue_id)
         return [(issue_id, history) for issue_id, histories in found.items() for history in histories]
+
+
+def _is_older(fields: Document, since: datetime) -> bool:
+    """Whether an issue was created before that time, and has work logged on it."""
+    created = moment(fields.get("created"))
+    return bool(fields.get("timespent")) and created is not None and created < since
 
 
 def _jql(projects: Sequence[str], since: datetime, until: datetime | None) -> str:

@@ -73,3 +73,21 @@ def test_a_project_that_is_named_later_comes_whole_with_the_next_pull(sandbox, m
     sync()
     assert alive("issues") == ids_of(site, "ATLAS", "BEAM")
     assert one("select count(*) from raw.worklogs where issue_id = ?", min(ids_of(site, "BEAM"))) > 0
+
+
+def test_an_issue_that_moves_into_sight_comes_with_its_old_worklogs(sandbox, monkeypatch):
+    site = sandbox(seed=45, issues=60, now=NOW)
+    monkeypatch.setenv("JIRA_PROJECTS", "BEAM")
+    issue_id = min(ids_of(site, "ATLAS"))
+    worklog = site.control("add_worklog", issue=issue_id)["id"]
+    sync()
+    site.control("clock", advance_seconds=86_400)
+    sync()
+    assert worklog not in alive("worklogs")
+    site.control("move_issue", issue=issue_id, project="BEAM")
+    for expected in (1, 0):
+        site.control("clock", advance_seconds=60)
+        site.requests(reset=True)
+        sync()
+        assert worklog in alive("worklogs")
+        assert site.requests().get(f"GET /rest/api/3/issue/{issue_id}/worklog", 0) == expected
