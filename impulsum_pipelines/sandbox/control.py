@@ -221,6 +221,11 @@ class Control:
         self._world.delete_comment(int(comment))
         return {}
 
+    def restrict_comment(self, comment: int) -> Answer:
+        """Restrict a comment to a role that the account lacks: it is listed no more, and counted all the same."""
+        self._world.restrict_comment(int(comment))
+        return {}
+
     def add_worklog(self, issue: str, seconds: int = 3600) -> Answer:
         """Log work on an issue."""
         return {"id": self._world.log_work(self._issue_id(issue), seconds)["id"]}

@@ -193,11 +193,21 @@ class World:
 
     def delete_comment(self, comment_id: int) -> None:
         """Delete a comment."""
+        issue = self._issue_of_comment(comment_id)
+        self.store.db.execute("DELETE FROM comments WHERE id = ?", [comment_id])
+        self._refresh(issue)
+
+    def restrict_comment(self, comment_id: int) -> None:
+        """Restrict a comment to a role that the account lacks."""
+        issue = self._issue_of_comment(comment_id)
+        self.store.db.execute("UPDATE comments SET restricted = 1 WHERE id = ?", [comment_id])
+        self._refresh(issue)
+
+    def _issue_of_comment(self, comment_id: int) -> Issue:
         row = self.store.db.execute("SELECT issue_id FROM comments WHERE id = ?", [comment_id]).fetchone()
         if not row:
             raise KeyError(comment_id)
-        self.store.db.execute("DELETE FROM comments WHERE id = ?", [comment_id])
-        self._refresh(self.store.issue(row[0]))
+        return self.store.issue(row[0])
 
     def log_work(self, issue_id: int, seconds: int, worklog_id: int | None = None) -> Document:
         """Log work on an issue now, or edit an entry."""

@@ -91,3 +91,41 @@ def test_an_issue_that_moves_into_sight_comes_with_its_old_worklogs(sandbox, mon
         sync()
         assert worklog in alive("worklogs")
         assert site.requests().get(f"GET /rest/api/3/issue/{issue_id}/worklog", 0) == expected
+
+
+def test_a_comment_that_becomes_restricted_is_out_of_sight_and_the_others_are_all_read(sandbox):
+    """The first twenty come within the issue, and Jira counts what it does not show."""
+    site = sandbox(seed=46, issues=60, now=NOW)
+    sync()
+    issue_id = min(ids_of(site, "ATLAS"))
+    few, many = (
+        [site.control("add_comment", issue=i)["id"] for _ in range(n)]
+        for i, n in ((issue_id, 3), (one("select max(id) from raw.issues"), 25))
+    )
+    site.control("clock", advance_seconds=60)
+    sync()
+    assert {*few, *many} <= alive("comments")
+    site.control("restrict_comment", comment=few[0])
+    site.control("restrict_comment", comment=many[0])
+    site.control("clock", advance_seconds=60)
+    sync()
+    assert {*few[1:], *many[1:]} <= alive("comments")
+    dead = "select id, deleted_at is null from raw.comments where unreachable_since is not null order by id::bigint"
+    assert held(dead) == [(few[0], True), (many[0], True)]
+    site.control("delete_comment", comment=few[0])
+    site.control("delete_comment", comment=few[1])
+    site.control("clock", advance_seconds=60)
+    sync()
+    assert one("select deleted_at is not null from raw.comments where id = ?", few[1])
+
+
+def test_issues_that_come_without_the_field_of_comments_keep_theirs(sandbox):
+    site = sandbox(seed=46, issues=60, now=NOW)
+    sync()
+    before = alive("comments")
+    assert before
+    site.control("remove_field", field="comment")
+    site.control("bulk_touch", count=60)
+    site.control("clock", advance_seconds=60)
+    sync()
+    assert alive("comments") == before
