@@ -33,6 +33,8 @@ BACKOFF = 1.0
 ATTEMPTS = 6
 #: Attempts, and seconds that a source may ask us to wait, where somebody waits for the outcome.
 HURRIED_ATTEMPTS, HURRIED_WAIT = 3, 10.0
+#: What a vendor answers for ever at the address of an endpoint that it removed.
+GONE = 410
 #: Answers that have no body by their nature.
 WITHOUT_BODY = (204, 304)
 #: Half of a pair: legal in JSON text, no character, and refused by every strict parser.
@@ -85,7 +87,9 @@ class RefusedError(ImpulsumError):
             Category.CONFIGURATION,
             what,
             where=where,
-            next_step="correct the setting that the message names; if none is named, report it as a bug.",
+            next_step="update impulsum_pipelines to a version that does without it; if there is none, report it."
+            if status == GONE
+            else "correct the setting that the message names; if none is named, report it as a bug.",
         )
         self.status = status
 
@@ -297,7 +301,8 @@ class Api:
                 where=where,
                 next_step="ask an administrator of the site for the permission, then run again.",
             )
-        return RefusedError(status, f"{self.site} answered {status}{said}", where=where)
+        answered = "has removed what was asked for" if status == GONE else f"answered {status}"
+        return RefusedError(status, f"{self.site} {answered}{said}", where=where)
 
     def _passes(self, error: BaseException) -> bool:
         """Worth another try here: it may pass, and the source does not ask for a longer wait than we sit out."""

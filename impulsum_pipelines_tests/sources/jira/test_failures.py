@@ -46,6 +46,22 @@ def test_half_a_character_costs_neither_the_page_nor_the_pull(sandbox):
     assert held("select id, name from raw.statuses order by id") == [("1", "cut \ufffd"), ("2", "\U0001f600")]
 
 
+def test_an_issue_that_fails_among_others_is_asked_for_by_itself(sandbox):
+    site = sandbox(seed=31, issues=60, now=NOW)
+    site.control("fault", kind="issue_error", path="issue/bulkfetch")
+    assert sync().rows["issues"].new == len(alive("issues")) == 60
+
+
+def test_an_endpoint_that_the_vendor_removed_is_told_in_words(sandbox):
+    site = sandbox(seed=31, issues=60, now=NOW)
+    gone = '{"errorMessages": ["The requested API has been removed."], "errors": {}}'
+    site.control("fault", kind="status", status=410, body=gone, path="search/jql")
+    with pytest.raises(ImpulsumError, match="has removed what was asked for: The requested API") as failure:
+        sync()
+    assert failure.value.category is Category.CONFIGURATION
+    assert "update impulsum_pipelines" in failure.value.next_step
+
+
 def test_a_long_retry_after_is_not_sat_out_but_told(sandbox):
     site = sandbox(seed=32, issues=60, now=NOW)
     site.control(
