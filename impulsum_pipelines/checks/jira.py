@@ -28,8 +28,6 @@ def _completeness(raw: Raw) -> Finding:
         order by projects.key
         """
     )
-    if only := raw.settings.jira_projects:
-        projects = [project for project in projects if project["key"] in only]
     if not projects:
         return Finding(True, "No project is held yet.")
     wrong = [p for p in projects if not agreement(p["at_source"], p["held"])[0]]

@@ -221,6 +221,11 @@ class Control:
         self._world.delete_comment(int(comment))
         return {}
 
+    def restrict_comment(self, comment: int) -> Answer:
+        """Restrict a comment to a role that the account lacks: it is listed no more, and counted all the same."""
+        self._world.restrict_comment(int(comment))
+        return {}
+
     def add_worklog(self, issue: str, seconds: int = 3600) -> Answer:
         """Log work on an issue."""
         return {"id": self._world.log_work(self._issue_id(issue), seconds)["id"]}
@@ -286,6 +291,11 @@ class Control:
 
     # -- the site
 
+    def board_sprints(self, board: int, enabled: bool) -> Answer:
+        """Turn sprints off for a board, as a team-managed project may, or on again."""
+        self._world.site.boards[int(board)].has_sprints = enabled
+        return {}
+
     def hide_project(self, project: str, hidden: bool = True) -> Answer:
         """Take the account's sight of a project, or give it back."""
         self._project(project).hidden = hidden
@@ -294,6 +304,11 @@ class Control:
     def archive_project(self, project: str, archived: bool = True) -> Answer:
         """Archive a project, or bring it back."""
         self._project(project).archived = archived
+        return {}
+
+    def rename_project(self, project: str, key: str) -> Answer:
+        """Change the key of a project: those of its issues change with it, and none counts as updated."""
+        self._world.rename_project(self._project(project), key)
         return {}
 
     def rename_field(self, field: str, name: str) -> Answer:
@@ -337,6 +352,11 @@ class Control:
     def latency(self, milliseconds: float) -> Answer:
         """Hold back every answer."""
         self._faults.latency = milliseconds / 1000
+        return {}
+
+    def leave_out_of_search(self, issue: str) -> Answer:
+        """Let searches no longer list an issue, though they still count it and it can be read by its id."""
+        self._world.not_listed.add(self._issue_id(issue))
         return {}
 
     def search_lag(self, seconds: float) -> Answer:

@@ -15,8 +15,9 @@ from typing import Any, Literal, get_args
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-Kind = Literal["status", "reset", "slow_body", "truncate", "repeat_token", "end_early", "empty_page"]
-PAGING = frozenset({"repeat_token", "end_early", "empty_page"})
+Kind = Literal["status", "reset", "slow_body", "truncate", "repeat_token", "end_early", "empty_page", "issue_error"]
+#: Handed to the one who answers.
+PAGING = frozenset({"repeat_token", "end_early", "empty_page", "issue_error"})
 
 
 @dataclass
@@ -25,7 +26,8 @@ class Fault:
 
     Args:
         kind: an answer of another status, a connection that is reset, a body that comes slowly or is cut off in the
-            middle, a search that repeats its token, ends early, or has an empty page with a token.
+            middle, a search that repeats its token, ends early, or has an empty page with a token, an answer with
+            many issues that fails for the first of them.
         count: for how many matching requests.
         path: a part of the path that a request must have; empty matches all.
         after: how many matching requests pass unharmed before.

@@ -6,7 +6,9 @@ cut short) is tried again here; a wait that is too long to sit out is raised, se
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +33,12 @@ BACKOFF = 1.0
 ATTEMPTS = 6
 #: Attempts, and seconds that a source may ask us to wait, where somebody waits for the outcome.
 HURRIED_ATTEMPTS, HURRIED_WAIT = 3, 10.0
+#: What a vendor answers for ever at the address of an endpoint that it removed.
+GONE = 410
+#: Answers that have no body by their nature.
+WITHOUT_BODY = (204, 304)
+#: Half of a pair: legal in JSON text, no character, and refused by every strict parser.
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 #: Seconds to connect, and seconds between two bytes of an answer.
 TIMEOUT = (10, 60)
 
@@ -69,6 +77,21 @@ class NotFoundError(ImpulsumError):
             where=where,
             next_step="check that the account may see it.",
         )
+
+
+class RefusedError(ImpulsumError):
+    """The source understood the request and will not do it: a 4xx that has no meaning of its own here."""
+
+    def __init__(self, status: int, what: str, *, where: str) -> None:
+        super().__init__(
+            Category.CONFIGURATION,
+            what,
+            where=where,
+            next_step="update impulsum_pipelines to a version that does without it; if there is none, report it."
+            if status == GONE
+            else "correct the setting that the message names; if none is named, report it as a bug.",
+        )
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -231,7 +254,7 @@ class Api:
             raise judged
         if response.status_code >= 400:
             raise self._failure(response, where)
-        if not is_json and content:
+        if not is_json and response.status_code not in WITHOUT_BODY:
             raise ImpulsumError(
                 Category.BAD_DATA,
                 f"{self.site} answered with {len(content)} bytes that are not JSON",
@@ -278,12 +301,8 @@ class Api:
                 where=where,
                 next_step="ask an administrator of the site for the permission, then run again.",
             )
-        return ImpulsumError(
-            Category.CONFIGURATION,
-            f"{self.site} answered {status}{said}",
-            where=where,
-            next_step="correct the setting that the message names; if none is named, report it as a bug.",
-        )
+        answered = "has removed what was asked for" if status == GONE else f"answered {status}"
+        return RefusedError(status, f"{self.site} {answered}{said}", where=where)
 
     def _passes(self, error: BaseException) -> bool:
         """Worth another try here: it may pass, and the source does not ask for a longer wait than we sit out."""
@@ -304,10 +323,18 @@ class Api:
 
 
 def _parsed(content: bytes) -> tuple[Any, bool]:
-    """The body and whether it is JSON."""
+    """The body and whether it is JSON.
+
+    A text cut in the middle of a character (``"\\ud83d"``) must not cost the page: half a pair becomes U+FFFD.
+    """
     try:
         return orjson.loads(content), True
     except orjson.JSONDecodeError:
+        pass
+    try:
+        text = json.dumps(json.loads(content), ensure_ascii=False, allow_nan=False)
+        return orjson.loads(LONE_SURROGATE.sub("\ufffd", text)), True
+    except (ValueError, RecursionError):
         return None, False
 
 
@@ -327,10 +354,7 @@ def retry_after(value: str | None) -> float | None:
 
 def _message(response: requests.Response) -> str:
     """What the source said, cut short: ``: The value 'X' does not exist…``, or nothing."""
-    try:
-        body = orjson.loads(response.content)
-    except orjson.JSONDecodeError:
-        return ""
+    body, _ = _parsed(response.content)
     if not isinstance(body, dict):
         return ""
     errors = body.get("errors")

@@ -149,8 +149,9 @@ def test_a_source_that_was_never_pulled_passes(
     assert "JIRA_API_TOKEN" in str(found["issues", "completeness"].description)
 
 
-def test_completeness_counts_only_the_chosen_projects(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_completeness_counts_only_the_projects_that_are_read(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that the settings name are the ones in sight, also where a key has changed since."""
     with home.write_raw("jira") as connection:
-        connection.execute("update raw.projects set issue_total = 500 where key = 'DEF'")
-    monkeypatch.setenv("JIRA_PROJECTS", "ABC")
+        connection.execute("update raw.projects set issue_total = 500, unreachable_since = now() where key = 'DEF'")
+    monkeypatch.setenv("JIRA_PROJECTS", "OLD")
     assert judge(home, "completeness", "issues").passed

@@ -19,6 +19,7 @@ _GETS = [
     ("/issue/10002", {"expand": "changelog"}, None),
     ("/issue/10002/changelog", {}, "/issue/{issueIdOrKey}/changelog"),
     ("/issue/10002/comment", {}, "/issue/{issueIdOrKey}/comment"),
+    ("/issue/10002/worklog", {}, "/issue/{issueIdOrKey}/worklog"),
     ("/worklog/updated", {"since": 0}, "/worklog/updated"),
     ("/worklog/deleted", {"since": 0}, "/worklog/deleted"),
     ("/project/search", {"expand": "insight"}, "/project/search"),

@@ -58,6 +58,8 @@ async def configuration(world: World, request: Request) -> Response:
 async def board_sprints(world: World, request: Request) -> Response:
     """``board/{id}/sprint``: closed ones first, then active, then future."""
     board = _board(world, request)
+    if not board.has_sprints:
+        raise Refusal(400, "The board does not support sprints")
     states = request.query_params.get("state", ",".join(_STATES)).split(",")
     if unknown := set(states) - set(_STATES):
         raise Refusal(400, f"Unknown sprint state: {', '.join(sorted(unknown))}.")

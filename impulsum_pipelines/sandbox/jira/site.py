@@ -230,10 +230,11 @@ class Version:
 
 @dataclass
 class Board:
-    """A scrum board: its columns (name, status ids) from left to right, and what it estimates with.
+    """A board: its columns (name, status ids) from left to right, and what it estimates with.
 
     ``estimation_field`` None stands for a board that counts issues. ``borrowed`` are sprints of other boards whose
-    issues this board's filter finds: Jira lists them here too, with the ``originBoardId`` of their own board.
+    issues this board's filter finds: Jira lists them here too, with the ``originBoardId`` of their own board. A
+    team-managed board may turn ``has_sprints`` off, and then is a Kanban board though its type does not say so.
     """
 
     id: int
@@ -242,6 +243,7 @@ class Board:
     columns: list[tuple[str, list[str]]]
     estimation_field: str | None = None
     type: str = "scrum"
+    has_sprints: bool = True
     borrowed: list[int] = field(default_factory=list)
 
     @property

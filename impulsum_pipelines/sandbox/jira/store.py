@@ -31,7 +31,9 @@ CREATE TABLE histories (
     document BLOB NOT NULL
 );
 CREATE INDEX histories_by_issue ON histories (issue_id, created, id);
-CREATE TABLE comments (id INTEGER PRIMARY KEY, issue_id INTEGER NOT NULL, document BLOB NOT NULL);
+CREATE TABLE comments (
+    id INTEGER PRIMARY KEY, issue_id INTEGER NOT NULL, document BLOB NOT NULL, restricted INTEGER NOT NULL DEFAULT 0
+);
 CREATE INDEX comments_by_issue ON comments (issue_id, id);
 CREATE TABLE worklogs (
     id INTEGER PRIMARY KEY, issue_id INTEGER NOT NULL, updated INTEGER NOT NULL, document BLOB NOT NULL
@@ -237,13 +239,22 @@ class Store:
     def add_comments(self, rows: Iterable[tuple[int, int, Document]]) -> None:
         """Keep comments: (id, issue id, document)."""
         self.db.executemany(
-            "INSERT OR REPLACE INTO comments VALUES (?, ?, ?)", [(i, issue, orjson.dumps(d)) for i, issue, d in rows]
+            "INSERT OR REPLACE INTO comments (id, issue_id, document) VALUES (?, ?, ?)",
+            [(i, issue, orjson.dumps(d)) for i, issue, d in rows],
         )
 
     def comments(self, issue_id: int, offset: int, limit: int) -> list[bytes]:
-        """Comments of an issue, oldest first."""
+        """Comments of an issue that the account may see, oldest first."""
         rows = self.db.execute(
-            "SELECT document FROM comments WHERE issue_id = ? ORDER BY id LIMIT ? OFFSET ?", [issue_id, limit, offset]
+            "SELECT document FROM comments WHERE issue_id = ? AND NOT restricted ORDER BY id LIMIT ? OFFSET ?",
+            [issue_id, limit, offset],
+        )
+        return [row[0] for row in rows]
+
+    def worklogs_of(self, issue_id: int, offset: int, limit: int) -> list[bytes]:
+        """Worklogs of an issue, oldest first."""
+        rows = self.db.execute(
+            "SELECT document FROM worklogs WHERE issue_id = ? ORDER BY id LIMIT ? OFFSET ?", [issue_id, limit, offset]
         )
         return [row[0] for row in rows]
 

@@ -58,6 +58,8 @@ class World:
         self.denied: set[str] = set()
         #: Milliseconds after which search sees an edit.
         self.search_lag = 0
+        #: Issues that searches leave out of their pages.
+        self.not_listed: set[int] = set()
         #: True when ``changelog/bulkfetch`` gives its times as numbers.
         self.epoch_changelogs = False
         self._numbers = {
@@ -151,6 +153,17 @@ class World:
         self.save(issue)
         return issue
 
+    def rename_project(self, project: Project, key: str) -> None:
+        """Change a project's key and those of its issues, with no trace in them; the old keys still lead to them."""
+        project.key = key
+        rows = self.store.db.execute("SELECT id, key FROM issues WHERE project_id = ?", [project.id]).fetchall()
+        self.store.db.executemany("INSERT OR REPLACE INTO moved_keys VALUES (?, ?)", [(old, i) for i, old in rows])
+        issues = [self.store.issue(issue_id) for issue_id, _ in rows]
+        for issue in issues:
+            issue.key = f"{key}-{issue.key.rpartition('-')[2]}"
+            issue.fields["project"] = project.document
+        self.store.save_all(issues)
+
     def add_histories(self, issue_id: int, count: int) -> Issue:
         """Edit the summary ``count`` times in a row."""
         issue = self.store.issue(issue_id)
@@ -180,11 +193,21 @@ class World:
 
     def delete_comment(self, comment_id: int) -> None:
         """Delete a comment."""
+        issue = self._issue_of_comment(comment_id)
+        self.store.db.execute("DELETE FROM comments WHERE id = ?", [comment_id])
+        self._refresh(issue)
+
+    def restrict_comment(self, comment_id: int) -> None:
+        """Restrict a comment to a role that the account lacks."""
+        issue = self._issue_of_comment(comment_id)
+        self.store.db.execute("UPDATE comments SET restricted = 1 WHERE id = ?", [comment_id])
+        self._refresh(issue)
+
+    def _issue_of_comment(self, comment_id: int) -> Issue:
         row = self.store.db.execute("SELECT issue_id FROM comments WHERE id = ?", [comment_id]).fetchone()
         if not row:
             raise KeyError(comment_id)
-        self.store.db.execute("DELETE FROM comments WHERE id = ?", [comment_id])
-        self._refresh(self.store.issue(row[0]))
+        return self.store.issue(row[0])
 
     def log_work(self, issue_id: int, seconds: int, worklog_id: int | None = None) -> Document:
         """Log work on an issue now, or edit an entry."""

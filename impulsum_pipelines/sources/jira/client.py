@@ -18,7 +18,7 @@ from requests.auth import HTTPBasicAuth
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources._http import Api
+from impulsum_pipelines.sources._http import Api, NotFoundError
 from impulsum_pipelines.sources._limits import Budget
 
 Document = dict[str, Any]
@@ -105,10 +105,31 @@ class JiraClient:
         return int(self.api.post("/rest/api/3/search/approximate-count", {"jql": jql})["count"])
 
     def issues(self, ids: Sequence[str]) -> list[Document]:
-        """Up to 100 issues with all fields and up to 40 inline histories; those no longer visible are left out."""
+        """Up to 100 issues with all fields and up to 40 inline histories; those no longer visible are left out.
+
+        One that Jira could not give among the others, as it may when an answer grows too large, is asked for by itself.
+        """
         body = {"issueIdsOrKeys": list(ids), "fields": ["*all"], "expand": ["changelog"]}
-        found: list[Document] = self.api.post("/rest/api/3/issue/bulkfetch", body)["issues"]
+        answer = self.api.post("/rest/api/3/issue/bulkfetch", body)
+        refused = [str(error["id"]) for error in answer.get("issueErrors") or []]
+        return [*answer["issues"], *(issue for issue_id in refused if (issue := self._issue(issue_id)))]
+
+    def _issue(self, issue_id: str) -> Document | None:
+        """One issue as :meth:`issues` gives it; None when it does not exist or may not be seen."""
+        params = {"fields": "*all", "expand": "changelog"}
+        try:
+            found: Document = self.api.get(f"/rest/api/3/issue/{issue_id}", params, endpoint="/rest/api/3/issue/{id}")
+        except NotFoundError:
+            return None
         return found
+
+    def projects_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """The project of each of up to 100 issues; those that do not exist or may not be seen are left out."""
+        body = {"issueIdsOrKeys": list(ids), "fields": ["project"]}
+        answer = self.api.post("/rest/api/3/issue/bulkfetch", body)
+        refused = (self._issue(str(error["id"])) for error in answer.get("issueErrors") or [])
+        found = [*answer["issues"], *filter(None, refused)]
+        return {str(issue["id"]): str(issue["fields"]["project"]["id"]) for issue in found}
 
     def histories(self, issue_ids: Sequence[str]) -> dict[str, list[Document]]:
         """The complete changelogs of up to 1,000 issues; one issue's histories may be spread over pages."""
@@ -155,19 +176,25 @@ class JiraClient:
             found |= {str(value["worklogId"]): int(value["updatedTime"]) for value in page.get("values") or []}
             if page.get("lastPage", True):
                 return list(found.items())
-            if page["until"] <= cursor:
+            if page["until"] < cursor:
                 raise ImpulsumError(
                     Category.SOURCE_OUTAGE,
                     "The list of worklogs does not move on",
                     where=f"jira worklogs {kind} since {cursor}",
                     next_step="nothing: the next pull starts again from the same watermark.",
                 )
-            cursor = page["until"]
+            # A page that holds nothing but one millisecond ends where it began.
+            cursor = page["until"] if page["until"] > cursor else cursor + 1
 
     def worklogs(self, ids: Sequence[str]) -> list[Document]:
         """Up to 1,000 worklogs by id."""
         found: list[Document] = self.api.post("/rest/api/3/worklog/list", {"ids": [int(i) for i in ids]})
         return found
+
+    def worklogs_of(self, issue_id: str) -> list[Document]:
+        """Every worklog of one issue that the account may see."""
+        path = f"/rest/api/3/issue/{issue_id}/worklog"
+        return list(self._offset(path, "worklogs", endpoint="/rest/api/3/issue/{id}/worklog"))
 
     # ------------------------------------------------------------- reference
 
@@ -192,13 +219,11 @@ class JiraClient:
         return found
 
     def users(self) -> Iterator[Document]:
-        """Every account, inactive ones included. The endpoint gives bare lists: a short page is no end."""
+        """Every account, inactive ones included. The endpoint gives bare lists: only an empty page is the end."""
         start = 0
         while page := self.api.get("/rest/api/3/users/search", {"startAt": start, "maxResults": 1_000}):
             yield from page
             start += len(page)
-            if len(page) < 50:  # the smallest page size that the vendor is known to clamp to
-                return
 
     def myself(self) -> Document:
         """The account of the token, with its time zone."""

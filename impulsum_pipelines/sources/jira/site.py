@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import orjson
+
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources._http import NotFoundError
+from impulsum_pipelines.sources._http import NotFoundError, RefusedError
 from impulsum_pipelines.sources.jira import rows
 from impulsum_pipelines.sources.jira.client import Document, JiraClient
 from impulsum_pipelines.sources.jira.tables import BOARDS, FIELDS, SPRINTS
 from impulsum_pipelines.sources.sync import Sync
+
+log = logging.getLogger(__name__)
+
+#: What Jira answers when it is asked for the sprints of a board that has none (Kanban, also a team-managed one that
+#: turned sprints off), or of a scrum board without a mapped column.
+HAS_NO_SPRINTS = (400, 422)
 
 #: Custom fields by the key of their type, which no administrator can change.
 ROLE_OF_TYPE = {
@@ -45,24 +54,41 @@ class Site:
 
     @cached_property
     def visible(self) -> list[Document]:
-        """The projects that the account sees and the settings name.
+        """The projects that the account sees and the settings name. One whose key is changed is still the one named.
 
         Raises:
             ImpulsumError: of category permission when none is visible, or when one that was named never was.
         """
         everything = self.client.projects()
-        chosen = [p for p in everything if not self._wanted or p.get("key") in self._wanted]
-        held = {key for (key,) in self.sync.held.query("select key from raw.projects")}
-        unknown = [key for key in self._wanted if key not in {p.get("key") for p in chosen} and key not in held]
+        held = dict(self.sync.held.query("select key, id from raw.projects"))
+        met = held | self.sync.memory.get("projects", {}) | {p.get("key"): str(p["id"]) for p in everything}
+        named = {key: met[key] for key in self._wanted if key in met}
+        chosen = [p for p in everything if not self._wanted or str(p["id"]) in named.values()]
+        unknown = [key for key in self._wanted if key not in named]
         if unknown or not (chosen or held):
-            named = f"Projects {', '.join(unknown)} are" if unknown else "No project is"
             raise ImpulsumError(
                 Category.PERMISSION,
-                f"{named} not visible to this account" if unknown else f"{named} visible to this account",
+                f"Projects {', '.join(unknown)} are not visible to this account"
+                if unknown
+                else "No project is visible to this account",
                 where=f"jira projects of {self.sync.site}",
                 next_step="give the account the permission Browse projects, or correct JIRA_PROJECTS.",
             )
+        self.sync.memory["projects"] = named
         return chosen
+
+    @property
+    def unread(self) -> list[str]:
+        """Ids of the projects to be read from the first day on: new here or in sight again, or with another key.
+
+        A new key is in all issues of a project, and touches none of them.
+        """
+        read = self.sync.memory.get("read", {})
+        return [str(project["id"]) for project in self.visible if read.get(str(project["id"])) != project["key"]]
+
+    def all_read(self) -> None:
+        """Remember that every visible project was read, with its key."""
+        self.sync.memory["read"] = {str(project["id"]): project["key"] for project in self.visible}
 
     @cached_property
     def fields(self) -> list[Document]:
@@ -121,10 +147,18 @@ class Site:
         """Every board with its configuration, as rows; slow reference data, like the fields."""
         if not self.sync.due(BOARDS):
             return self._held_boards()
-        return [
-            rows.board(document, self.client.board_configuration(str(document["id"])))
-            for document in self.client.boards()
-        ]
+        return [rows.board(document, self._configuration(str(document["id"]))) for document in self.client.boards()]
+
+    def _configuration(self, board_id: str) -> Document:
+        """The configuration of a board; where that is refused, the one that is held, or nothing."""
+        try:
+            return self.client.board_configuration(board_id)
+        except ImpulsumError as error:
+            if error.category is not Category.PERMISSION:
+                raise
+            log.warning("The configuration of board %s stays as it was held: %s", board_id, error.what)
+        held = self.sync.held.query("select payload from raw.boards where id = ?", [board_id])
+        return orjson.loads(held[0][0])["configuration"] if held else {}
 
     def _held_boards(self) -> list[rows.Row]:
         columns = ("id", "name", "type", "estimation_field_id", "estimation_field_name")
@@ -145,12 +179,17 @@ class Site:
 
     @cached_property
     def board_sprints(self) -> dict[str, Document]:
-        """Every sprint that any board shows, by id. Kanban boards have none."""
+        """Every sprint that any board shows, by id. Boards without sprints have none."""
         found: dict[str, Document] = {}
         for board in self._listed_boards:
             try:
                 sprints = self.client.sprints_of(board["id"])
             except NotFoundError:
+                continue
+            except RefusedError as error:
+                if error.status not in HAS_NO_SPRINTS:
+                    raise
+                log.info("Board %s (%s) has no sprints: %s", board["id"], board["name"], error.what)
                 continue
             for sprint in sprints:
                 found[str(sprint["id"])] = sprint

@@ -6,6 +6,7 @@ The only module of the source that imports dlt; what merely asks which tables th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -67,10 +68,14 @@ def _of_issues(client: JiraClient, sync: Sync, site: Site, walk: IssueWalk) -> t
 
     @of_pages(t.COMMENTS)
     def comments(page: Page) -> Iterator[Any]:
-        found = [(issue_id, document) for issue_id, document in _comments(client, page)]
-        shaped = list(sync.shaped(t.COMMENTS, lambda pair: rows.comment(*pair), found))
+        found = {issue_id: _comments(client, issue_id, inline) for issue_id, inline in _inline_comments(page)}
+        pairs = [(issue_id, comment) for issue_id, listed in found.items() for comment in listed.visible]
+        shaped = list(sync.shaped(t.COMMENTS, lambda pair: rows.comment(*pair), pairs))
         yield from sync.fresh(t.COMMENTS, shaped, more=not page.is_last)
-        sync.found_all(_children(t.COMMENTS, ("issue_id",), page, shaped))
+        ids = {row["id"] for row in shaped}
+        for hidden in (False, True):
+            scope = {issue_id for issue_id, listed in found.items() if listed.some_hidden is hidden}
+            sync.found_all(Scan(t.COMMENTS.name, ids, ("issue_id",), scope, unreachable=hidden, guarded=False))
 
     @of_pages(t.LINKS)
     def links(page: Page) -> Iterator[Any]:
@@ -79,7 +84,9 @@ def _of_issues(client: JiraClient, sync: Sync, site: Site, walk: IssueWalk) -> t
         )
         shaped = [row for found in nested for row in found["rows"]]
         yield from sync.fresh(t.LINKS, shaped, shared=True, more=not page.is_last)
-        sync.found_all(_children(t.LINKS, ("source_issue_id", "target_issue_id"), page, shaped))
+        scope = {str(issue.get("id")) for issue in page.issues}
+        ends = ("source_issue_id", "target_issue_id")
+        sync.found_all(Scan(t.LINKS.name, {row["id"] for row in shaped}, ends, scope, guarded=False))
 
     @of_pages(t.SPRINTS, name="sprints_of_issues")
     def sprints_of_issues(page: Page) -> Iterator[Any]:
@@ -96,7 +103,13 @@ def _of_issues(client: JiraClient, sync: Sync, site: Site, walk: IssueWalk) -> t
     def worklogs() -> Iterator[Any]:
         yield from _worklogs(client, sync, walk)
 
-    return pages, issues, changes, comments, links, sprints_of_issues, worklogs
+    @of_pages(t.WORKLOGS, name="worklogs_of_issues")
+    def worklogs_of_issues(page: Page) -> Iterator[Any]:
+        """Worklogs of issues that came into sight by a change, say a move: the feed told of theirs long ago."""
+        found = (worklog for issue_id in walk.came_by_change(page.issues) for worklog in client.worklogs_of(issue_id))
+        yield from sync.fresh(t.WORKLOGS, sync.shaped(t.WORKLOGS, rows.worklog, found), shared=True)
+
+    return pages, issues, changes, comments, links, sprints_of_issues, worklogs, worklogs_of_issues
 
 
 def _reference(client: JiraClient, sync: Sync, site: Site) -> tuple[Any, ...]:
@@ -144,20 +157,27 @@ def _reference(client: JiraClient, sync: Sync, site: Site) -> tuple[Any, ...]:
     return projects, fields, statuses, users, versions, boards, sprints
 
 
-def _children(table: Table, parents: tuple[str, ...], page: Page, shaped: list[Any]) -> Scan:
-    """The rows just read are all that these issues have."""
-    scope = {str(issue.get("id")) for issue in page.issues}
-    return Scan(table.name, {row["id"] for row in shaped}, parents=parents, scope=scope, guarded=False)
+@dataclass(frozen=True)
+class _Comments:
+    """The comments of an issue that the account sees, and whether there are some that it does not."""
+
+    visible: list[Document]
+    some_hidden: bool
 
 
-def _comments(client: JiraClient, page: Page) -> Iterator[tuple[str, Document]]:
-    """Every visible comment. The inline list is cut at 20; a shorter list below ``total`` means hidden ones."""
+def _inline_comments(page: Page) -> Iterator[tuple[str, Document]]:
+    """Issue id and the field ``comment`` of the issues that have it: one that comes without it proves nothing."""
     for issue in page.issues:
-        inline = (issue.get("fields") or {}).get("comment") or {}
-        found = inline.get("comments") or []
-        if len(found) >= INLINE_COMMENTS and (inline.get("total") or 0) > len(found):
-            found = client.comments_of(str(issue["id"]))
-        yield from ((str(issue.get("id")), comment) for comment in found)
+        if inline := (issue.get("fields") or {}).get("comment"):
+            yield str(issue.get("id")), inline
+
+
+def _comments(client: JiraClient, issue_id: str, inline: Document) -> _Comments:
+    """All comments of an issue. The inline list is cut at 20; ``total`` counts those that are restricted to others."""
+    visible, total = inline.get("comments") or [], inline.get("total") or 0
+    if len(visible) < total and total > INLINE_COMMENTS:
+        visible = client.comments_of(issue_id)
+    return _Comments(visible, len({comment.get("id") for comment in visible}) < total)
 
 
 def _worklogs(client: JiraClient, sync: Sync, walk: IssueWalk) -> Iterator[Any]:
@@ -174,7 +194,7 @@ def _worklogs(client: JiraClient, sync: Sync, walk: IssueWalk) -> Iterator[Any]:
         shaped = list(sync.shaped(t.WORKLOGS, rows.worklog, client.worklogs(changed[start : start + WORKLOG_BATCH])))
         others = {row["issue_id"] for row in shaped} - issue_ids
         issue_ids |= set(sync.held.hashes("issues", list(others)))
-        yield from sync.fresh(t.WORKLOGS, [row for row in shaped if row["issue_id"] in issue_ids])
+        yield from sync.fresh(t.WORKLOGS, [row for row in shaped if row["issue_id"] in issue_ids], shared=True)
         stream.pages += 1
         sync.report("worklogs", min(start + WORKLOG_BATCH, len(changed)), len(changed))
     deleted = [i for i, at in client.worklogs_changed(sync.since, "deleted") if at < until]

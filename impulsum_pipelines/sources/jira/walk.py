@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +19,8 @@ from itertools import chain, islice
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.jira.client import CHANGELOG_BATCH, ISSUE_BATCH, Document, JiraClient
 from impulsum_pipelines.sources.jira.site import Site
-from impulsum_pipelines.sources.sync import CensusCount, Scan, Sync
+from impulsum_pipelines.sources.sync import NOT_CUT_OFF, CensusCount, Scan, Sync
+from impulsum_pipelines.sources.values import moment
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ class IssueWalk:
         self.client = client
         self.site = site
         self.sync = sync
-        #: Whether a census found issues that are missing though they did not change; known with :attr:`ids`.
+        #: Whether issues are to be read though they did not change, which a census misses or whose project is new here;
+        #: known with :attr:`ids`.
         self.came_into_sight = False
 
     # ------------------------------------------------------------------- ids
@@ -60,18 +62,22 @@ class IssueWalk:
         """Ids of the issues to read, each once: those that changed, those to be read whole, those a census misses."""
         if self.sync.is_first:  # reads everything: the walk is a census by itself
             return list(dict.fromkeys(self._census()))
-        changed = dict.fromkeys(chain(self._changed(), self._of_sprints()))
+        unread = self.site.unread if self.sync.window is None else []
+        self.came_into_sight = bool(unread)
+        changed = dict.fromkeys(chain(self._changed(unread), self._of_sprints()))
         if not self.sync.census:
             return list(changed)
         unchanged = [issue_id for issue_id in self._missing() if issue_id not in changed]
-        self.came_into_sight = bool(unchanged)
+        self.came_into_sight |= bool(unchanged)
         return [*changed, *unchanged]
 
-    def _changed(self) -> Iterator[str]:
-        projects = [str(project["id"]) for project in self.site.visible]
-        for start in range(0, len(projects), PROJECTS_A_SEARCH):
-            scope = projects[start : start + PROJECTS_A_SEARCH]
-            yield from self._search(_jql(scope, self.sync.since, self.sync.until))[0]
+    def _changed(self, unread: Collection[str]) -> Iterator[str]:
+        """Ids of the issues that changed; of unread projects since the first day."""
+        read = [str(project["id"]) for project in self.site.visible if str(project["id"]) not in unread]
+        for projects, since in ((read, self.sync.since), (list(unread), self.sync.first_day)):
+            for start in range(0, len(projects), PROJECTS_A_SEARCH):
+                scope = projects[start : start + PROJECTS_A_SEARCH]
+                yield from self._search(_jql(scope, since, self.sync.until))[0]
 
     def _of_sprints(self) -> Iterator[str]:
         """Issues of the sprints to be read whole: those that are in one at the source, and those held as being so."""
@@ -96,22 +102,51 @@ class IssueWalk:
     def _census(self) -> list[str]:
         """Every id of every visible project. Counts them against the ids held, and records what is gone as a scan."""
         alive = self.sync.held.ids("issues")
-        everywhere: dict[str, None] = {}
-        scopes = []
+        walked = {
+            str(project["id"]): self._search(_jql([str(project["id"])], self.sync.first_day, None))
+            for project in self.site.visible
+        }
+        everywhere = dict.fromkeys(chain.from_iterable(ids for ids, _ in walked.values()))
+        unlisted: dict[str, str] = {}
+        if not self.sync.failures:  # a walk that ended early proves nothing about what it did not list
+            unlisted = self._unlisted(walked, everywhere)
+            # What was moved out of the projects that are read exists, and is out of sight.
+            exist = [*everywhere, *unlisted]
+            everywhere.update((issue_id, None) for issue_id, project in unlisted.items() if project in walked)
+            hidden = self._hidden_projects(list(walked))
+            for ids, scope, unreachable in (
+                (exist, list(walked), False),
+                (everywhere, list(walked), True),
+                (everywhere, hidden, True),
+            ):
+                self.sync.found_all(Scan("issues", ids, parents=("project_id",), scope=scope, unreachable=unreachable))
         for project in self.site.visible:
             project_id = str(project["id"])
-            ids, approximate = self._search(_jql([project_id], self.sync.first_day, None))
+            ids, approximate = walked[project_id]
             missing = sum(issue_id not in alive for issue_id in ids)
-            everywhere.update(dict.fromkeys(ids))
-            scopes.append(project_id)
+            at_source = len(ids) + sum(found == project_id for found in unlisted.values())
             self.sync.counts.append(
-                CensusCount("issues", project_id, str(project["key"]), len(ids), missing, approximate)
+                CensusCount("issues", project_id, str(project["key"]), at_source, missing, approximate)
             )
-        if not self.sync.failures:  # a walk that ended early proves nothing about what it did not list
-            hidden = self._hidden_projects(scopes)
-            self.sync.found_all(Scan("issues", everywhere, parents=("project_id",), scope=scopes))
-            self.sync.found_all(Scan("issues", everywhere, parents=("project_id",), scope=hidden, unreachable=True))
         return list(everywhere)
+
+    def _unlisted(self, projects: Collection[str], listed: Collection[str]) -> dict[str, str]:
+        """Held issues of these projects that no search listed and that exist all the same, with their project.
+
+        A search may leave out a few rows without a word; what is asked for by its id is answered if it exists.
+        """
+        held = self.sync.held.query(
+            "select id from raw.issues where list_contains(?::varchar[], project_id) "
+            "and deleted_at is null and unreachable_since is null",
+            [list(projects)],
+        )
+        doubtful = sorted(issue_id for (issue_id,) in held if issue_id not in listed)
+        found: dict[str, str] = {}
+        for start in range(0, len(doubtful), ISSUE_BATCH):
+            found |= self.client.projects_of(doubtful[start : start + ISSUE_BATCH])
+        if found:
+            log.warning("%d issues exist that the searches of the census did not list", len(found))
+        return found
 
     def _hidden_projects(self, visible: Sequence[str]) -> list[str]:
         held = self.sync.held.query("select distinct project_id from raw.issues where project_id is not null")
@@ -141,6 +176,21 @@ class IssueWalk:
             )
         )
         return list(found), expected
+
+    def came_by_change(self, issues: Sequence[Document]) -> list[str]:
+        """Ids of the issues that are older than what this live sync reads, have work logged, and were not in sight.
+
+        None where the worklogs of all ages are read anyway.
+        """
+        if self.sync.is_first or self.sync.window or self.came_into_sight:
+            return []
+        older = [str(i["id"]) for i in issues if _is_older(i.get("fields") or {}, self.sync.since)]
+        held = self.sync.held.query(
+            "select id from raw.issues where list_contains(?::varchar[], id) "
+            f"and deleted_at is null and unreachable_since is null and {NOT_CUT_OFF}",
+            [older],
+        )
+        return sorted(set(older) - {issue_id for (issue_id,) in held})
 
     # ------------------------------------------------------------- documents
 
@@ -173,6 +223,8 @@ class IssueWalk:
         for name in ("issues", "changes", "comments", "links"):
             stream = self.sync.stream(name)
             stream.ended = stream.ended if stream.ended.startswith("early") else "complete"
+        if self.sync.reads_all and not self.sync.failures:
+            self.site.all_read()
 
     def _side_by_side(self, batches: list[list[str]]) -> Iterator[list[Document]]:
         """Fetch batches with a few requests in flight; at most twice as many answers wait to be shaped."""
@@ -195,6 +247,12 @@ class IssueWalk:
             if len(found[issue_id]) < total:
                 found[issue_id] = self.client.histories_of(issue_id)
         return [(issue_id, history) for issue_id, histories in found.items() for history in histories]
+
+
+def _is_older(fields: Document, since: datetime) -> bool:
+    """Whether an issue was created before that time, and has work logged on it."""
+    created = moment(fields.get("created"))
+    return bool(fields.get("timespent")) and created is not None and created < since
 
 
 def _jql(projects: Sequence[str], since: datetime, until: datetime | None) -> str:

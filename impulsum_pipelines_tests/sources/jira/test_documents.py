@@ -107,6 +107,24 @@ def test_worklogs_of_several_pages_are_held_once(sandbox, monkeypatch):
     assert site.requests()["GET /rest/api/3/worklog/updated"] > 3
 
 
+def test_a_page_of_worklogs_that_is_one_millisecond_is_no_end(sandbox, monkeypatch):
+    monkeypatch.setattr(platform, "WORKLOGS_A_PAGE", 7)
+    site = sandbox(seed=24, issues=60, now=NOW)
+    store = site.world.store
+    store.db.execute(
+        "update worklogs set updated = (select max(updated) from worklogs where id < 30020) where id < 30020"
+    )
+    sync()
+    assert alive("worklogs") == {str(i) for (i,) in store.db.execute("select id from worklogs")}
+
+
+def test_short_pages_of_users_are_no_end(sandbox, monkeypatch):
+    monkeypatch.setattr(platform, "USERS_A_PAGE", 5)
+    site = sandbox(seed=24, issues=60, now=NOW)
+    sync()
+    assert alive("users") == site.world.site.users.keys()
+
+
 def test_a_sprint_that_was_deleted_is_marked(sandbox):
     site = sandbox(seed=25, issues=120, now=NOW)
     sync()

@@ -20,6 +20,8 @@ NOW = "2026-11-01T12:00:00Z"
         pytest.param({"kind": "status", "status": 503, "retry_after": 0}, id="503 with Retry-After"),
         pytest.param({"kind": "reset"}, id="connection reset"),
         pytest.param({"kind": "truncate"}, id="malformed page"),
+        pytest.param({"kind": "status", "status": 200, "body": ""}, id="200 without a body"),
+        pytest.param({"kind": "status", "status": 200, "body": '{"issues": [1e400]}'}, id="a number that is none"),
         pytest.param({"kind": "slow_body", "seconds": 0.2}, id="slow body"),
     ],
 )
@@ -33,6 +35,31 @@ def test_what_passes_by_itself_is_sat_out(sandbox, fault, path):
     assert result.limit_waits == (fault.get("count", 1) if limited else 0)
     if fault.get("retry_after"):
         assert result.limit_wait_seconds == fault["retry_after"]
+
+
+def test_half_a_character_costs_neither_the_page_nor_the_pull(sandbox):
+    """Vendors cut texts by the half of a pair, and their JSON has it: most parsers read it, strict ones refuse it."""
+    site = sandbox(seed=31, issues=60, now=NOW)
+    cut = r'[{"id": "1", "name": "cut \ud83d"}, {"id": "2", "name": "\ud83d\ude00"}]'
+    site.control("fault", kind="status", status=200, body=cut, path="api/3/status")
+    sync()
+    assert held("select id, name from raw.statuses order by id") == [("1", "cut \ufffd"), ("2", "\U0001f600")]
+
+
+def test_an_issue_that_fails_among_others_is_asked_for_by_itself(sandbox):
+    site = sandbox(seed=31, issues=60, now=NOW)
+    site.control("fault", kind="issue_error", path="issue/bulkfetch")
+    assert sync().rows["issues"].new == len(alive("issues")) == 60
+
+
+def test_an_endpoint_that_the_vendor_removed_is_told_in_words(sandbox):
+    site = sandbox(seed=31, issues=60, now=NOW)
+    gone = '{"errorMessages": ["The requested API has been removed."], "errors": {}}'
+    site.control("fault", kind="status", status=410, body=gone, path="search/jql")
+    with pytest.raises(ImpulsumError, match="has removed what was asked for: The requested API") as failure:
+        sync()
+    assert failure.value.category is Category.CONFIGURATION
+    assert "update impulsum_pipelines" in failure.value.next_step
 
 
 def test_a_long_retry_after_is_not_sat_out_but_told(sandbox):

@@ -131,6 +131,30 @@ def test_a_deleted_issue_is_marked_by_the_census_and_never_dropped(sandbox):
     assert one("select bool_and(at_source = held) from raw.census where sync_id = ?", result.sync_id)
 
 
+def test_an_issue_that_the_search_of_a_census_leaves_out_stays(sandbox):
+    site = sandbox(seed=7, issues=60, now=NOW)
+    sync()
+    site.control("leave_out_of_search", issue=first_key(site))
+    site.control("clock", advance_seconds=3600)
+    result = sync(census=True)
+    assert alive("issues") == ids_at_source(site)
+    assert one("select bool_and(at_source = held) from raw.census where sync_id = ?", result.sync_id)
+
+
+def test_an_issue_moved_out_of_the_projects_that_are_read_is_out_of_sight(sandbox, monkeypatch):
+    site = sandbox(seed=7, issues=60, now=NOW)
+    monkeypatch.setenv("JIRA_PROJECTS", "ATLAS")
+    sync()
+    key = first_key(site)
+    site.control("move_issue", issue=key, project="BEAM")
+    site.control("clock", advance_seconds=3600)
+    result = sync(census=True)
+    assert held("select deleted_at is null, unreachable_since is null from raw.issues where key = ?", key) == [
+        (True, False)
+    ]
+    assert held("select at_source = held, unreachable from raw.census where sync_id = ?", result.sync_id) == [(True, 1)]
+
+
 def test_a_hidden_project_is_unreachable_and_comes_back(sandbox):
     site = sandbox(seed=8, issues=120, now=NOW)
     sync()
