@@ -23,6 +23,9 @@ from impulsum_pipelines.sources.sync import Scan, Sync
 #: Tables of comments, and the column that says of which number they are.
 _COMMENTED = {"issue_comments": "issue_number", "review_comments": "pull_request_number"}
 
+#: What is read of each repository.
+_STREAMS = [table.name for table in TABLES if table is not REPOSITORIES]
+
 
 class Walk:
     """Everything that hangs on the repositories of one sync."""
@@ -37,8 +40,11 @@ class Walk:
         sync = self._sync
         known: dict[str, Any] = dict(sync.memory.get("repositories", {}))
         resumes: dict[str, Any] = dict(sync.memory.get("resumes", {}))
+        endings: dict[str, str] = {}
         for document in self._site.visible:
             repository = str(document["id"])
+            for name in _STREAMS:
+                sync.stream(name).ended = "not read"
             before = known.get(repository) if sync.window is None else {}
             reading = Reading(self._client, sync, document, before, resumes.get(repository))
             pulls = Pulls(reading)
@@ -49,12 +55,16 @@ class Walk:
                     raise
                 if reading.is_new and pulls.reached >= reading.resume.get("number", 1):
                     resumes[repository] = {"number": pulls.reached, "until": reading.after["until"]}
-                self._ended_early(error, reading)
-                if error.category in (Category.RATE_LIMIT, Category.NETWORK):
-                    break  # the others would fare no better
+                # When the others would fare no better, they are not read at all, and so nothing is complete.
+                stops = error.category in (Category.RATE_LIMIT, Category.NETWORK)
+                self._ended_early(error, reading, everything=stops)
+                if stops:
+                    break
             else:
                 known[repository] = reading.after
                 resumes.pop(repository, None)
+            for name in _STREAMS:
+                sync.stream(name).ended = endings[name] = _worse(endings.get(name, "not read"), sync.stream(name).ended)
         self._hide()
         for repository in self._site.hidden:
             known.pop(repository, None)
@@ -62,10 +72,10 @@ class Walk:
             sync.memory.update(repositories=known, resumes=resumes, names=self._site.names)
         yield Piece(is_last=True)
 
-    def _ended_early(self, error: ImpulsumError, reading: Reading) -> None:
-        for table in TABLES:
-            stream = self._sync.stream(table.name)
-            if stream.ended == "not read":
+    def _ended_early(self, error: ImpulsumError, reading: Reading, *, everything: bool) -> None:
+        for name in _STREAMS:
+            stream = self._sync.stream(name)
+            if everything or stream.ended == "not read":
                 stream.ended = f"early: {error.what}, at {reading.name}"
         error.where = f"{error.where} of {reading.name}"
         error.safe = "What was found is loaded; the watermark was not moved."
@@ -77,6 +87,12 @@ class Walk:
             if table is not REPOSITORIES and self._site.hidden:
                 scan = Scan(table.name, (), ("repository_id",), self._site.hidden, unreachable=True)
                 self._sync.found_all(scan)
+
+
+def _worse(before: str, now: str) -> str:
+    """What a stream came to in all repositories so far: early if in one of them, then complete if in one."""
+    ranks = ("early", "complete", "unchanged", "not read")
+    return min(before, now, key=lambda ended: ranks.index(ended.partition(":")[0]))
 
 
 def _of_repository(reading: Reading, pulls: Pulls) -> Iterator[Piece]:

@@ -143,6 +143,7 @@ def test_a_refusal_in_one_repository_keeps_the_others_read(github, status, path,
     assert "harbour/platform" in error.where
     assert "actions=read" in error.next_step or status != 403
     assert hub.one("select status from raw.syncs") == "incomplete"
+    assert hub.one("select json_extract_string(streams, '$.workflow_runs.ended') from raw.syncs").startswith("early: ")
     refused = hub.one("select id from raw.repositories where name = 'platform'")
     for table, rows in hub.do("truth").items():
         others = {row_id for row_id, row in rows.items() if row.get("repository_id", refused) != refused}
