@@ -11,6 +11,7 @@ from impulsum_pipelines_tests.velocity.world import (
     POINT_ESTIMATE,
     STORY_POINTS,
     TO_DO,
+    UNSEEN_POINTS,
     Board,
     Issue,
     Sprint,
@@ -40,6 +41,7 @@ class Story:
         sprints: Timeline | None = None,
         status: Timeline | None = None,
         field: str = STORY_POINTS,
+        unseen_points: Timeline | None = None,
         **options: Any,
     ) -> Story:
         """An issue that, unless told otherwise, was in the sprint since its creation and never began."""
@@ -49,7 +51,7 @@ class Story:
                 id=f"{self.board}{len(self.issues):03d}",
                 project=options.pop("project", self.board),
                 status=status or [(0, TO_DO)],
-                points={field: line},
+                points={field: line} | ({UNSEEN_POINTS: unseen_points} if unseen_points else {}),
                 sprints=sprints or [(0, (self.sprint,))],
                 **options,
             )
@@ -214,5 +216,10 @@ STORIES: dict[str, tuple[Story, dict[str, Any]]] = {
         Story("44", boards=[Board("44", columns=((TO_DO,), (DONE, CANCELLED)))])
         .issue(status=done(50, (150, CANCELLED))),
         {"committed_issues": 0, "completed_issues": 0, "completed_outside_issues": 1},
+    ),
+    "a team with estimates in a field that no board uses": (
+        Story("45", sprint={"state": "active", "complete": None})
+        .issue(points=3, unseen_points=[(0, 5), (150, 13)]),
+        {"committed_points": 3, "reestimated_points": 0, "final_points": 3},
     ),
 }  # fmt: skip

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from impulsum_pipelines_tests.velocity.conftest import ZONE, Make
+from impulsum_pipelines_tests.velocity.stories import STORIES
 from impulsum_pipelines_tests.velocity.warehouse import OF_JIRA, build, query
 from impulsum_pipelines_tests.velocity.world import (
     DONE,
     STORY_POINTS,
     TO_DO,
+    UNSEEN_POINTS,
     Issue,
     World,
     raw_rows,
@@ -85,3 +87,13 @@ def test_increments_equal_a_full_refresh(tmp_path: Path, everything: World, copy
     for model in MODELS:
         assert incremental[model] == rebuilt[model], model
         assert incremental[model] != first[model], model
+
+
+def test_a_board_may_choose_another_estimation_field(tmp_path: Path, copy_of_built: Make) -> None:
+    """An issue's document holds every field, so nothing but the board's row comes with the next sync."""
+    (board,) = raw_rows(STORIES["a team with estimates in a field that no board uses"][0].world)["boards"]
+    copy_of_built(tmp_path)
+    write_raw(tmp_path / "raw" / "jira.duckdb", {"boards": [board | {"estimation_field_id": UNSEEN_POINTS}]})
+    build(tmp_path, "run", *OF_JIRA, **ZONE)
+    (row,) = query(tmp_path, f"select * from velocity.sprint_velocity where board_id = '{board['id']}'")
+    assert (row["estimation_field_id"], row["committed_points"], row["final_points"]) == (UNSEEN_POINTS, 5, 13)

@@ -21,7 +21,13 @@ from impulsum_pipelines.sources.jira.tables import TABLES
 
 EPOCH = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
 STORY_POINTS, POINT_ESTIMATE = "customfield_10016", "customfield_10028"
+UNSEEN_POINTS = "customfield_10099"  # that has no role, and that no board estimates with
 SPRINT_FIELD = "customfield_10020"
+FIELD_NAMES = {
+    STORY_POINTS: "Story Points",
+    POINT_ESTIMATE: "Story point estimate",
+    UNSEEN_POINTS: "Size",
+}
 TO_DO, IN_PROGRESS, DONE, CANCELLED = "1", "2", "3", "4"  # CANCELLED is done by category and on no column
 CATEGORIES = {TO_DO: "new", IN_PROGRESS: "indeterminate", DONE: "done", CANCELLED: "done"}
 
@@ -108,8 +114,7 @@ def _histories(issue: Issue) -> list[dict[str, Any]]:
     Ids grow as numbers, not as text: the tenth history of an issue sorts before its second by letter.
     """
     lines = [("status", "status", issue.status), (SPRINT_FIELD, "Sprint", issue.sprints)]
-    lines += [(name, "Story Points" if name == STORY_POINTS else "Story point estimate", line)
-              for name, line in issue.points.items()]  # fmt: skip
+    lines += [(name, FIELD_NAMES[name], line) for name, line in issue.points.items()]
     edits: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for field_id, name, line in lines:
         turns: dict[int, int] = {}
@@ -145,7 +150,7 @@ def raw_rows(world: World) -> dict[str, list[dict[str, Any]]]:
                 "updated_at": at(max([issue.created, *(h["minute"] for h in histories)])),
                 "resolved_at": at(issue.resolved),
                 "sprint_ids": json.dumps(list(issue.sprints[-1][1])),
-                "estimates": json.dumps({name: line[-1][1] for name, line in issue.points.items()}),
+                "payload": json.dumps({"fields": {name: line[-1][1] for name, line in issue.points.items()}}),
                 "deleted_at": at(issue.deleted),
                 "change_total": len(histories),
             }
@@ -201,8 +206,9 @@ def raw_rows(world: World) -> dict[str, list[dict[str, Any]]]:
         for key, name, role in (
             ("status", "Status", None),
             (SPRINT_FIELD, "Sprint", "sprint"),
-            (STORY_POINTS, "Story Points", "story_points"),
-            (POINT_ESTIMATE, "Story point estimate", "story_point_estimate"),
+            (STORY_POINTS, FIELD_NAMES[STORY_POINTS], "story_points"),
+            (POINT_ESTIMATE, FIELD_NAMES[POINT_ESTIMATE], "story_point_estimate"),
+            (UNSEEN_POINTS, FIELD_NAMES[UNSEEN_POINTS], None),
         )
     ]
     return rows

@@ -12,6 +12,22 @@ items as (
     select * from {{ ref('int_jira__change_items') }}
 ),
 
+-- Every issue has a row of each, null where it never held a value. Estimates are read from the whole document, so a
+-- board may choose another field at any time: that changes no issue.
+tracked as (
+    select 'status' as field_id, 'status' as kind
+    union
+    select field_id, 'sprint' from {{ ref('stg_jira__fields') }} where field_role = 'sprint'
+    union
+    select field_id, 'estimate'
+    from {{ ref('stg_jira__fields') }}
+    where field_role in ('story_points', 'story_point_estimate')
+    union
+    select estimation_field_id, 'estimate' from {{ ref('stg_jira__boards') }} where estimation_field_id is not null
+    union
+    select 'timeoriginalestimate', 'estimate'
+),
+
 issues_to_build as (
     {% if is_incremental() %}
     select issue_id from issues
@@ -19,41 +35,30 @@ issues_to_build as (
     union
     select issue_id from items
     where extracted_at >= (select coalesce(max(loaded_at), '-infinity') from {{ this }})
+    union
+    -- A field that is new here is new in every issue.
+    select issue_id from issues
+    where exists (select 1 from tracked where field_id not in (select field_id from {{ this }}))
     {% else %}
     select issue_id from issues
     {% endif %}
 ),
 
 current_values as (
-    select issue_id, created_at, extracted_at, 'status' as kind, 'status' as field_id, status_id as value
-    from issues
-    inner join issues_to_build using (issue_id)
-
-    union all
-
     select
         issues.issue_id,
         issues.created_at,
         issues.extracted_at,
-        'sprint' as kind,
-        fields.field_id,
-        array_to_string(from_json(issues.sprint_ids, '["VARCHAR"]'), ', ') as value
+        tracked.kind,
+        tracked.field_id,
+        case tracked.kind
+            when 'status' then issues.status_id
+            when 'sprint' then array_to_string(from_json(issues.sprint_ids, '["VARCHAR"]'), ', ')
+            when 'estimate' then issues.fields ->> tracked.field_id
+        end as value
     from issues
     inner join issues_to_build using (issue_id)
-    inner join {{ ref('stg_jira__fields') }} as fields on fields.field_role = 'sprint'
-
-    union all
-
-    select
-        issues.issue_id,
-        issues.created_at,
-        issues.extracted_at,
-        'estimate' as kind,
-        estimate.key as field_id,
-        estimate.value ->> '$' as value
-    from issues
-    inner join issues_to_build using (issue_id),
-        json_each(issues.estimates) as estimate
+    cross join tracked
 ),
 
 -- Older histories name the field only; a name may be shared, so one field answers to it.
