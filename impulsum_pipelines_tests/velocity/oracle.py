@@ -184,13 +184,20 @@ def velocity(sprint: Sprint, world: World) -> dict[str, Any]:
 
 
 def carried(issue: Issue, sprint: Sprint, world: World) -> bool:
-    """Whether an unfinished issue was in the board's next sprint as it started, or is in a planned one now."""
-    others = [s for s in world.sprints if sprint.board is not None and s.board == sprint.board]
-    later = [s.start for s in others if s.state != "future" and s.start > sprint.start]
-    minute = min(later) if later else world.now
-    nexts = [s for s in others if (s.start == minute and s.state != "future" if later else s.state == "future")]
+    """Whether an unfinished issue went on in another sprint of the board.
+
+    In one that was open as this one ended, a minute later; in the first that started from then on, as it started; or,
+    while there is none, in a planned one now.
+    """
+    end = ended(sprint, world.now)
+    others = [s for s in world.sprints if s.id != sprint.id and s.board == sprint.board is not None and not s.deleted]
+    started = [s for s in others if s.state != "future"]
+    first = min((s.start for s in started if s.start >= end), default=None)
+    looks = [(s, end + 1) for s in started if s.start < end and (s.state == "active" or ended(s, world.now) > end)]
+    looks += [(s, s.start) for s in started if s.start == first]
+    looks += [(s, world.now) for s in others if s.state == "future" and first is None]
     return any(
         joined <= minute and (left is None or minute < left)
-        for other in nexts
+        for other, minute in looks
         for joined, left in memberships(issue, other)
     )

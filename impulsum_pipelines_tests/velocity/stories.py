@@ -217,6 +217,16 @@ STORIES: dict[str, tuple[Story, dict[str, Any]]] = {
         .issue(status=done(50, (150, CANCELLED))),
         {"committed_issues": 0, "completed_issues": 0, "completed_outside_issues": 1},
     ),
+    "carried over beside other sprints, which end before, go on, are deleted or come after": (
+        Story("46", more=[
+            Sprint("462", "46", 120, 180, 180), Sprint("463", "46", 150, 260, 260),
+            Sprint("464", "46", 205, 300, None, "active", deleted=250), Sprint("465", "46", 210, 300, 300),
+        ])
+        .issue(points=1, sprints=[(0, ("461", "462"))]).issue(points=2, sprints=[(0, ("461",)), (200, ("461", "463"))])
+        .issue(points=4, sprints=[(0, ("461",)), (201, ("461", "464"))])
+        .issue(points=8, sprints=[(0, ("461",)), (201, ("461", "465"))]),
+        {"unfinished_points": 15, "carryover_points": 10, "carryover_issues": 2},
+    ),
     "a team with estimates in a field that no board uses": (
         Story("45", sprint={"state": "active", "complete": None})
         .issue(points=3, unseen_points=[(0, 5), (150, 13)]),
