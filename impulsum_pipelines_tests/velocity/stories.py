@@ -227,9 +227,10 @@ STORIES: dict[str, tuple[Story, dict[str, Any]]] = {
         .issue(points=8, sprints=[(0, ("461",)), (201, ("461", "465"))]),
         {"unfinished_points": 15, "carryover_points": 10, "carryover_issues": 2},
     ),
-    "a team with estimates in a field that no board uses": (
-        Story("45", sprint={"state": "active", "complete": None})
-        .issue(points=3, unseen_points=[(0, 5), (150, 13)]),
-        {"committed_points": 3, "reestimated_points": 0, "final_points": 3},
+    "a team that chooses another estimation field and other columns": (
+        Story("45", more=[Sprint("452", "45", 210, 300, None, "active")])
+        .issue(status=done(150), unseen_points=[(0, 7)])
+        .issue(status=done(250), sprints=into("452", 205), unseen_points=[(0, 5), (250, 13)]),
+        {"committed_points": 3, "completed_points": 3},
     ),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from impulsum_pipelines_tests.velocity.conftest import ZONE, Make
 from impulsum_pipelines_tests.velocity.stories import STORIES
 from impulsum_pipelines_tests.velocity.warehouse import OF_JIRA, build, query
 from impulsum_pipelines_tests.velocity.world import (
+    CANCELLED,
     DONE,
     STORY_POINTS,
     TO_DO,
@@ -89,11 +91,21 @@ def test_increments_equal_a_full_refresh(tmp_path: Path, everything: World, copy
         assert incremental[model] != first[model], model
 
 
-def test_a_board_may_choose_another_estimation_field(tmp_path: Path, copy_of_built: Make) -> None:
-    """An issue's document holds every field, so nothing but the board's row comes with the next sync."""
-    (board,) = raw_rows(STORIES["a team with estimates in a field that no board uses"][0].world)["boards"]
+def test_a_board_that_changes_judges_its_open_sprints_alone(tmp_path: Path, copy_of_built: Make) -> None:
+    """An issue's document holds every field, so nothing but the board's row comes with the next sync.
+
+    The closed sprints stay as they were, in a build of everything from nothing too.
+    """
+    (board,) = raw_rows(STORIES["a team that chooses another estimation field and other columns"][0].world)["boards"]
+    of_board = f"select * from velocity.sprint_velocity where board_id = '{board['id']}' order by started_at"
     copy_of_built(tmp_path)
-    write_raw(tmp_path / "raw" / "jira.duckdb", {"boards": [board | {"estimation_field_id": UNSEEN_POINTS}]})
-    build(tmp_path, "run", *OF_JIRA, **ZONE)
-    (row,) = query(tmp_path, f"select * from velocity.sprint_velocity where board_id = '{board['id']}'")
-    assert (row["estimation_field_id"], row["committed_points"], row["final_points"]) == (UNSEEN_POINTS, 5, 13)
+    closed, active = query(tmp_path, of_board)
+    assert (active["committed_points"], active["completed_points"], active["say_do_issue_ratio"]) == (3, 3, 1)
+    changed = {"estimation_field_id": UNSEEN_POINTS, "done_status_ids": json.dumps([CANCELLED])}
+    write_raw(tmp_path / "raw" / "jira.duckdb", {"boards": [board | changed]})
+    for anew in ([], ["--full-refresh"]):
+        build(tmp_path, "run", *anew, "--select", "+sprint_velocity", **ZONE)
+        still, now = query(tmp_path, of_board)
+        assert still == closed
+        assert (now["estimation_field_id"], now["committed_points"]) == (UNSEEN_POINTS, 5)
+        assert (now["final_points"], now["completed_points"], now["unfinished_issues"]) == (13, 0, 1)

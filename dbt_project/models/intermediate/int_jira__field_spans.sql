@@ -25,6 +25,11 @@ tracked as (
     union
     select estimation_field_id, 'estimate' from {{ ref('stg_jira__boards') }} where estimation_field_id is not null
     union
+    -- Closed sprints keep the field that they were estimated with.
+    select estimation_field_id, 'estimate'
+    from {{ ref('int_jira__sprint_boards') }}
+    where estimation_field_id is not null
+    union
     select 'timeoriginalestimate', 'estimate'
 ),
 
