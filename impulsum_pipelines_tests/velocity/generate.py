@@ -67,7 +67,7 @@ def world(seed: int) -> World:
                     POINT_ESTIMATE: _timeline(random, created, [None, 2, 8], 2),
                 },
                 sprints=_timeline(random, created, memberships, 5),
-                subtask=random.random() < 0.1,
+                subtask=_timeline(random, created, [False, True] if random.random() < 0.2 else [False], 2),
                 resolved=random.randint(0, NOW - 1) if random.random() < 0.5 else None,
                 deleted=random.randint(created + 1, NOW - 1) if random.random() < 0.1 else None,
             )

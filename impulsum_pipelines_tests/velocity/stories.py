@@ -142,8 +142,17 @@ STORIES: dict[str, tuple[Story, dict[str, Any]]] = {
         {"committed_issues": 0, "added_points": 3, "added_issues": 1, "completed_points": 3},
     ),
     "sub-tasks follow their parent": (
-        Story("27").issue(subtask=True, status=done(150)).issue(points=2),
+        Story("27").issue(subtask=[(0, True)], status=done(150)).issue(points=2),
         {"committed_points": 2, "committed_issues": 1, "completed_issues": 0},
+    ),
+    "made a sub-task after the end, and inside": (
+        Story("47").issue(subtask=[(0, False), (300, True)], status=done(150))
+        .issue(points=2, subtask=[(0, False), (150, True)], status=done(120)),
+        {"committed_points": 5, "removed_points": 2, "done_then_removed_points": 2, "completed_points": 3},
+    ),
+    "made an issue of its own inside": (
+        Story("48").issue(subtask=[(0, True), (150, False)]),
+        {"committed_issues": 0, "added_points": 3, "final_points": 3},
     ),
     "moved to another project, still in the sprint": (
         Story("28").issue(project="99", status=done(150)),

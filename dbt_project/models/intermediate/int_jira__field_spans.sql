@@ -17,6 +17,8 @@ items as (
 tracked as (
     select 'status' as field_id, 'status' as kind
     union
+    select 'issuetype', 'type'
+    union
     select field_id, 'sprint' from {{ ref('stg_jira__fields') }} where field_role = 'sprint'
     union
     select field_id, 'estimate'
@@ -58,6 +60,7 @@ current_values as (
         tracked.field_id,
         case tracked.kind
             when 'status' then issues.status_id
+            when 'type' then issues.fields ->> '$.issuetype.id'
             when 'sprint' then array_to_string(from_json(issues.sprint_ids, '["VARCHAR"]'), ', ')
             when 'estimate' then issues.fields ->> tracked.field_id
         end as value
@@ -70,8 +73,10 @@ current_values as (
 field_names as (
     select lower(field_name) as field_name, min(field_id) as field_id
     from {{ ref('stg_jira__fields') }}
-    where field_id in (select distinct field_id from current_values)
+    where field_id in (select field_id from tracked where kind <> 'type')
     group by lower(field_name)
+    union all
+    select 'issuetype', 'issuetype'
 ),
 
 changes as (
