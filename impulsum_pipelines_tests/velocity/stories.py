@@ -8,6 +8,7 @@ from impulsum_pipelines_tests.velocity.world import (
     CANCELLED,
     DONE,
     IN_PROGRESS,
+    NO_CATEGORY,
     POINT_ESTIMATE,
     STORY_POINTS,
     TO_DO,
@@ -202,6 +203,10 @@ STORIES: dict[str, tuple[Story, dict[str, Any]]] = {
         Story("39", boards=[]).issue(status=[(0, TO_DO), (150, CANCELLED)], field=POINT_ESTIMATE),
         {"done_rule": "status_category", "estimation_field": "Story point estimate", "completed_points": 3,
          "unmapped_status_issues": 0},
+    ),
+    "a status without a category is not done": (
+        Story("49", boards=[]).issue(status=[(0, NO_CATEGORY), (150, DONE)]).issue(status=[(0, NO_CATEGORY)]),
+        {"completed_issues": 1, "unfinished_issues": 1},
     ),
     "a team without points gets full counts": (
         Story("40", estimation=None).issue(status=done(150)).issue(sprints=into("401", 120)),

@@ -30,7 +30,8 @@ FIELD_NAMES = {
 }
 TYPES = {False: {"id": "10001", "name": "Story"}, True: {"id": "10002", "name": "Sub-task"}}
 TO_DO, IN_PROGRESS, DONE, CANCELLED = "1", "2", "3", "4"  # CANCELLED is done by category and on no column
-CATEGORIES = {TO_DO: "new", IN_PROGRESS: "indeterminate", DONE: "done", CANCELLED: "done"}
+NO_CATEGORY = "5"
+CATEGORIES = {TO_DO: "new", IN_PROGRESS: "indeterminate", DONE: "done", CANCELLED: "done", NO_CATEGORY: "undefined"}
 
 Timeline = list[tuple[int, Any]]
 
