@@ -102,7 +102,7 @@ def home(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def failed(home: Path) -> set[str]:
     results = json.loads((home / "target" / "run_results.json").read_text())["results"]
-    return {result["unique_id"] for result in results if result["status"] == "fail"}
+    return {result["unique_id"] for result in results if result["status"] in {"fail", "warn"}}
 
 
 def test_every_check_fails_on_damaged_data(failed: set[str]) -> None:
@@ -111,7 +111,7 @@ def test_every_check_fails_on_damaged_data(failed: set[str]) -> None:
 
 
 def test_failures_are_on_record_for_the_publisher(home: Path, failed: set[str]) -> None:
-    recorded = query(home, "select unique_id from audit.node_results where status = 'fail'")
+    recorded = query(home, "select unique_id from audit.node_results where status in ('fail', 'warn')")
     assert {row["unique_id"] for row in recorded} == failed
     invocations = query(home, "select command, finished_at is not null as ended from audit.invocations")
     assert {"command": "test", "ended": True} in invocations
