@@ -31,6 +31,7 @@ DAMAGE = {
     "completed_is_part_of_final": "insert into {table} (completed_issues, unfinished_issues, final_issues)"
     " values (1, 1, 1)",
     "scope_changes_add_up": "insert into velocity.sprint_velocity (sprint_id, final_issues) values ('unchanged', 1)",
+    "started_sprints_have_a_start": "insert into {table} (state, is_deleted) values ('closed', false)",
     "signals_are_sound": "insert into {table} (score) values (101)",
     "steps_in_order": "insert into {table} ({columns[1]}, {columns[0]}) values ('2026-11-01', '2026-11-02')",
     "private_text_is_null": "insert into {table} (is_private, {columns[0]}) values (true, 'secret')",
