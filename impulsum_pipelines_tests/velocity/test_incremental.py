@@ -40,18 +40,20 @@ MODELS = (
 
 
 def _edited(world: World) -> World:
-    """A day later: one issue went on, one was emptied of sprints, one was deleted, one is new."""
+    """A day later: one issue went on, one was emptied of sprints, one was deleted, one made a sub-task, one is new."""
     later = world.now + 10
     edited: list[Issue] = []
     for number, issue in enumerate(world.issues):
         if number % 5 == 0:
-            line = issue.points[STORY_POINTS]
+            line = issue.points.get(STORY_POINTS, [(issue.created, None)])
             points = issue.points | {STORY_POINTS: [*line, (later, 13)]}
             edited.append(replace(issue, status=[*issue.status, (later, DONE)], points=points))
         elif number % 5 == 1 and issue.sprints[-1][1]:
             edited.append(replace(issue, sprints=[*issue.sprints, (later, ())]))
         elif number % 5 == 2 and issue.deleted is None:
             edited.append(replace(issue, deleted=later))
+        elif number % 5 == 3:
+            edited.append(replace(issue, subtask=[*issue.subtask, (later, not issue.subtask[-1][1])]))
         else:
             edited.append(issue)
     newcomer = Issue("999999", status=[(later, TO_DO)], sprints=[(later, (world.sprints[0].id,))])
