@@ -43,9 +43,10 @@ issues_to_build as (
     select issue_id from items
     where extracted_at >= (select coalesce(max(loaded_at), '-infinity') from {{ this }})
     union
-    -- A field that is new here is new in every issue.
-    select issue_id from issues
-    where exists (select 1 from tracked where field_id not in (select field_id from {{ this }}))
+    -- A field may be tracked anew at any time, and again after a while in which it was not.
+    select issue_id
+    from (select issues.issue_id, tracked.field_id from issues cross join tracked)
+    anti join {{ this }} using (issue_id, field_id)
     {% else %}
     select issue_id from issues
     {% endif %}
