@@ -22,7 +22,7 @@ from impulsum_pipelines.sources.sync import NOT_CUT_OFF
 from impulsum_pipelines.sources.table import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import duckdb
 
@@ -205,6 +205,13 @@ class HeldRows:
         where = "deleted_at is null and unreachable_since is null" if alive else "true"
         where += f" and {NOT_CUT_OFF}" if settled else ""
         return {row_id for (row_id,) in self.query(f"select id from raw.{table} where {where}")}
+
+    def newest(self, tables: Iterable[str]) -> datetime | None:
+        """The newest ``extracted_at`` in any of these tables."""
+        each = " union all ".join(f"select max(extracted_at) as newest from raw.{table}" for table in tables)
+        found = self.query(f"select max(newest) from ({each})")
+        at: datetime | None = found[0][0]
+        return at.astimezone(UTC) if at else None
 
     def refreshed_at(self, table: str) -> datetime | None:
         """When a done sync last read the table afresh."""

@@ -207,6 +207,7 @@ class _Load:
             with plain_errors(self.source, held, sync):
                 site = module.begin(client, sync, self.settings)
                 sync.started_at = client.api.traffic.clock or datetime.now(UTC)
+                sync.newest_held = held.newest(declared)
                 data = module.build_source(client, sync, site)
                 wanted = [
                     name for name, resource in data.selected_resources.items() if resource.table_name in self.tables
@@ -231,7 +232,7 @@ class _Load:
                 table: RowCounts(new=seen.new, changed=seen.changed, unchanged=seen.unchanged)
                 for table, seen in sync.seen.items()
             }
-            gone = mark_gone(connection, sync.scans, at=sync.started_at or self.started_at, sync_id=self.sync_id)
+            gone = mark_gone(connection, sync.scans, at=sync.stamp or self.started_at, sync_id=self.sync_id)
             for mark in gone:
                 counts = rows.setdefault(mark.table, RowCounts())
                 counts.deleted += mark.deleted

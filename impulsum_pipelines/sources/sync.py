@@ -169,6 +169,7 @@ class Sync:
     deep: frozenset[str] = frozenset()
     memory: dict[str, Any] = field(default_factory=dict)
     started_at: datetime | None = None
+    newest_held: datetime | None = None
     site: str = ""
     reads_all: bool = True
     watermark_to: datetime | None = None
@@ -192,6 +193,15 @@ class Sync:
         else:
             bound = self.first_day
         return max(bound, self.first_day).replace(second=0, microsecond=0)
+
+    @property
+    def stamp(self) -> datetime | None:
+        """When what this sync reads counts as read, by the source's clock.
+
+        Never before what is held, though that clock steps back: a build takes up what is stamped from the newest row
+        that it has seen, and would never see these.
+        """
+        return max((at for at in (self.started_at, self.newest_held) if at), default=None)
 
     @property
     def has_rows(self) -> bool:
@@ -306,7 +316,7 @@ class Sync:
         import pyarrow as pa
 
         # What is the same for every row of a sync is not looked up in each.
-        same = {"site": self.site, "sync_id": self.sync_id, "extracted_at": self.started_at}
+        same = {"site": self.site, "sync_id": self.sync_id, "extracted_at": self.stamp}
         same |= {"deleted_at": None, "unreachable_since": None}
         columns = [
             pa.repeat(pa.scalar(same[name], column_type), len(rows))  # type: ignore[call-overload]  # any type

@@ -81,5 +81,11 @@ def test_every_column_of_the_marts_is_described_in_the_file(rows: Query) -> None
 
 
 @pytest.mark.xdist_group("marts")
+def test_numbers_are_of_types_that_every_reader_knows(rows: Query) -> None:
+    """Most take DuckDB's HUGEINT, which a sum or count_if gives, for a floating-point number."""
+    assert rows("select table_name, column_name from duckdb_columns() where data_type = 'HUGEINT'") == []
+
+
+@pytest.mark.xdist_group("marts")
 def test_a_build_leaves_nothing_at_work(published: Path) -> None:
     assert not (published.parent / "work" / "build").exists()

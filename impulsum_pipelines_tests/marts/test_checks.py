@@ -31,6 +31,7 @@ DAMAGE = {
     "completed_is_part_of_final": "insert into {table} (completed_issues, unfinished_issues, final_issues)"
     " values (1, 1, 1)",
     "scope_changes_add_up": "insert into velocity.sprint_velocity (sprint_id, final_issues) values ('unchanged', 1)",
+    "started_sprints_have_a_start": "insert into {table} (state, is_deleted) values ('closed', false)",
     "signals_are_sound": "insert into {table} (score) values (101)",
     "steps_in_order": "insert into {table} ({columns[1]}, {columns[0]}) values ('2026-11-01', '2026-11-02')",
     "private_text_is_null": "insert into {table} (is_private, {columns[0]}) values (true, 'secret')",
@@ -102,7 +103,7 @@ def home(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def failed(home: Path) -> set[str]:
     results = json.loads((home / "target" / "run_results.json").read_text())["results"]
-    return {result["unique_id"] for result in results if result["status"] == "fail"}
+    return {result["unique_id"] for result in results if result["status"] in {"fail", "warn"}}
 
 
 def test_every_check_fails_on_damaged_data(failed: set[str]) -> None:
@@ -111,7 +112,7 @@ def test_every_check_fails_on_damaged_data(failed: set[str]) -> None:
 
 
 def test_failures_are_on_record_for_the_publisher(home: Path, failed: set[str]) -> None:
-    recorded = query(home, "select unique_id from audit.node_results where status = 'fail'")
+    recorded = query(home, "select unique_id from audit.node_results where status in ('fail', 'warn')")
     assert {row["unique_id"] for row in recorded} == failed
     invocations = query(home, "select command, finished_at is not null as ended from audit.invocations")
     assert {"command": "test", "ended": True} in invocations

@@ -105,8 +105,8 @@ class Site:
             | {
                 "project_id": f"p-{project}", "created_at": ny(2), "status_id": state,
                 "status_name": STATUSES[state][0], "status_category": STATUSES[state][1],
-                "estimates": json.dumps({POINTS: points}),
-                "updated_at": changes[-1][0] if changes else ny(2), "payload": json.dumps({"fields": fields}),
+                "updated_at": changes[-1][0] if changes else ny(2),
+                "payload": json.dumps({"fields": fields | {POINTS: points}}),
                 "change_total": len(changes),
             }
             | told | more

@@ -49,7 +49,8 @@ def world(seed: int) -> World:
         start, end = random.randint(3, 40), random.randint(41, 55)
         complete = random.choice([end - 6, end, end + 4, None]) if state == "closed" else None
         start_at = None if state == "future" else start
-        sprints.append(Sprint(f"{board}{number:02d}", board, start_at, end, complete, state))
+        deleted = NOW - 1 if random.random() < 0.1 else None
+        sprints.append(Sprint(f"{board}{number:02d}", board, start_at, end, complete, state, deleted))
     names = [sprint.id for sprint in sprints]
     issues = []
     for number in range(random.randint(1, 6)):
@@ -66,7 +67,7 @@ def world(seed: int) -> World:
                     POINT_ESTIMATE: _timeline(random, created, [None, 2, 8], 2),
                 },
                 sprints=_timeline(random, created, memberships, 5),
-                subtask=random.random() < 0.1,
+                subtask=_timeline(random, created, [False, True] if random.random() < 0.2 else [False], 2),
                 resolved=random.randint(0, NOW - 1) if random.random() < 0.5 else None,
                 deleted=random.randint(created + 1, NOW - 1) if random.random() < 0.1 else None,
             )

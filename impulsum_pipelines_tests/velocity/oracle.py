@@ -93,15 +93,17 @@ def done_since(issue: Issue, minute: int, done: frozenset[str]) -> int | None:
     return since
 
 
-def memberships(issue: Issue, sprint: Sprint) -> list[tuple[int, int | None]]:
-    """[joined, left) of the issue in the sprint; left is None while it is in."""
+def memberships(issue: Issue, sprint: Sprint, *, as_subtask: bool = True) -> list[tuple[int, int | None]]:
+    """[joined, left) of the issue in the sprint; left is None while it is in. On request not while it is a sub-task."""
     spells: list[tuple[int, int | None]] = []
     joined: int | None = None
-    line = [(when, ids) for when, ids in steps(issue.sprints) if not gone(issue, when)]
-    for when, ids in [*line, *([(issue.deleted, ())] if issue.deleted is not None else [])]:
-        if sprint.id in ids and joined is None:
+    minutes = {when for when, _ in [*issue.sprints, *issue.subtask]}
+    for when in sorted(minutes | ({issue.deleted} if issue.deleted is not None else set())):
+        is_in = sprint.id in (value(issue.sprints, when) or ()) and not gone(issue, when)
+        is_in = is_in and (as_subtask or not value(issue.subtask, when))
+        if is_in and joined is None:
             joined = when
-        elif sprint.id not in ids and joined is not None:
+        elif not is_in and joined is not None:
             spells.append((joined, when))
             joined = None
     return spells + ([(joined, None)] if joined is not None else [])
@@ -125,10 +127,10 @@ def velocity(sprint: Sprint, world: World) -> dict[str, Any]:
         points[measure] += Decimal(str(amount or 0))
         issues[measure] += 1
 
-    for issue in (one for one in world.issues if not one.subtask):
+    for issue in world.issues:
         estimates = steps(issue.points.get(rules.field or "", []))
         committed_points, was_committed, was_completed = None, False, False
-        for joined, left_ever in memberships(issue, sprint):
+        for joined, left_ever in memberships(issue, sprint, as_subtask=False):
             left = left_ever if left_ever is not None and left_ever <= t1 else None
             if joined > t1 or (left_ever is not None and left_ever <= t0):
                 continue
@@ -184,13 +186,20 @@ def velocity(sprint: Sprint, world: World) -> dict[str, Any]:
 
 
 def carried(issue: Issue, sprint: Sprint, world: World) -> bool:
-    """Whether an unfinished issue was in the board's next sprint as it started, or is in a planned one now."""
-    others = [s for s in world.sprints if sprint.board is not None and s.board == sprint.board]
-    later = [s.start for s in others if s.state != "future" and s.start > sprint.start]
-    minute = min(later) if later else world.now
-    nexts = [s for s in others if (s.start == minute and s.state != "future" if later else s.state == "future")]
+    """Whether an unfinished issue went on in another sprint of the board.
+
+    In one that was open as this one ended, a minute later; in the first that started from then on, as it started; or,
+    while there is none, in a planned one now.
+    """
+    end = ended(sprint, world.now)
+    others = [s for s in world.sprints if s.id != sprint.id and s.board == sprint.board is not None and not s.deleted]
+    started = [s for s in others if s.state != "future"]
+    first = min((s.start for s in started if s.start >= end), default=None)
+    looks = [(s, end + 1) for s in started if s.start < end and (s.state == "active" or ended(s, world.now) > end)]
+    looks += [(s, s.start) for s in started if s.start == first]
+    looks += [(s, world.now) for s in others if s.state == "future" and first is None]
     return any(
         joined <= minute and (left is None or minute < left)
-        for other in nexts
+        for other, minute in looks
         for joined, left in memberships(issue, other)
     )

@@ -8,9 +8,11 @@ from impulsum_pipelines_tests.velocity.world import (
     CANCELLED,
     DONE,
     IN_PROGRESS,
+    NO_CATEGORY,
     POINT_ESTIMATE,
     STORY_POINTS,
     TO_DO,
+    UNSEEN_POINTS,
     Board,
     Issue,
     Sprint,
@@ -40,6 +42,7 @@ class Story:
         sprints: Timeline | None = None,
         status: Timeline | None = None,
         field: str = STORY_POINTS,
+        unseen_points: Timeline | None = None,
         **options: Any,
     ) -> Story:
         """An issue that, unless told otherwise, was in the sprint since its creation and never began."""
@@ -49,7 +52,7 @@ class Story:
                 id=f"{self.board}{len(self.issues):03d}",
                 project=options.pop("project", self.board),
                 status=status or [(0, TO_DO)],
-                points={field: line},
+                points={field: line} | ({UNSEEN_POINTS: unseen_points} if unseen_points else {}),
                 sprints=sprints or [(0, (self.sprint,))],
                 **options,
             )
@@ -140,8 +143,17 @@ STORIES: dict[str, tuple[Story, dict[str, Any]]] = {
         {"committed_issues": 0, "added_points": 3, "added_issues": 1, "completed_points": 3},
     ),
     "sub-tasks follow their parent": (
-        Story("27").issue(subtask=True, status=done(150)).issue(points=2),
+        Story("27").issue(subtask=[(0, True)], status=done(150)).issue(points=2),
         {"committed_points": 2, "committed_issues": 1, "completed_issues": 0},
+    ),
+    "made a sub-task after the end, and inside": (
+        Story("47").issue(subtask=[(0, False), (300, True)], status=done(150))
+        .issue(points=2, subtask=[(0, False), (150, True)], status=done(120)),
+        {"committed_points": 5, "removed_points": 2, "done_then_removed_points": 2, "completed_points": 3},
+    ),
+    "made an issue of its own inside": (
+        Story("48").issue(subtask=[(0, True), (150, False)]),
+        {"committed_issues": 0, "added_points": 3, "final_points": 3},
     ),
     "moved to another project, still in the sprint": (
         Story("28").issue(project="99", status=done(150)),
@@ -192,6 +204,10 @@ STORIES: dict[str, tuple[Story, dict[str, Any]]] = {
         {"done_rule": "status_category", "estimation_field": "Story point estimate", "completed_points": 3,
          "unmapped_status_issues": 0},
     ),
+    "a status without a category is not done": (
+        Story("49", boards=[]).issue(status=[(0, NO_CATEGORY), (150, DONE)]).issue(status=[(0, NO_CATEGORY)]),
+        {"completed_issues": 1, "unfinished_issues": 1},
+    ),
     "a team without points gets full counts": (
         Story("40", estimation=None).issue(status=done(150)).issue(sprints=into("401", 120)),
         {"committed_issues": 1, "added_issues": 1, "completed_issues": 1, "final_issues": 2, "committed_points": None,
@@ -214,5 +230,21 @@ STORIES: dict[str, tuple[Story, dict[str, Any]]] = {
         Story("44", boards=[Board("44", columns=((TO_DO,), (DONE, CANCELLED)))])
         .issue(status=done(50, (150, CANCELLED))),
         {"committed_issues": 0, "completed_issues": 0, "completed_outside_issues": 1},
+    ),
+    "carried over beside other sprints, which end before, go on, are deleted or come after": (
+        Story("46", more=[
+            Sprint("462", "46", 120, 180, 180), Sprint("463", "46", 150, 260, 260),
+            Sprint("464", "46", 205, 300, None, "active", deleted=250), Sprint("465", "46", 210, 300, 300),
+        ])
+        .issue(points=1, sprints=[(0, ("461", "462"))]).issue(points=2, sprints=[(0, ("461",)), (200, ("461", "463"))])
+        .issue(points=4, sprints=[(0, ("461",)), (201, ("461", "464"))])
+        .issue(points=8, sprints=[(0, ("461",)), (201, ("461", "465"))]),
+        {"unfinished_points": 15, "carryover_points": 10, "carryover_issues": 2},
+    ),
+    "a team that chooses another estimation field and other columns": (
+        Story("45", more=[Sprint("452", "45", 210, 300, None, "active")])
+        .issue(status=done(150), unseen_points=[(0, 7)])
+        .issue(status=done(250), sprints=into("452", 205), unseen_points=[(0, 5), (250, 13)]),
+        {"committed_points": 3, "completed_points": 3},
     ),
 }  # fmt: skip

@@ -21,9 +21,17 @@ from impulsum_pipelines.sources.jira.tables import TABLES
 
 EPOCH = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
 STORY_POINTS, POINT_ESTIMATE = "customfield_10016", "customfield_10028"
+UNSEEN_POINTS = "customfield_10099"  # that has no role, and that no board estimates with
 SPRINT_FIELD = "customfield_10020"
+FIELD_NAMES = {
+    STORY_POINTS: "Story Points",
+    POINT_ESTIMATE: "Story point estimate",
+    UNSEEN_POINTS: "Size",
+}
+TYPES = {False: {"id": "10001", "name": "Story"}, True: {"id": "10002", "name": "Sub-task"}}
 TO_DO, IN_PROGRESS, DONE, CANCELLED = "1", "2", "3", "4"  # CANCELLED is done by category and on no column
-CATEGORIES = {TO_DO: "new", IN_PROGRESS: "indeterminate", DONE: "done", CANCELLED: "done"}
+NO_CATEGORY = "5"
+CATEGORIES = {TO_DO: "new", IN_PROGRESS: "indeterminate", DONE: "done", CANCELLED: "done", NO_CATEGORY: "undefined"}
 
 Timeline = list[tuple[int, Any]]
 
@@ -35,14 +43,14 @@ def at(minute: int | None) -> datetime | None:
 
 @dataclass
 class Issue:
-    """One issue: timelines of status id, of each estimation field, and of the set of sprint ids."""
+    """One issue: timelines of status id, of each estimation field, of the set of sprint ids, of being a sub-task."""
 
     id: str
     status: Timeline = field(default_factory=lambda: [(0, TO_DO)])
     points: dict[str, Timeline] = field(default_factory=dict)
     sprints: Timeline = field(default_factory=lambda: [(0, ())])
     project: str = "1"
-    subtask: bool = False
+    subtask: Timeline = field(default_factory=lambda: [(0, False)])
     resolved: int | None = None
     deleted: int | None = None
 
@@ -95,6 +103,10 @@ def _item(field_id: str, name: str, before: Any, after: Any) -> dict[str, Any]:
         names = [", ".join(f"Sprint {one}" for one in value) for value in (before, after)]
         return {"field": name, "fieldId": field_id, "from": ids[0], "fromString": names[0], "to": ids[1],
                 "toString": names[1]}  # fmt: skip
+    if field_id == "issuetype":
+        kinds = [TYPES[value] for value in (before, after)]
+        return {"field": name, "fieldId": field_id, "from": kinds[0]["id"], "fromString": kinds[0]["name"],
+                "to": kinds[1]["id"], "toString": kinds[1]["name"]}  # fmt: skip
     if field_id == "status":
         return {"field": name, "fieldId": field_id, "from": before, "fromString": f"status {before}", "to": after,
                 "toString": f"status {after}"}  # fmt: skip
@@ -107,9 +119,9 @@ def _histories(issue: Issue) -> list[dict[str, Any]]:
 
     Ids grow as numbers, not as text: the tenth history of an issue sorts before its second by letter.
     """
-    lines = [("status", "status", issue.status), (SPRINT_FIELD, "Sprint", issue.sprints)]
-    lines += [(name, "Story Points" if name == STORY_POINTS else "Story point estimate", line)
-              for name, line in issue.points.items()]  # fmt: skip
+    lines = [("status", "status", issue.status), (SPRINT_FIELD, "Sprint", issue.sprints),
+             ("issuetype", "issuetype", issue.subtask)]  # fmt: skip
+    lines += [(name, FIELD_NAMES[name], line) for name, line in issue.points.items()]
     edits: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for field_id, name, line in lines:
         turns: dict[int, int] = {}
@@ -128,6 +140,8 @@ def raw_rows(world: World) -> dict[str, list[dict[str, Any]]]:
     rows: dict[str, list[dict[str, Any]]] = {table.name: [] for table in TABLES}
     for issue in world.issues:
         status = issue.status[-1][1]
+        is_subtask = issue.subtask[-1][1]
+        fields = {name: line[-1][1] for name, line in issue.points.items()} | {"issuetype": TYPES[is_subtask]}
         histories = _histories(issue)
         rows["issues"].append(
             read
@@ -136,8 +150,8 @@ def raw_rows(world: World) -> dict[str, list[dict[str, Any]]]:
                 "key": f"P{issue.project}-{issue.id}",
                 "project_id": issue.project,
                 "project_key": f"P{issue.project}",
-                "issue_type": "Sub-task" if issue.subtask else "Story",
-                "is_subtask": issue.subtask,
+                "issue_type": TYPES[is_subtask]["name"],
+                "is_subtask": is_subtask,
                 "status_id": status,
                 "status_name": f"status {status}",
                 "status_category": CATEGORIES[status],
@@ -145,7 +159,7 @@ def raw_rows(world: World) -> dict[str, list[dict[str, Any]]]:
                 "updated_at": at(max([issue.created, *(h["minute"] for h in histories)])),
                 "resolved_at": at(issue.resolved),
                 "sprint_ids": json.dumps(list(issue.sprints[-1][1])),
-                "estimates": json.dumps({name: line[-1][1] for name, line in issue.points.items()}),
+                "payload": json.dumps({"fields": fields}),
                 "deleted_at": at(issue.deleted),
                 "change_total": len(histories),
             }
@@ -201,8 +215,9 @@ def raw_rows(world: World) -> dict[str, list[dict[str, Any]]]:
         for key, name, role in (
             ("status", "Status", None),
             (SPRINT_FIELD, "Sprint", "sprint"),
-            (STORY_POINTS, "Story Points", "story_points"),
-            (POINT_ESTIMATE, "Story point estimate", "story_point_estimate"),
+            (STORY_POINTS, FIELD_NAMES[STORY_POINTS], "story_points"),
+            (POINT_ESTIMATE, FIELD_NAMES[POINT_ESTIMATE], "story_point_estimate"),
+            (UNSEEN_POINTS, FIELD_NAMES[UNSEEN_POINTS], None),
         )
     ]
     return rows

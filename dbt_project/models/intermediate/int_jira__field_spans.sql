@@ -12,6 +12,29 @@ items as (
     select * from {{ ref('int_jira__change_items') }}
 ),
 
+-- Every issue has a row of each, null where it never held a value. Estimates are read from the whole document, so a
+-- board may choose another field at any time: that changes no issue.
+tracked as (
+    select 'status' as field_id, 'status' as kind
+    union
+    select 'issuetype', 'type'
+    union
+    select field_id, 'sprint' from {{ ref('stg_jira__fields') }} where field_role = 'sprint'
+    union
+    select field_id, 'estimate'
+    from {{ ref('stg_jira__fields') }}
+    where field_role in ('story_points', 'story_point_estimate')
+    union
+    select estimation_field_id, 'estimate' from {{ ref('stg_jira__boards') }} where estimation_field_id is not null
+    union
+    -- Closed sprints keep the field that they were estimated with.
+    select estimation_field_id, 'estimate'
+    from {{ ref('int_jira__sprint_boards') }}
+    where estimation_field_id is not null
+    union
+    select 'timeoriginalestimate', 'estimate'
+),
+
 issues_to_build as (
     {% if is_incremental() %}
     select issue_id from issues
@@ -19,49 +42,42 @@ issues_to_build as (
     union
     select issue_id from items
     where extracted_at >= (select coalesce(max(loaded_at), '-infinity') from {{ this }})
+    union
+    -- A field may be tracked anew at any time, and again after a while in which it was not.
+    select issue_id
+    from (select issues.issue_id, tracked.field_id from issues cross join tracked)
+    anti join {{ this }} using (issue_id, field_id)
     {% else %}
     select issue_id from issues
     {% endif %}
 ),
 
 current_values as (
-    select issue_id, created_at, extracted_at, 'status' as kind, 'status' as field_id, status_id as value
-    from issues
-    inner join issues_to_build using (issue_id)
-
-    union all
-
     select
         issues.issue_id,
         issues.created_at,
         issues.extracted_at,
-        'sprint' as kind,
-        fields.field_id,
-        array_to_string(from_json(issues.sprint_ids, '["VARCHAR"]'), ', ') as value
+        tracked.kind,
+        tracked.field_id,
+        case tracked.kind
+            when 'status' then issues.status_id
+            when 'type' then issues.fields ->> '$.issuetype.id'
+            when 'sprint' then array_to_string(from_json(issues.sprint_ids, '["VARCHAR"]'), ', ')
+            when 'estimate' then issues.fields ->> tracked.field_id
+        end as value
     from issues
     inner join issues_to_build using (issue_id)
-    inner join {{ ref('stg_jira__fields') }} as fields on fields.field_role = 'sprint'
-
-    union all
-
-    select
-        issues.issue_id,
-        issues.created_at,
-        issues.extracted_at,
-        'estimate' as kind,
-        estimate.key as field_id,
-        estimate.value ->> '$' as value
-    from issues
-    inner join issues_to_build using (issue_id),
-        json_each(issues.estimates) as estimate
+    cross join tracked
 ),
 
 -- Older histories name the field only; a name may be shared, so one field answers to it.
 field_names as (
     select lower(field_name) as field_name, min(field_id) as field_id
     from {{ ref('stg_jira__fields') }}
-    where field_id in (select distinct field_id from current_values)
+    where field_id in (select field_id from tracked where kind <> 'type')
     group by lower(field_name)
+    union all
+    select 'issuetype', 'issuetype'
 ),
 
 changes as (

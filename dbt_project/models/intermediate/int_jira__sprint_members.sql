@@ -1,29 +1,44 @@
-with memberships as (
+-- A sub-task follows its parent: an issue is in a sprint for as long as it is none.
+with stays as (
+    select
+        sprint_spans.sprint_id,
+        sprint_spans.issue_id,
+        greatest(sprint_spans.valid_from, tasks.valid_from) as valid_from,
+        least(sprint_spans.valid_to, tasks.valid_to) as valid_to,
+        if(tasks.valid_from > sprint_spans.valid_from, tasks.changed_by, sprint_spans.joined_by) as joined_by,
+        if(
+            tasks.valid_to < coalesce(sprint_spans.valid_to, 'infinity'), tasks.ended_by, sprint_spans.left_by
+        ) as left_by
+    from {{ ref('int_jira__sprint_spans') }} as sprint_spans
+    inner join {{ ref('int_jira__task_spans') }} as tasks
+        on tasks.issue_id = sprint_spans.issue_id
+        and tasks.valid_from < coalesce(sprint_spans.valid_to, 'infinity')
+        and sprint_spans.valid_from < coalesce(tasks.valid_to, 'infinity')
+),
+
+memberships as (
     select
         windows.sprint_id,
-        sprint_spans.issue_id,
+        stays.issue_id,
         windows.started_at,
         windows.ended_at,
         windows.estimation_field_id,
-        sprint_spans.valid_from as joined_at,
+        stays.valid_from as joined_at,
         -- Null for an issue that was in the sprint when it ended.
-        case when sprint_spans.valid_to <= windows.ended_at then sprint_spans.valid_to end as left_at,
+        case when stays.valid_to <= windows.ended_at then stays.valid_to end as left_at,
         -- The last instant of the stay inside the sprint; what changed at the instant of leaving came too late.
         case
-            when sprint_spans.valid_to <= windows.ended_at then sprint_spans.valid_to - interval 1 microsecond
+            when stays.valid_to <= windows.ended_at then stays.valid_to - interval 1 microsecond
             else windows.ended_at
         end as last_at,
-        sprint_spans.valid_from <= windows.started_at as was_in_at_start,
-        sprint_spans.joined_by,
-        case when sprint_spans.valid_to <= windows.ended_at then sprint_spans.left_by end as left_by
+        stays.valid_from <= windows.started_at as was_in_at_start,
+        stays.joined_by,
+        case when stays.valid_to <= windows.ended_at then stays.left_by end as left_by
     from {{ ref('int_jira__sprint_windows') }} as windows
-    inner join {{ ref('int_jira__sprint_spans') }} as sprint_spans
-        on sprint_spans.sprint_id = windows.sprint_id
-        and sprint_spans.valid_from <= windows.ended_at
-        and windows.started_at < coalesce(sprint_spans.valid_to, 'infinity')
-    inner join {{ ref('stg_jira__issues') }} as issues on issues.issue_id = sprint_spans.issue_id
-    -- Sub-tasks follow their parent.
-    where not coalesce(issues.is_subtask, false)
+    inner join stays
+        on stays.sprint_id = windows.sprint_id
+        and stays.valid_from <= windows.ended_at
+        and windows.started_at < coalesce(stays.valid_to, 'infinity')
 )
 
 select

@@ -3,13 +3,11 @@ with sprints as (
 ),
 
 boards as (
-    select *, from_json(done_status_ids, '["VARCHAR"]') as done_statuses
-    from {{ ref('stg_jira__boards') }}
-),
-
-board_statuses as (
-    select board_id, list_distinct(flatten(from_json(columns, '[{"status_ids": ["VARCHAR"]}]').list_transform(lambda c: c['status_ids']))) as statuses
-    from boards
+    select
+        *,
+        from_json(done_status_ids, '["VARCHAR"]') as done_statuses,
+        list_distinct(flatten(from_json(columns, '[{"status_ids": ["VARCHAR"]}]').list_transform(lambda c: c['status_ids']))) as statuses
+    from {{ ref('int_jira__sprint_boards') }}
 ),
 
 -- Without a board's configuration: the story points field that most issues of the sprint are estimated with.
@@ -34,7 +32,7 @@ ruled as (
     select
         sprints.sprint_id,
         sprints.board_id,
-        boards.board_name,
+        names.board_name,
         case
             when boards.estimation_type is null then fields_in_use.field_id
             when boards.estimation_type = 'field' then boards.estimation_field_id
@@ -42,10 +40,10 @@ ruled as (
         boards.estimation_field_name,
         if(len(boards.done_statuses) > 0, 'board_column', 'status_category') as done_rule,
         boards.done_statuses as done_status_ids,
-        board_statuses.statuses as board_status_ids
+        boards.statuses as board_status_ids
     from sprints
-    left join boards using (board_id)
-    left join board_statuses using (board_id)
+    left join boards using (sprint_id)
+    left join {{ ref('stg_jira__boards') }} as names on names.board_id = sprints.board_id
     left join fields_in_use on fields_in_use.sprint_id = sprints.sprint_id and fields_in_use.place = 1
 )
 

@@ -24,15 +24,11 @@ ended as (
         spells.*,
         first_estimate.estimate as first_estimate,
         rules.board_status_ids,
-        windows.board_id,
-        windows.next_started_at,
-        windows.as_of,
         spells.left_at is null as is_final,
         spells.left_at is null and coalesce(spells.done_since > spells.started_at, false) as is_completed,
         spells.left_at is not null and coalesce(spells.done_since > spells.started_at, false) as is_done_then_removed,
         spells.left_at is null and spells.done_since is null as is_unfinished
     from spells
-    inner join {{ ref('int_jira__sprint_windows') }} as windows using (sprint_id)
     inner join {{ ref('int_jira__sprint_rules') }} as rules using (sprint_id)
     left join {{ ref('int_jira__estimate_spans') }} as first_estimate
         on first_estimate.issue_id = spells.issue_id
@@ -40,20 +36,47 @@ ended as (
         and {{ holds_at('first_estimate', 'spells.entered_at') }}
 ),
 
--- Where an unfinished issue went: the board's next sprint as it started, or else a planned one as of now.
+windows as (
+    select * from {{ ref('int_jira__sprint_windows') }}
+),
+
+-- Where what is unfinished may go on, and when to look: the sprints of the board that were open at this one's end, just
+-- after it, since Jira moves the issues of a sprint once it is complete; the first that starts from then on, at its
+-- start; or else a planned one, now.
+destinations as (
+    select
+        windows.sprint_id,
+        others.sprint_id as other_sprint_id,
+        if(others.started_at < windows.ended_at, windows.ended_at + interval 1 minute, others.started_at) as looked_at
+    from windows
+    inner join windows as others
+        on others.board_id = windows.board_id
+        and others.sprint_id <> windows.sprint_id
+    where not others.is_deleted
+        and (
+            others.started_at = windows.next_started_at
+            or (
+                others.started_at < windows.ended_at
+                and (others.sprint_state = 'active' or others.ended_at > windows.ended_at)
+            )
+        )
+
+    union all
+
+    select windows.sprint_id, planned.sprint_id, windows.as_of
+    from windows
+    inner join {{ ref('stg_jira__sprints') }} as planned using (board_id)
+    where windows.next_started_at is null and planned.sprint_state = 'future' and not planned.is_deleted
+),
+
 carried_over as (
     select distinct ended.sprint_id, ended.issue_id
     from ended
-    inner join {{ ref('stg_jira__sprints') }} as next_sprint
-        on next_sprint.board_id = ended.board_id
-        and case
-            when ended.next_started_at is null then next_sprint.sprint_state = 'future'
-            else next_sprint.start_at = ended.next_started_at and next_sprint.sprint_state in ('active', 'closed')
-        end
+    inner join destinations using (sprint_id)
     inner join {{ ref('int_jira__sprint_spans') }} as sprint_spans
-        on sprint_spans.sprint_id = next_sprint.sprint_id
+        on sprint_spans.sprint_id = destinations.other_sprint_id
         and sprint_spans.issue_id = ended.issue_id
-        and {{ holds_at('sprint_spans', 'coalesce(ended.next_started_at, ended.as_of)') }}
+        and {{ holds_at('sprint_spans', 'destinations.looked_at') }}
     where ended.is_unfinished
 ),
 

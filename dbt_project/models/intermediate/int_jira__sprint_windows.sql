@@ -4,6 +4,7 @@ with started as (
         sprints.sprint_name,
         sprints.sprint_state,
         sprints.board_id,
+        sprints.is_deleted,
         rules.estimation_field_id,
         rules.done_rule,
         sprints.start_at as started_at,
@@ -18,11 +19,18 @@ with started as (
     where sprints.sprint_state in ('active', 'closed') and sprints.start_at is not null
 ),
 
-starts as (
-    select board_id, started_at, lead(started_at) over (partition by board_id order by started_at) as next_started_at
-    from (select distinct board_id, started_at from started where board_id is not null)
+-- Boards may run sprints side by side: only what starts from this one's end on comes after it.
+next_starts as (
+    select started.sprint_id, min(others.started_at) as next_started_at
+    from started
+    inner join started as others
+        on others.board_id = started.board_id
+        and others.sprint_id <> started.sprint_id
+        and others.started_at >= started.ended_at
+    where not others.is_deleted
+    group by started.sprint_id
 )
 
-select started.*, starts.next_started_at
+select started.*, next_starts.next_started_at
 from started
-left join starts using (board_id, started_at)
+left join next_starts using (sprint_id)

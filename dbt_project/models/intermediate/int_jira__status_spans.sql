@@ -8,6 +8,29 @@ issues as (
 
 statuses as (
     select * from {{ ref('stg_jira__statuses') }}
+),
+
+-- A status that was deleted before it was ever read is known by the name alone that it has in the history: it counts as
+-- the statuses of that name do, where they agree.
+told as (
+    select status_id, arg_max(status_name, created_at) as status_name
+    from (
+        select from_value as status_id, from_string as status_name, created_at
+        from {{ ref('int_jira__change_items') }}
+        where coalesce(field_id, lower(field_name)) = 'status'
+        union all
+        select to_value, to_string, created_at
+        from {{ ref('int_jira__change_items') }}
+        where coalesce(field_id, lower(field_name)) = 'status'
+    )
+    group by status_id
+),
+
+named as (
+    select lower(status_name) as status_name, any_value(status_category) as status_category
+    from statuses
+    group by lower(status_name)
+    having count(distinct status_category) = 1
 )
 
 select
@@ -15,7 +38,8 @@ select
     spans.value as status_id,
     coalesce(
         statuses.status_category,
-        case when spans.value = issues.status_id then issues.status_category end
+        case when spans.value = issues.status_id then issues.status_category end,
+        named.status_category
     ) as status_category,
     spans.valid_from,
     spans.valid_to,
@@ -30,3 +54,5 @@ select
 from spans
 inner join issues using (issue_id)
 left join statuses on statuses.status_id = spans.value
+left join told on told.status_id = spans.value
+left join named on named.status_name = lower(told.status_name)

@@ -18,6 +18,9 @@ from typing import Literal
 from impulsum_pipelines.sandbox.jira.issues import Issue
 from impulsum_pipelines.sandbox.jira.site import Document, Site
 
+#: How long after the completion of a sprint its issues are looked for in the sprints beside it, ms.
+_MOVING_MS = 60_000
+
 
 @dataclass
 class _Facts:
@@ -66,9 +69,20 @@ class _Book:
     spells: list[_Spell] = field(default_factory=list)
     open: dict[int, _Spell] = field(default_factory=dict)
     closed: _Standing | None = None
+    completed: int | None = None
+    #: When an issue came in (true) or went out, oldest first.
+    moves: list[tuple[int, int, bool]] = field(default_factory=list)
 
     def estimate(self, facts: _Facts) -> float | None:
         return facts.estimates.get(self.estimate_field) if self.estimate_field else None
+
+    def members_at(self, at: int) -> set[int]:
+        """Who was in the sprint at a time after its start."""
+        inside: set[int] = set()
+        for when, issue, is_in in self.moves:
+            if when <= at:
+                (inside.add if is_in else inside.discard)(issue)
+        return inside
 
     def enter(self, issue: int, kind: Literal["committed", "added", "reopened"], facts: _Facts) -> None:
         estimate = self.estimate(facts)
@@ -76,8 +90,13 @@ class _Book:
         self.spells.append(spell)
         self.open[issue] = spell
 
-    def leave(self, issue: int, before: _Facts) -> None:
+    def join(self, issue: int, at: int) -> None:
+        self.members.add(issue)
+        self.moves.append((at, issue, True))
+
+    def leave(self, issue: int, before: _Facts, at: int) -> None:
         self.members.discard(issue)
+        self.moves.append((at, issue, False))
         spell = self.open.pop(issue, None)
         if spell:
             since = before.done_since(self.done)
@@ -112,7 +131,7 @@ class Ledger:
         statuses = before.statuses if before else []
         if not statuses or statuses[-1][1] != issue.status_id:
             statuses = [*statuses, (at, issue.status_id)]
-        self._change(issue.id, before, _Facts(frozenset(issue.sprint_ids), self._estimates(issue), statuses))
+        self._change(issue.id, before, _Facts(frozenset(issue.sprint_ids), self._estimates(issue), statuses), at)
 
     def _estimates(self, issue: Issue) -> dict[str, float | None]:
         return {
@@ -121,14 +140,14 @@ class Ledger:
             if board.estimation_field
         }
 
-    def issue_deleted(self, issue_id: int) -> None:
-        """Enter that an issue is gone: it leaves every sprint that it is in."""
+    def issue_deleted(self, issue_id: int, at: int) -> None:
+        """Enter that an issue is gone from ``at`` on: it leaves every sprint that it is in."""
         before = self._facts.get(issue_id)
         if before:
-            self._change(issue_id, before, _Facts(frozenset(), {}, before.statuses))
+            self._change(issue_id, before, _Facts(frozenset(), {}, before.statuses), at)
             del self._facts[issue_id]
 
-    def _change(self, issue: int, before: _Facts | None, now: _Facts) -> None:
+    def _change(self, issue: int, before: _Facts | None, now: _Facts, at: int) -> None:
         self._facts[issue] = now
         earlier = before.sprints if before else frozenset()
         for sprint in earlier | now.sprints:
@@ -137,11 +156,11 @@ class Ledger:
                 waiting = self._future_members.setdefault(sprint, set())
                 (waiting.add if sprint in now.sprints else waiting.discard)(issue)
             elif before and sprint in earlier and sprint not in now.sprints:
-                book.leave(issue, before)
+                book.leave(issue, before, at)
             elif before and sprint in earlier:
                 self._stay(book, issue, before, now)
             else:
-                book.members.add(issue)
+                book.join(issue, at)
                 book.enter(issue, "added", now)
 
     @staticmethod
@@ -166,7 +185,8 @@ class Ledger:
             done=(board.done_statuses if board else frozenset()) or by_category,
             estimate_field=board.estimation_field if board else None,
         )
-        book.members = self._future_members.pop(sprint_id, set())
+        for issue in self._future_members.pop(sprint_id, set()):
+            book.join(issue, at)
         book.at_start = frozenset(book.members)
         for issue in sorted(book.members):
             facts = self._facts[issue]
@@ -174,14 +194,15 @@ class Ledger:
                 book.enter(issue, "committed", facts)
         self._books[sprint_id] = book
 
-    def sprint_completed(self, sprint_id: int) -> None:
+    def sprint_completed(self, sprint_id: int, at: int) -> None:
         """Enter that a sprint completes: its numbers are frozen."""
         book = self._books[sprint_id]
-        book.closed = self._standing(book)
+        book.closed, book.completed = self._standing(book), at
 
     def sprint_reopened(self, sprint_id: int) -> None:
         """Enter that a closed sprint is active again: the books go on as if it had never closed."""
-        self._books[sprint_id].closed = None
+        book = self._books[sprint_id]
+        book.closed = book.completed = None
 
     def _standing(self, book: _Book) -> _Standing:
         """How a sprint stands now."""
@@ -224,13 +245,32 @@ class Ledger:
         board = self.site.boards.get(board_id) if board_id is not None else None
         return frozenset(s for _, statuses in board.columns for s in statuses) if board else frozenset()
 
-    def _next_members(self, book: _Book) -> set[int] | frozenset[int]:
-        """Issues of the board's next sprint: at its start, or now when it has not started."""
-        later = [b for b in self._books.values() if b.board == book.board and b.started > book.started]
+    def _later_members(self, book: _Book) -> set[int]:
+        """Issues that went on in another sprint of the board.
+
+        In one that was open as this one ended, a minute later (now, when it has not ended): the issues of a sprint are
+        moved once it is complete. Or in the first that started from then on, at its start; in a planned one now, while
+        none has started. Sprints that were deleted since do not count.
+        """
+        if book.board is None:
+            return set()
+        others = [b for b in self._books.values() if b.board == book.board and b is not book]
+        others = [b for b in others if b.sprint in self.site.sprints]
+        end = book.completed
+        if end is None:
+            later = []
+            found = [b.members for b in others if b.completed is None]
+        else:
+            later = [b for b in others if b.started >= end]
+            beside = [b for b in others if b.started < end and (b.completed is None or b.completed > end)]
+            found = [b.members_at(end + _MOVING_MS) for b in beside]
         if later:
-            return min(later, key=lambda b: b.started).at_start
-        future = [s.id for s in self.site.sprints.values() if s.state == "future" and s.board_id == book.board]
-        return set().union(*(self._future_members.get(sprint, set()) for sprint in future))
+            first = min(b.started for b in later)
+            found += [set(b.at_start) for b in later if b.started == first]
+        else:
+            planned = [s.id for s in self.site.sprints.values() if s.state == "future" and s.board_id == book.board]
+            found += [self._future_members.get(sprint, set()) for sprint in planned]
+        return set().union(*found)
 
     def sprints(self) -> list[Document]:
         """The numbers of every started sprint, in the order of their start; of an active one, as of now."""
@@ -240,7 +280,7 @@ class Ledger:
         standing = book.closed or self._standing(book)
         numbers = standing.numbers
         sprint = self.site.sprints.get(book.sprint)
-        carried = self._next_members(book) & standing.unfinished.keys()
+        carried = self._later_members(book) & standing.unfinished.keys()
         reopened = [
             i
             for i in (book.closed.completed if book.closed else ())

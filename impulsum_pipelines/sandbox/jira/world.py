@@ -139,8 +139,7 @@ class World:
     def delete(self, issue_id: int) -> None:
         """Delete an issue; nothing at the site tells of it afterwards."""
         self.store.issue(issue_id)
-        self.clock.tick()
-        self.ledger.issue_deleted(issue_id)
+        self.ledger.issue_deleted(issue_id, self.clock.tick())
         self.store.delete(issue_id, self.clock.now() + self.search_lag if self.search_lag else None)
 
     def move(self, issue_id: int, target: Project) -> Issue:
@@ -275,8 +274,9 @@ class World:
 
     def complete_sprint(self, sprint: Sprint, at: int | None = None) -> None:
         """Complete a sprint now. Its issues stay in it until they are moved."""
-        sprint.state, sprint.completed = "closed", at or self.clock.tick()
-        self.ledger.sprint_completed(sprint.id)
+        at = at or self.clock.tick()
+        sprint.state, sprint.completed = "closed", at
+        self.ledger.sprint_completed(sprint.id, at)
 
     def reopen_sprint(self, sprint: Sprint) -> None:
         """Make a closed sprint active again."""

@@ -24,7 +24,7 @@ ISSUES = Table(
         Column("summary", "text", "Title."),
         Column("status_id", "text", "Status at the last read."),
         Column("status_name", "text", "Name of that status."),
-        Column("status_category", "text", "Key of its category: new, indeterminate or done."),
+        Column("status_category", "text", "Key of its category: new, indeterminate, done, or undefined for none."),
         Column("priority", "text", "Name of the priority."),
         Column("resolution", "text", "Name of the resolution; null while unresolved."),
         Column("resolved_at", "timestamp", "When the resolution was set."),
@@ -178,7 +178,7 @@ STATUSES = Table(
     "One row per status.",
     (
         Column("name", "text", "Name."),
-        Column("category", "text", "Key of its category: new, indeterminate or done."),
+        Column("category", "text", "Key of its category: new, indeterminate, done, or undefined for none."),
         Column("project_id", "text", "Project that the status is scoped to; null for a global one."),
     ),
 )

@@ -39,6 +39,22 @@ def test_a_first_sync_holds_everything_and_a_second_changes_nothing(sandbox):
     assert second.requests == sum(site.requests().values()) <= 10
 
 
+def test_rows_count_as_read_after_those_that_are_held_though_the_clock_steps_back(sandbox):
+    """A build takes up what was read since the newest row that it saw: what is stamped before is never seen."""
+    site = sandbox(seed=1, issues=40, now=NOW)
+    sync()
+    newest = one("select max(extracted_at) from raw.issues")
+    edited, gone = (key for (key,) in held("select key from raw.issues where not is_subtask order by id limit 2"))
+    site.control("clock", advance_seconds=-60)
+    site.control("edit_issue", issue=edited, summary="edited a minute earlier")
+    site.control("delete_issue", issue=gone)
+    result = sync(census=True)
+    assert result.rows["issues"].changed >= 1
+    assert result.watermark_to < newest  # but the next pull asks from where the clock stands
+    assert one("select extracted_at from raw.issues where summary = 'edited a minute earlier'") >= newest
+    assert one("select extracted_at from raw.issues where key = ? and deleted_at is not null", gone) >= newest
+
+
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Riyadh"])
 def test_the_zone_of_the_profile_hides_nothing(sandbox, zone):
     """UTC-5 and UTC+3: a bound written as local minutes would miss hours of edits."""

@@ -1,5 +1,5 @@
 with blocks as (
-    select page_id, count(*) as block_count, sum(length(text)) as text_length
+    select page_id, count(*) as block_count, cast(sum(length(text)) as bigint) as text_length
     from {{ ref('stg_notion__blocks') }}
     where not is_deleted
     group by page_id

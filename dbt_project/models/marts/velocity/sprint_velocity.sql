@@ -19,9 +19,9 @@ scope_totals as (
         {{ points_and_issues('unfinished', 'is_unfinished', 'last_estimate') }},
         {{ points_and_issues('carryover', 'is_carried_over', 'last_estimate') }},
         {{ points_and_issues('reopened_since_close', 'is_reopened_since_close', 'last_estimate') }},
-        count_if(is_final and last_estimate is null) as unestimated_issues,
-        count_if(is_committed and first_estimate is null) as unestimated_committed_issues,
-        count_if(is_unmapped) as unmapped_status_issues
+        count(*) filter (where is_final and last_estimate is null) as unestimated_issues,
+        count(*) filter (where is_committed and first_estimate is null) as unestimated_committed_issues,
+        count(*) filter (where is_unmapped) as unmapped_status_issues
     from scope
     group by sprint_id
 ),

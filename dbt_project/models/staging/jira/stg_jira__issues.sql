@@ -22,7 +22,8 @@ renamed as (
         epic_key,
         summary,
         status_name,
-        status_category,
+        -- What Jira calls No Category is work that nobody began.
+        if(status_category = 'undefined', 'new', status_category) as status_category,
         priority,
         resolution,
 

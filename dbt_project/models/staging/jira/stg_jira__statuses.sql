@@ -12,7 +12,8 @@ renamed as (
 
         ---------- text
         name as status_name,
-        category as status_category,
+        -- What Jira calls No Category is work that nobody began.
+        if(category = 'undefined', 'new', category) as status_category,
 
         ---------- flags
         deleted_at is not null as is_deleted,
