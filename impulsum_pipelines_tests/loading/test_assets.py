@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 import pytest
+import time_machine
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home
@@ -19,7 +21,7 @@ from impulsum_pipelines.sources.registry import tables
 from impulsum_pipelines.tiers import SOURCES
 
 [JIRA] = [source for source in SOURCES if source.name == "jira"]
-NOW = datetime.now(UTC)
+NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
 TODAY = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
 DAY = timedelta(days=1)
 
@@ -42,6 +44,13 @@ RESULT = LoadResult(
     normalize_seconds=0.5,
     load_seconds=0.25,
 )
+
+
+@pytest.fixture(autouse=True)
+def midday() -> Iterator[None]:
+    """The same day for all of a test, whenever it runs."""
+    with time_machine.travel(NOW):
+        yield
 
 
 class Pulls:

@@ -100,6 +100,8 @@ def _incidents(settings: Settings, storm: Storm) -> Iterator[str]:
         raised = connection.execute(sa.select(alerts)).all()
         joined = sa.select(alert_changes.c.alert_id).where(alert_changes.c.note.like("part of alert %"))
         over = set(connection.execute(joined).scalars())
+        ended = sa.select(alert_changes.c.alert_id, alert_changes.c.note).where(alert_changes.c.note.like("% is over"))
+        said = {row.alert_id: row.note.removesuffix(" is over") for row in connection.execute(ended)}
     found: dict[int, set[Key]] = defaultdict(set)
     ids: dict[Key, int] = {}
     for row in rows:
@@ -113,9 +115,16 @@ def _incidents(settings: Settings, storm: Storm) -> Iterator[str]:
         if (members := {key for key in keys if priorities[key] in ALERTED})
     }
     going_on = {alert.key: alert for alert in raised if alert.state != "resolved"}
-    if going_on.keys() != {f"incident:{incident}" for incident in alarming}:
+    ending = {key: event for key, event in storm.events.items() if event.facts.get("is_over")}
+    quiet = alarming.keys() - {int(key.removeprefix("incident:")) for key in going_on}
+    if len(quiet) > len(said) or any(not found[incident] & ending.keys() for incident in quiet):
         yield f"{len(going_on)} alerts for {len(alarming)} incidents that need one"
-    if unexplained := [alert.id for alert in raised if alert.state == "resolved" and alert.id not in over]:
+    if surplus := going_on.keys() - {f"incident:{incident}" for incident in alarming}:
+        yield f"{len(surplus)} alerts that nothing needs, such as {min(surplus)}"
+    if made_up := set(said.values()) - {event.subjects[0] for event in ending.values()}:
+        yield f"{len(made_up)} alerts ended though no event says so, such as {min(made_up)}"
+    explained = over | said.keys()
+    if unexplained := [alert.id for alert in raised if alert.state == "resolved" and alert.id not in explained]:
         yield f"{len(unexplained)} alerts ended though nothing did, such as {unexplained[0]}"
     for incident, members in alarming.items():
         if (alert := going_on.get(f"incident:{incident}")) is not None:
