@@ -207,7 +207,7 @@ class _Load:
             with plain_errors(self.source, held, sync):
                 site = module.begin(client, sync, self.settings)
                 sync.started_at = client.api.traffic.clock or datetime.now(UTC)
-                sync.newest_held = held.newest(declared)
+                sync.newest_held = held.newest(declared, after=sync.started_at)
                 data = module.build_source(client, sync, site)
                 wanted = [
                     name for name, resource in data.selected_resources.items() if resource.table_name in self.tables
