@@ -127,8 +127,11 @@ def _incidents(settings: Settings, storm: Storm) -> Iterator[str]:
     if unexplained := [alert.id for alert in raised if alert.state == "resolved" and alert.id not in explained]:
         yield f"{len(unexplained)} alerts ended though nothing did, such as {unexplained[0]}"
     for incident, members in alarming.items():
-        if (alert := going_on.get(f"incident:{incident}")) is not None:
-            yield from _alert(alert, min(priorities[key] for key in members), {ids[key] for key in members})
+        if (alert := going_on.get(f"incident:{incident}")) is None:
+            continue
+        if found[incident] & ending.keys():  # one before it may have ended: this one is about what came later
+            members = {key for key in members if ids[key] in alert.evidence["events"]} or members  # noqa: PLW2901
+        yield from _alert(alert, min(priorities[key] for key in members), {ids[key] for key in members})
 
 
 def _alert(alert: Any, priority: str, because_of: set[int]) -> Iterator[str]:
