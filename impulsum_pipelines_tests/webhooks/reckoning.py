@@ -129,9 +129,10 @@ def _incidents(settings: Settings, storm: Storm) -> Iterator[str]:
     for incident, members in alarming.items():
         if (alert := going_on.get(f"incident:{incident}")) is None:
             continue
+        about = members
         if found[incident] & ending.keys():  # one before it may have ended: this one is about what came later
-            members = {key for key in members if ids[key] in alert.evidence["events"]} or members  # noqa: PLW2901
-        yield from _alert(alert, min(priorities[key] for key in members), {ids[key] for key in members})
+            about = {key for key in members if ids[key] in alert.evidence["events"]} or members
+        yield from _alert(alert, min(priorities[key] for key in about), {ids[key] for key in about})
 
 
 def _alert(alert: Any, priority: str, because_of: set[int]) -> Iterator[str]:
