@@ -66,7 +66,8 @@ def holds_up_the_next(instance: dg.DagsterInstance, run_id: str) -> bool:
     assert next_one is not None and next_one.run_op_concurrency is not None
     going_on = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
     pools = instance.event_log_storage
-    pools.initialize_concurrency_limit_to_default("tempo")
+    if "tempo" not in {pool.name for pool in pools.get_pool_limits()}:  # as Dagster asks: on PostgreSQL twice fails
+        pools.initialize_concurrency_limit_to_default("tempo")
     counter = GlobalOpConcurrencyLimitsCounter(
         instance,
         [next_one],
