@@ -92,6 +92,7 @@ def test_a_shell_that_was_killed_is_found_and_its_pool_is_free(instance: dg.Dags
     assert "shell that ran it was killed" in failed.message
 
 
+@pytest.mark.exhaustive  # its signal is at times not heard while the machine is busy
 @pytest.mark.usefixtures("site")
 def test_a_terminal_that_goes_away_ends_its_run(instance: dg.DagsterInstance) -> None:
     with pulling(instance) as (shell, run_id):
