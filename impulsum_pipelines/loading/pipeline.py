@@ -20,6 +20,9 @@ DLT_DEFAULTS = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RESTORE_FROM_DESTINATION": "false",  # the watermark is in our books, which commit together with what it says
     "RUNTIME__LOG_LEVEL": "ERROR",
+    # dlt would keep a signal to itself until its step ends, and forget the one that comes last: a terminal that goes
+    # away, or a run that is stopped, was then not heard at all.
+    "RUNTIME__INTERCEPT_SIGNALS": "false",
     "DATA_WRITER__BUFFER_MAX_ITEMS": "250",
     "DATA_WRITER__ROW_GROUP_SIZE": "250",
     "DATA_WRITER__FILE_MAX_BYTES": "4000000",

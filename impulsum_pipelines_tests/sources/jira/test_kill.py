@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
+from dagster import DagsterExecutionInterruptedError, raise_execution_interrupts
+from dlt.common.storages.load_package import PackageStorage
 
 from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import refuse_half_loaded
@@ -52,3 +55,15 @@ def test_a_census_reads_what_hangs_on_issues_of_a_load_that_was_cut_off(sandbox,
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path / "undisturbed"))
     sync()
     assert everything() == rerun
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_during_the_load_is_heard_at_once(sandbox, monkeypatch, number):
+    """dlt would keep it to itself until the load is over, and forget it where that was the last of it."""
+    sandbox(seed=41, issues=20, now=NOW)
+    with monkeypatch.context() as loading, pytest.raises(DagsterExecutionInterruptedError):
+        loading.setattr(PackageStorage, "complete_job", lambda *_, **__: signal.raise_signal(number))
+        with raise_execution_interrupts():
+            sync()
+    sync()
+    assert len(alive("issues")) == 20
