@@ -118,6 +118,11 @@ class Stream:
     pages: int = 0
     rows: int = 0
 
+    def conclude(self, but: str = "") -> None:
+        """It came to its end, if nothing was noted meanwhile that kept it from it; with what is to be added to that."""
+        if not self.ended.startswith(("early", "not permitted")):
+            self.ended = f"complete; {but}" if but else "complete"
+
 
 @dataclass
 class Seen:

@@ -109,7 +109,7 @@ class Reading:
         by: str = "updated_at",
         low: datetime | None = None,
         key: str | None = None,
-    ) -> Iterator[list[Document]]:
+    ) -> Pages:
         """The pages of a list that is newest-first by ``by``, until it is older than is asked for.
 
         Live with the ETag of the last walk: where the first page is as it was, nothing changed at all. The ETag
@@ -137,7 +137,7 @@ class Reading:
             yield next(self.client.listing(self.path(below), self.endpoint(below), params, key=key).pages())
         record.ended = "complete"
 
-    def whole(self, stream: str, below: str, params: Document | None = None) -> Iterator[list[Document]]:
+    def whole(self, stream: str, below: str, params: Document | None = None) -> Pages:
         """Every page of a list, in an order that changes do not disturb."""
         record = self.sync.stream(stream)
         for page in self.client.listing(self.path(below), self.endpoint(below), params).pages():
@@ -145,9 +145,7 @@ class Reading:
             yield page
         record.ended = "complete"
 
-    def twice_where_missing(
-        self, table: str, pages: Callable[[], Iterable[list[Document]]]
-    ) -> Iterator[list[Document]]:
+    def twice_where_missing(self, table: str, pages: Callable[[], Iterable[list[Document]]]) -> Pages:
         """Every page of a census of a table; all of them once more where something that is held is on none.
 
         Pages go by offset: a deletion during the walk moves the rest up, and hides one at the edge of a page. Only

@@ -7,6 +7,7 @@ software API (https://developer.atlassian.com/cloud/jira/software/rest/). Page l
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -109,27 +110,23 @@ class JiraClient:
 
         One that Jira could not give among the others, as it may when an answer grows too large, is asked for by itself.
         """
-        body = {"issueIdsOrKeys": list(ids), "fields": ["*all"], "expand": ["changelog"]}
-        answer = self.api.post("/rest/api/3/issue/bulkfetch", body)
-        refused = [str(error["id"]) for error in answer.get("issueErrors") or []]
-        return [*answer["issues"], *(issue for issue_id in refused if (issue := self._issue(issue_id)))]
-
-    def _issue(self, issue_id: str) -> Document | None:
-        """One issue as :meth:`issues` gives it; None when it does not exist or may not be seen."""
-        params = {"fields": "*all", "expand": "changelog"}
-        try:
-            found: Document = self.api.get(f"/rest/api/3/issue/{issue_id}", params, endpoint="/rest/api/3/issue/{id}")
-        except NotFoundError:
-            return None
-        return found
+        return self._issues(ids, fields="*all", expand="changelog")
 
     def projects_of(self, ids: Sequence[str]) -> dict[str, str]:
         """The project of each of up to 100 issues; those that do not exist or may not be seen are left out."""
-        body = {"issueIdsOrKeys": list(ids), "fields": ["project"]}
+        return {
+            str(issue["id"]): str(issue["fields"]["project"]["id"]) for issue in self._issues(ids, fields="project")
+        }
+
+    def _issues(self, ids: Sequence[str], **asked: str) -> list[Document]:
+        body = {"issueIdsOrKeys": list(ids), **{name: [value] for name, value in asked.items()}}
         answer = self.api.post("/rest/api/3/issue/bulkfetch", body)
-        refused = (self._issue(str(error["id"])) for error in answer.get("issueErrors") or [])
-        found = [*answer["issues"], *filter(None, refused)]
-        return {str(issue["id"]): str(issue["fields"]["project"]["id"]) for issue in found}
+        found: list[Document] = answer["issues"]
+        for error in answer.get("issueErrors") or []:
+            path, endpoint = f"/rest/api/3/issue/{error['id']}", "/rest/api/3/issue/{id}"
+            with suppress(NotFoundError):
+                found.append(self.api.get(path, asked, endpoint=endpoint))
+        return found
 
     def histories(self, issue_ids: Sequence[str]) -> dict[str, list[Document]]:
         """The complete changelogs of up to 1,000 issues; one issue's histories may be spread over pages."""

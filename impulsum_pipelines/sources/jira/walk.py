@@ -221,8 +221,7 @@ class IssueWalk:
         if done < len(self.ids):
             log.info("%d issues vanished between the walk and the read", len(self.ids) - done)
         for name in ("issues", "changes", "comments", "links"):
-            stream = self.sync.stream(name)
-            stream.ended = stream.ended if stream.ended.startswith("early") else "complete"
+            self.sync.stream(name).conclude()
         if self.sync.reads_all and not self.sync.failures:
             self.site.all_read()
 

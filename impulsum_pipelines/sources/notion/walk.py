@@ -334,8 +334,7 @@ class Walk:
         existing = self._blocks_met | self._held_under(self._unlisted)
         self.sync.found_all(Scan(BLOCKS.name, existing, ("page_id",), self._met, guarded=False))
         for table in (PAGES, BLOCKS, COMMENTS, DATA_SOURCES):
-            stream = self.sync.stream(table.name)
-            stream.ended = stream.ended if stream.ended.startswith(("early", "not permitted")) else "complete"
+            self.sync.stream(table.name).conclude()
         if self._unlisted:
             self.sync.stream(BLOCKS.name).ended += f"; blocks under which Notion lists nothing: {len(self._unlisted)}"
 

@@ -93,13 +93,11 @@ def _members(client: SlackClient, sync: Sync, site: Workspace) -> Iterator[Any]:
     sync.found_all(Scan(t.MEMBERS.name, (), ("channel_id",), site.out_of_sight, unreachable=True))
     for channel_id in site.out_of_sight & known.keys():
         del known[channel_id]
-    stream = sync.stream(t.MEMBERS.name)
-    stream.ended = stream.ended if stream.ended.startswith("early") else "complete"
+    sync.stream(t.MEMBERS.name).conclude()
 
 
 def _messages(client: SlackClient, sync: Sync, site: Workspace) -> Iterator[Any]:
     """Channel by channel. When one cannot be read to its end, the others are loaded and stay read."""
-    stream = sync.stream(t.MESSAGES.name)
     if sync.window is None:
         sync.due(t.MESSAGES)  # asked in any case, so that it is on record when the thread windows were listed whole
     for number, channel in enumerate(site.readable):
@@ -120,8 +118,7 @@ def _messages(client: SlackClient, sync: Sync, site: Workspace) -> Iterator[Any]
     sync.report(t.MESSAGES.name, len(site.readable), len(site.readable))
     if sync.window is None:
         _forget(sync, site)
-    if not stream.ended.startswith("early"):
-        stream.ended = f"complete; {client.clamped}" if client.clamped else "complete"
+    sync.stream(t.MESSAGES.name).conclude(client.clamped)
 
 
 def _ended_early(sync: Sync, table: Table, channel_id: str, error: ImpulsumError) -> bool:
