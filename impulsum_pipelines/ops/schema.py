@@ -53,8 +53,11 @@ def _id() -> sa.Column[int]:
     return sa.Column("id", _Id, primary_key=True, autoincrement=True)
 
 
-#: Of events: somebody must act. In these very words, or SQLite does not use the index.
-IS_URGENT = "priority in ('P0', 'P1')"
+#: Priorities of what somebody must act on.
+URGENT = ("P0", "P1")
+
+#: The same of rows of ``events``. In these very words, or SQLite does not use the index.
+IS_URGENT = f"priority in {URGENT}"
 
 #: One row a webhook delivery, whole and once.
 events = sa.Table(

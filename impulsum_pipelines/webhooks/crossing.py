@@ -68,6 +68,11 @@ def oldest_waiting(connection: sa.Connection, ids: Sequence[int]) -> datetime | 
     return connection.execute(waiting.where(events.c.id.in_(ids), events.c.seen_by.is_(None))).scalar()
 
 
+def looked_at_from(watermark: datetime, back_to: datetime | None) -> datetime:
+    """From when on events are looked at, by a watermark and :func:`oldest_waiting`: what waits is never too old."""
+    return min(filter(None, [watermark - LOOK_BACK, back_to]))
+
+
 def asked_for(source: str, said: Iterable[Said]) -> set[str]:
     """The subjects by which a pull may have shown these events."""
     found = (_shown_by(source, event) for event in said)
@@ -93,13 +98,13 @@ def see(
         found: what is held of what they are about.
         settings: the settings.
         failing_at: now, when the newest live pull failed: what waits too long then waits for a pull that works.
-        back_to: of :func:`oldest_waiting`: what waits is never too old to be looked at.
+        back_to: of :func:`oldest_waiting`.
 
     Returns:
         The events that a pull should have shown by now, the oldest first.
     """
     undone = _undone(source.name, said)
-    earliest = min(filter(None, [found.watermark - LOOK_BACK, back_to]))
+    earliest = looked_at_from(found.watermark, back_to)
     lately = [event for event in said if event.occurred_at >= earliest]
     waited_until = max(found.watermark, failing_at or found.watermark)
     seen: dict[str, list[int]] = defaultdict(list)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from impulsum_pipelines.alerts.book import resolve, unresolved
 from impulsum_pipelines.alerts.telling import is_being_told
-from impulsum_pipelines.ops.schema import alerts, events
+from impulsum_pipelines.ops.schema import URGENT, alerts, events
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.webhooks.event import Event
 
@@ -24,7 +24,6 @@ QUIET_FOR = timedelta(hours=24)
 #: Subjects that end.
 _ENDING = ("issue", "repository-issue", "pull")
 
-_INFORMATION = ("P2", "P3")
 _KEY = "incident:"
 
 
@@ -62,7 +61,7 @@ def end_said(
     ).all()
     about = {_own(row.subjects) for row in raising}
     if about == {_own(event.subjects)} and all(row.occurred_at <= event.occurred_at for row in raising):
-        note, silently = f"{event.subjects[0]} is over", alert.priority in _INFORMATION
+        note, silently = f"{event.subjects[0]} is over", alert.priority not in URGENT
         resolve(connection, alert_id, by="event", at=at, settings=settings, note=note, silently=silently)
 
 
@@ -82,7 +81,7 @@ def end_quiet(connection: sa.Connection, settings: Settings, now: datetime) -> i
         last = connection.execute(came.where(events.c.incident_id == int(alert.key.removeprefix(_KEY)))).scalar()
         if (last and last >= before) or is_being_told(connection, alert.id, since=before):
             continue
-        note, silently = f"no event for {QUIET_FOR / timedelta(hours=1):.0f} hours", alert.priority in _INFORMATION
+        note, silently = f"no event for {QUIET_FOR / timedelta(hours=1):.0f} hours", alert.priority not in URGENT
         ended += resolve(connection, alert.id, by="event", at=now, settings=settings, note=note, silently=silently)
     return ended
 

@@ -94,7 +94,7 @@ def check(settings: Settings, source: Source, *, at: datetime) -> Checked | None
         before, how = state(connection, source.name), ended(connection, source.name)
         since = before.rows_until if before else None
         back_to = crossing.oldest_waiting(connection, before.unseen) if before else None
-        earliest = min(filter(None, [since - LOOK_BACK, back_to])) if since else None
+        earliest = crossing.looked_at_from(since, back_to) if since else None
         unseen = crossing.unseen(connection, source.name, earliest)
     # No transaction meanwhile: the file may have to be waited for.
     found = look(settings, source.name, since=since, subjects=crossing.asked_for(source.name, unseen))

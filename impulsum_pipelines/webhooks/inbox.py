@@ -20,6 +20,7 @@ from impulsum_pipelines.alerts.book import Raised, raise_alert
 from impulsum_pipelines.alerts.joining import join
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.files import Home
+from impulsum_pipelines.ops.schema import URGENT
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.webhooks import dropfiles
@@ -41,8 +42,8 @@ LARGEST_ROUND = 4 * dropfiles.LARGEST
 #: What people hear of. The others are kept and can be asked for.
 ALERTED = ("P0", "P1", "P2")
 
-#: What somebody must act on, and for how long an acknowledgement answers what comes: then it is told again.
-URGENT, ANSWERED_FOR = ("P0", "P1"), timedelta(hours=12)
+#: For so long an acknowledgement answers what urgent events come: then it is told again.
+ANSWERED_FOR = timedelta(hours=12)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -102,13 +102,19 @@ def test_an_event_that_no_pull_shows_is_told_and_closed_by_reading_its_day_again
     assert None not in seen_by()
 
 
-def test_an_event_that_a_later_pull_shows_is_over(ops_settings: Settings, on_paper: TeamOnPaper) -> None:
+def told_and_not_pulled(on_paper: TeamOnPaper) -> dict[str, dict[str, Any]]:
+    """A change of which an event told 40 minutes ago; pulls do not show it until it is put back."""
     on_paper.edit(told=True)
     on_paper.look()
     on_paper.wait(20)
     on_paper.tell(on_paper.change_again(1))
     hidden, on_paper.changed = on_paper.changed, {}
     on_paper.wait(40)
+    return hidden
+
+
+def test_an_event_that_a_later_pull_shows_is_over(ops_settings: Settings, on_paper: TeamOnPaper) -> None:
+    hidden = told_and_not_pulled(on_paper)
     assert on_paper.look().unseen == 1
     assert (len(heard()), ranges()) == (1, [("pulls", "open", 1)])
     assert [event["subjects"][0] for event in standing(on_paper).unseen] == [f"issue:{key}" for key in hidden]
@@ -122,12 +128,7 @@ def test_an_event_that_a_later_pull_shows_is_over(ops_settings: Settings, on_pap
 def test_an_event_that_no_pull_ever_shows_is_looked_for_until_one_does(
     ops_settings: Settings, on_paper: TeamOnPaper
 ) -> None:
-    on_paper.edit(told=True)
-    on_paper.look()
-    on_paper.wait(20)
-    on_paper.tell(on_paper.change_again(1))
-    hidden, on_paper.changed = on_paper.changed, {}
-    on_paper.wait(40)
+    hidden = told_and_not_pulled(on_paper)
     for _ in range(5):
         assert on_paper.look().unseen == 1
         on_paper.wait(8 * 24 * 60)
