@@ -6,10 +6,12 @@ import logging
 import os
 import signal
 import sys
+from _thread import interrupt_main
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -95,7 +97,7 @@ def run_job(
         from impulsum_pipelines.deploy.run_launcher import of_shell
 
         definitions = build_definitions() if marts else build_source_definitions()
-        with dg.DagsterInstance.get() as instance, _hangup_interrupts(), Home.of(settings).living(of_shell(run_id)):
+        with dg.DagsterInstance.get() as instance, interruptible(), Home.of(settings).living(of_shell(run_id)):
             instance.add_event_listener(run_id, _tell)
             result = definitions.resolve_job_def(name).execute_in_process(
                 instance=instance,
@@ -195,14 +197,29 @@ def dagster_home(settings: Settings) -> Path:
 
 
 @contextmanager
-def _hangup_interrupts() -> Iterator[None]:
-    """A terminal that goes away ends the run as Ctrl-C does; Dagster itself sees to SIGTERM. Under nohup it goes on."""
-    is_ours = signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+def interruptible() -> Iterator[None]:
+    """A terminal that goes away ends the run as Ctrl-C does; Dagster itself sees to SIGTERM. Under nohup it goes on.
+
+    Python drops what a signal raises where that falls into a callback of its garbage collector, which is often, while
+    so much is imported. It is raised again then.
+    """
+    from dagster import DagsterExecutionInterruptedError
+
+    hook, is_ours = sys.unraisablehook, signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+    def raise_again(dropped: sys.UnraisableHookArgs) -> None:
+        if isinstance(dropped.exc_value, (KeyboardInterrupt, DagsterExecutionInterruptedError)):
+            Timer(0.1, interrupt_main).start()
+        else:
+            hook(dropped)
+
+    sys.unraisablehook = raise_again
     if is_ours:
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         if is_ours:
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
