@@ -43,6 +43,12 @@ _LONGEST_WAIT = 900
 #: about 40 ms for each table and day.
 _MOST_DAYS = 31
 
+#: Below the description of an asset with partitions.
+_PARTITIONS = """
+
+A partition is a day (UTC) in which rows last changed. The first pull reads everything at once and is recorded for
+its own day: earlier days show as missing, and what changed in them is held. Materialize one to read it again."""
+
 
 class PullConfig(dg.Config):
     """Run configuration of a source's op.
@@ -239,7 +245,7 @@ def _spec(
 ) -> dg.AssetSpec:
     return dg.AssetSpec(
         [source.name, table.name],
-        description=table.description,
+        description=table.description + (_PARTITIONS if table.partitioned else ""),
         group_name=source.name,
         owners=[OWNER],
         kinds={"dlt", "duckdb", source.name},
