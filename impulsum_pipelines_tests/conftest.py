@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 from impulsum_pipelines.tiers import SOURCES
@@ -36,6 +37,13 @@ STORAGES = ("sqlite", "postgresql")
 
 SandboxFactory = Callable[..., "Running"]
 
+# How long an example takes says nothing on a machine that is shared; a home of its own for each would say no more.
+hypothesis.settings.register_profile(
+    "shared",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.load_profile("shared")
 
 #: For a test of what only one of them has, such as files or locks of rows: it runs there, whatever was asked for.
 on_sqlite, on_postgresql = (pytest.mark.parametrize("storage", [name], indirect=True) for name in STORAGES)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -204,7 +204,7 @@ STEPS = st.one_of(
 
 
 @given(steps=st.lists(STEPS, max_size=14))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 def test_whatever_happens_what_people_heard_last_is_what_is_so(
     ops_settings: Settings, steps: list[tuple[str, Any, int]]
 ) -> None:

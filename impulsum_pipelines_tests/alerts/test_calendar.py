@@ -76,7 +76,7 @@ def test_hours_that_do_not_exist_end_when_the_clocks_jump() -> None:
     weekend=st.booleans(),
     priority=st.sampled_from(["P1", "P2", "P3"]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_it_is_told_at_the_first_moment_that_is_not_quiet(
     moment: datetime, zone: str, first: int, length: int, weekend: bool, priority: str
 ) -> None:

@@ -22,6 +22,9 @@ from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_ite
 from impulsum_pipelines.cli.runs import interruptible
 from impulsum_pipelines.sandbox.server import Running
 
+#: Under nohup the tests ignore SIGHUP, and what they start would, too.
+_AT_A_TERMINAL = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"
+
 
 @pytest.fixture
 def site(sandbox: Callable[..., Running]) -> Running:
@@ -34,7 +37,8 @@ def site(sandbox: Callable[..., Running]) -> Running:
 @contextmanager
 def pulling(instance: dg.DagsterInstance) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A shell that pulls Tempo, and the id of its run."""
-    command = [sys.executable, "-c", "from impulsum_pipelines.cli import main; main()", "sync", "tempo"]
+    command = [sys.executable, "-c", f"{_AT_A_TERMINAL}; from impulsum_pipelines.cli import main; main()"]
+    command += ["sync", "tempo"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ.copy()) as shell:
         try:
             until = time.monotonic() + 60
@@ -111,7 +115,8 @@ class Collected:
 
 
 def test_an_interrupt_that_python_drops_is_raised_again() -> None:
-    doomed = Collected()
+    doomed, before = Collected(), signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with interruptible(), pytest.raises(KeyboardInterrupt):
         del doomed
         threading.Event().wait(60)
+    signal.signal(signal.SIGHUP, before)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from impulsum_pipelines.errors import Category, ImpulsumError
@@ -139,7 +139,6 @@ instants = st.datetimes(
 )  # fmt: skip
 
 
-@settings(deadline=None)  # the first of a worker may take long
 @given(st.lists(instants, min_size=2, max_size=8))
 def test_any_instant_comes_back_and_sorts(moments: list[datetime]) -> None:
     """On SQLite, where it is text; PostgreSQL has the type."""

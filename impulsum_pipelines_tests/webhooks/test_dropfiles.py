@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from impulsum_pipelines.errors import Category, ImpulsumError
@@ -34,7 +34,7 @@ GOOD: dict[str, Any] = {
     "delivery": None,
 }
 FIRST, LAST = datetime(2000, 1, 2), datetime(2026, 11, 1)  # noqa: DTZ001  # hypothesis adds the zone
-in_one_home = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+in_one_home = settings(max_examples=40)
 
 
 def put(home: Home, content: bytes | dict[str, Any], name: str = NAME) -> Path:

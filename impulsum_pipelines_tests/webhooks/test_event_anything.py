@@ -76,7 +76,7 @@ def _deliveries(draw: st.DrawFn) -> tuple[str, Any]:
     return source, draw(st.dictionaries(st.text(max_size=10), _junk, max_size=5)) if draw(st.booleans()) else body
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(_deliveries(), st.dictionaries(st.text(max_size=10), st.text(max_size=10), max_size=3))
 def test_anything_is_read_and_judged_or_refused(delivery: tuple[str, Any], headers: dict[str, str]) -> None:
     source, body = delivery
@@ -98,7 +98,7 @@ def test_anything_is_read_and_judged_or_refused(delivery: tuple[str, Any], heade
     assert verdict(event).why
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from([source.name for source in SOURCES]), st.binary(max_size=200))
 def test_any_bytes_are_an_event_or_refused(source: str, body: bytes) -> None:
     try:

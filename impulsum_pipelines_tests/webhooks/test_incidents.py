@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from impulsum_pipelines.ops.schema import events, incident_subjects, incidents
@@ -203,7 +203,7 @@ def kept(connection: sa.Connection, arrivals: list[tuple[Event, str]]) -> set[tu
     return grouped(connection)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(_events, st.randoms(use_true_random=False))
 def test_any_order_of_arrival_makes_the_same_incidents(
     connection: sa.Connection, drawn: list[tuple[str, int, str]], random: Any

@@ -7,7 +7,7 @@ import hmac
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from impulsum_pipelines.errors import Category, ImpulsumError
@@ -152,7 +152,6 @@ def test_windows_are_those_of_the_vendors() -> None:
     assert windows == {"slack": timedelta(minutes=5), "tempo": timedelta(hours=3)}
 
 
-@settings(deadline=None)
 @given(body=st.binary(max_size=200), secret=st.text(min_size=1, max_size=40), other=st.binary(max_size=200))
 def test_only_the_very_bytes_pass(body: bytes, secret: str, other: bytes) -> None:
     for vendor in VENDORS.values():
