@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from impulsum_pipelines.sandbox.clock import to_ms
-from impulsum_pipelines.sandbox.github.routes import Account
+from impulsum_pipelines.sandbox.github.asking import Account
 from impulsum_pipelines.sandbox.github.state import Account as Person
 from impulsum_pipelines.sandbox.github.state import Comment, Repository
 from impulsum_pipelines.sandbox.github.truth import truth

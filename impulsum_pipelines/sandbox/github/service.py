@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp
 
+from impulsum_pipelines.sandbox.github.asking import TOKEN, Account
 from impulsum_pipelines.sandbox.github.control import Control
 from impulsum_pipelines.sandbox.github.history import build_world
-from impulsum_pipelines.sandbox.github.routes import TOKEN, Account, build_app
+from impulsum_pipelines.sandbox.github.routes import build_app
 from impulsum_pipelines.sandbox.github.world import OWNER, REPOSITORIES
 from impulsum_pipelines.sandbox.team import Team
 

@@ -1,0 +1,245 @@
+"""What GitHub's API answers: one function an endpoint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from impulsum_pipelines.sandbox.clock import to_ms
+from impulsum_pipelines.sandbox.github.asking import VERSIONS, Asked, Refusal
+from impulsum_pipelines.sandbox.github.documents import Document
+from impulsum_pipelines.sandbox.github.state import Comment, Issue, Run
+from impulsum_pipelines.sources.values import moment
+
+
+def nothing(asked: Asked) -> Any:
+    raise Refusal(404, "Not Found")
+
+
+# ---------------------------------------------------------------- repositories
+
+
+def _owned(asked: Asked) -> list[Document]:
+    owner = asked.request.path_params["owner"].lower()
+    theirs = [r for r in asked.world.repositories.values() if r.owner.lower() == owner and not r.hidden]
+    if not theirs:
+        raise Refusal(404, "Not Found")
+    return asked.page(sorted(theirs, key=lambda r: r.full_name), asked.show.repository)
+
+
+def organization(asked: Asked) -> list[Document]:
+    if asked.request.path_params["owner"] in {person.login for person in asked.world.people}:
+        raise Refusal(404, "Not Found")
+    return _owned(asked)
+
+
+def of_user(asked: Asked) -> list[Document]:
+    return _owned(asked)
+
+
+# ------------------------------------------------- pull requests and issues
+
+
+def _listed(asked: Asked, issues: Iterable[Issue]) -> list[Issue]:
+    """Issues of a state, since a time, in an order: open ones, newest first, unless asked otherwise."""
+    state, by = asked.query.get("state", "open"), asked.query.get("sort", "created")
+    since = asked.moment("since")
+    chosen = [
+        issue
+        for issue in issues
+        if (state == "all" or (state == "open") == (issue.closed is None))
+        and (since is None or issue.updated // 1000 * 1000 >= since)
+    ]
+    ordered = sorted(chosen, key=lambda i: (i.updated if by == "updated" else i.created, i.id))
+    # Only the list of pull requests turns round when it is sorted.
+    up = by == "updated" and asked.request.url.path.endswith("/pulls")
+    return ordered if asked.query.get("direction", "asc" if up else "desc") == "asc" else ordered[::-1]
+
+
+def pulls(asked: Asked) -> list[Document]:
+    issues = [i for i in asked.world.issues.values() if i.repository == asked.repository.id and i.pull]
+    pulls = [issue.pull for issue in _listed(asked, issues)]
+    return asked.page(pulls, lambda pull: asked.show.pull(pull, merge_sha=asked.version == VERSIONS[0]))
+
+
+def pull(asked: Asked) -> Document:
+    try:
+        pull = asked.world.pull(asked.repository, asked.number)
+    except LookupError:
+        raise Refusal(404, "Not Found") from None
+    return asked.show.full_pull(pull, merge_sha=asked.version == VERSIONS[0])
+
+
+def reviews(asked: Asked) -> list[Document]:
+    of = [r for r in asked.world.reviews.values() if r.pull is _pull_of(asked)]
+    return asked.page(of, asked.show.review)
+
+
+def pull_commits(asked: Asked) -> list[Document]:
+    repository = asked.repository
+    return asked.page(
+        _pull_of(asked).commits, lambda sha: asked.show.commit(repository, repository.commits[sha]), most=250
+    )
+
+
+def _pull_of(asked: Asked) -> Any:
+    try:
+        return asked.world.pull(asked.repository, asked.number)
+    except LookupError:
+        raise Refusal(404, "Not Found") from None
+
+
+def issues(asked: Asked) -> list[Document]:
+    if not asked.repository.has_issues:
+        raise Refusal(410, "Issues has been disabled in this repository.")
+    issues = [i for i in asked.world.issues.values() if i.repository == asked.repository.id]
+    since = asked.query.get("since", "")
+    return asked.page([] if since.startswith("1970") else _listed(asked, issues), asked.show.issue)
+
+
+def issue(asked: Asked) -> Document:
+    repository = asked.repository
+    if (repository.id, asked.number) in asked.world.gone:
+        successor = asked.world.gone[repository.id, asked.number]
+        if successor is None:
+            raise Refusal(410, "This issue was deleted")
+        home = asked.world.repositories[successor.repository]
+        url = f"{asked.show.api}/repositories/{home.id}/issues/{successor.number}"
+        raise Refusal(301, "Moved Permanently", {"Location": url}, url=url)
+    try:
+        return asked.show.issue(asked.world.numbered(repository, asked.number))
+    except LookupError:
+        raise Refusal(404, "Not Found") from None
+
+
+# -------------------------------------------------------------- comments
+
+
+def _comments(asked: Asked, comments: Iterable[Comment]) -> list[Comment]:
+    since = asked.moment("since")
+    by_update = asked.query.get("sort") == "updated"
+    chosen = [
+        c
+        for c in comments
+        if c.repository == asked.repository.id and (since is None or c.updated // 1000 * 1000 >= since)
+    ]
+    ordered = sorted(chosen, key=lambda c: (c.updated if by_update else c.created, c.id))
+    down = "sort" in asked.query and asked.query.get("direction", "desc" if by_update else "asc") == "desc"
+    return ordered[::-1] if down else ordered
+
+
+def review_comments(asked: Asked) -> list[Document]:
+    return asked.page(_comments(asked, asked.world.review_comments.values()), asked.show.review_comment)
+
+
+def issue_comments(asked: Asked) -> list[Document]:
+    return asked.page(_comments(asked, asked.world.issue_comments.values()), asked.show.issue_comment)
+
+
+# --------------------------------------------------------------- commits
+
+
+def commits(asked: Asked) -> list[Document]:
+    repository = asked.repository
+    if not repository.main:
+        raise Refusal(409, "Git Repository is empty.")
+    since, until = asked.moment("since"), asked.moment("until")
+    dates = {sha: repository.commits[sha].committed // 1000 * 1000 for sha in repository.main}
+    chosen = [
+        sha
+        for sha in reversed(repository.main)
+        if (since is None or dates[sha] >= since) and (until is None or dates[sha] <= until)
+    ]
+    return asked.page(chosen, lambda sha: asked.show.commit(repository, repository.commits[sha]))
+
+
+def compare(asked: Asked) -> Document:
+    """What the head reaches and the base does not, oldest first."""
+    repository = asked.repository
+    base, dots, head = str(asked.request.path_params["basehead"]).partition("...")
+    base, head = (repository.head or "" if name == repository.default_branch else name for name in (base, head))
+    if not dots or base not in repository.commits or head not in repository.commits:
+        raise Refusal(404, "Not Found")
+    behind, ahead = repository.reached_from(base), repository.reached_from(head)
+    new = [sha for sha in repository.commits if sha in ahead - behind]
+    lost = behind - ahead
+    shared = [sha for sha in repository.commits if sha in ahead & behind]
+    if not shared:
+        raise Refusal(404, "Not Found")
+
+    def show(sha: str) -> Document:
+        return asked.show.commit(repository, repository.commits[sha])
+
+    url = f"{asked.show.api}/repos/{repository.full_name}/compare/{base}...{head}"
+    state = "diverged" if new and lost else "ahead" if new else "behind" if lost else "identical"
+    return {
+        "url": url,
+        "html_url": url,
+        "permalink_url": url,
+        "diff_url": f"{url}.diff",
+        "patch_url": f"{url}.patch",
+        "base_commit": show(base),
+        "merge_base_commit": show(shared[-1]),
+        "status": state,
+        "ahead_by": len(new),
+        "behind_by": len(lost),
+        "total_commits": len(new),
+        "commits": asked.page(new, show),
+        "files": [],
+    }
+
+
+# ----------------------------------------- releases, deployments and runs
+
+
+def releases(asked: Asked) -> list[Document]:
+    of = asked.world.of(asked.world.releases.values(), asked.repository)
+    return asked.page(sorted(of, key=lambda r: (r.created, r.id), reverse=True), asked.show.release)
+
+
+def deployments(asked: Asked) -> list[Document]:
+    of = asked.world.of(asked.world.deployments.values(), asked.repository)
+    return asked.page(of[::-1], asked.show.deployment)
+
+
+def statuses(asked: Asked) -> list[Document]:
+    deployment = asked.world.deployments.get(asked.number)
+    if deployment is None or deployment.repository != asked.repository.id:
+        raise Refusal(404, "Not Found")
+    of = [s for s in asked.world.statuses.values() if s.deployment is deployment]
+    return asked.page(of[::-1], asked.show.deployment_status)
+
+
+def runs(asked: Asked) -> Document:
+    of = asked.world.of(asked.world.runs.values(), asked.repository)
+    created = asked.query.get("created")
+    chosen = [run for run in reversed(of) if created is None or _within(run, created)]
+    runs = asked.page(chosen, asked.show.run, most=asked.account.run_cap if created else None)
+    return {"total_count": len(chosen), "workflow_runs": runs}
+
+
+def _within(run: Run, span: str) -> bool:
+    """Whether a run was created in a span: ``A..B``, ``>=A``, ``<=B``; both ends count."""
+    first, _, last = span.partition("..") if ".." in span else (
+        (span[2:], "", "*") if span.startswith(">=") else ("*", "", span[2:])
+    )  # fmt: skip
+    at = run.created // 1000 * 1000
+    return all(
+        end == "*" or not re.match(r"\d{4}-", end) or (at >= _ms(end) if low else at <= _ms(end))
+        for end, low in ((first, True), (last, False))
+    )
+
+
+def _ms(text: str) -> int:
+    found = moment(text)
+    if found is None:
+        raise Refusal(422, "Validation Failed", errors=[f"{text} is no time"])
+    return to_ms(found)
+
+
+def run(asked: Asked) -> Document:
+    run = asked.world.runs.get(asked.number)
+    if run is None or run.repository != asked.repository.id:
+        raise Refusal(404, "Not Found")
+    return asked.show.run(run)
