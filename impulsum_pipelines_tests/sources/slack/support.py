@@ -17,6 +17,9 @@ sync, held, one, alive, everything = slack.sync, slack.held, slack.one, slack.al
 ATLAS = "team-atlas"
 DAY = 86_400
 
+#: A setting by which reference data counts as old at each pull.
+ALWAYS_DUE = ("IMPULSUM_REFERENCE_MINUTES", "0")
+
 
 def hurry() -> None:
     """Let this process, which is not a test's own, ask as often as the workspace of the tests allows."""
@@ -37,6 +40,16 @@ def asked(site: Running) -> dict[str, int]:
 def later(site: Running, seconds: float = 3_600) -> None:
     """Let time pass in the workspace."""
     site.control("clock", advance_seconds=seconds)
+
+
+def channel_id(site: Running, name: str) -> str:
+    """The id of a channel."""
+    return str(site.control("slack/channels")[name]["id"])
+
+
+def readable(site: Running) -> list[str]:
+    """Names of the channels that the bot is in."""
+    return [name for name, channel in site.control("slack/channels").items() if channel["has_bot"]]
 
 
 def row(message: str) -> dict[str, Any]:
