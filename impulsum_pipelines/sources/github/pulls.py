@@ -173,7 +173,13 @@ class Pulls:
         """
         reading = self.reading
         branch, pushed = reading.document.get("default_branch"), reading.document.get("pushed_at")
-        reading.after |= {"branch": branch, "pushed_at": pushed, "head": reading.before.get("head")}
+        at, read = moment(pushed), self.sync.started_at
+        may_be_pushed_again = at and read and read - at <= SETTLED
+        reading.after |= {
+            "branch": branch,
+            "pushed_at": None if may_be_pushed_again else pushed,
+            "head": reading.before.get("head"),
+        }
         stream = self.sync.stream("commits")
         head = reading.before.get("head")
         if reading.full or self._lost_track():

@@ -130,6 +130,21 @@ def test_many_changes_of_one_second_across_pages(github, monkeypatch):
     assert hub.differences() == {}
 
 
+def test_two_pushes_in_one_second_with_a_pull_between_them(github, monkeypatch):
+    hub = github(seed=3)
+    monkeypatch.setenv("GITHUB_REPOSITORIES", "harbour")
+    hub.sync()
+    hub.later()
+    hub.site.control("clock", freeze=True)
+    hub.do("create_repository", name="empty")
+    hub.do("push", repository="platform")
+    hub.sync()
+    hub.do("push", repository="empty")
+    hub.do("push", repository="platform")
+    hub.sync()
+    assert hub.differences() == {}
+
+
 def test_a_renamed_repository_keeps_its_rows_and_its_old_name_may_be_taken(github, monkeypatch):
     hub = github(seed=4)
     hub.sync()
