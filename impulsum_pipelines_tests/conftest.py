@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -53,6 +54,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """How often a month's sources are pulled live, by default once a day or less; and what state is stored in."""
     parser.addoption("--live-minutes", type=int, help="pull the months of the sources live every so many minutes")
     parser.addoption("--storage", choices=STORAGES, help="run every test with the ops store and Dagster's storage here")
+
+
+def pytest_configure() -> None:
+    """A script that starts the tests in the background makes them deaf to SIGINT, and with them all that they start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
