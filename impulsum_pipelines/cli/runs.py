@@ -6,12 +6,11 @@ import logging
 import os
 import signal
 import sys
-from _thread import interrupt_main
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Timer
+from threading import Timer, get_ident
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -205,11 +204,12 @@ def interruptible() -> Iterator[None]:
     """
     from dagster import DagsterExecutionInterruptedError
 
+    main = get_ident()
     hook, is_ours = sys.unraisablehook, signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
 
     def raise_again(dropped: sys.UnraisableHookArgs) -> None:
         if isinstance(dropped.exc_value, (KeyboardInterrupt, DagsterExecutionInterruptedError)):
-            Timer(0.1, interrupt_main).start()
+            Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
         else:
             hook(dropped)
 
