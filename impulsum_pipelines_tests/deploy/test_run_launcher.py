@@ -117,8 +117,10 @@ class Collected:
 def test_an_interrupt_that_python_drops_is_raised_again() -> None:
     doomed, before = Collected(), signal.signal(signal.SIGHUP, signal.SIG_DFL)
     began = time.monotonic()
-    with interruptible(), pytest.raises(KeyboardInterrupt):
-        del doomed
-        threading.Event().wait(60)
+    try:
+        with interruptible(), pytest.raises(KeyboardInterrupt):
+            del doomed
+            threading.Event().wait(60)
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert time.monotonic() - began < 30, "whatever is waited for"
-    signal.signal(signal.SIGHUP, before)

@@ -20,7 +20,7 @@ def nothing(asked: Asked) -> Any:
 # ---------------------------------------------------------------- repositories
 
 
-def _owned(asked: Asked) -> list[Document]:
+def of_user(asked: Asked) -> list[Document]:
     owner = asked.request.path_params["owner"].lower()
     theirs = [r for r in asked.world.repositories.values() if r.owner.lower() == owner and not r.hidden]
     if not theirs:
@@ -31,11 +31,7 @@ def _owned(asked: Asked) -> list[Document]:
 def organization(asked: Asked) -> list[Document]:
     if asked.request.path_params["owner"] in {person.login for person in asked.world.people}:
         raise Refusal(404, "Not Found")
-    return _owned(asked)
-
-
-def of_user(asked: Asked) -> list[Document]:
-    return _owned(asked)
+    return of_user(asked)
 
 
 # ------------------------------------------------- pull requests and issues
@@ -58,17 +54,13 @@ def _listed(asked: Asked, issues: Iterable[Issue]) -> list[Issue]:
 
 
 def pulls(asked: Asked) -> list[Document]:
-    issues = [i for i in asked.world.issues.values() if i.repository == asked.repository.id and i.pull]
-    pulls = [issue.pull for issue in _listed(asked, issues)]
-    return asked.page(pulls, lambda pull: asked.show.pull(pull, merge_sha=asked.version == VERSIONS[0]))
+    of = [i for i in asked.world.issues.values() if i.repository == asked.repository.id and i.pull]
+    found = [i.pull for i in _listed(asked, of)]
+    return asked.page(found, lambda one: asked.show.pull(one, merge_sha=asked.version == VERSIONS[0]))
 
 
 def pull(asked: Asked) -> Document:
-    try:
-        pull = asked.world.pull(asked.repository, asked.number)
-    except LookupError:
-        raise Refusal(404, "Not Found") from None
-    return asked.show.full_pull(pull, merge_sha=asked.version == VERSIONS[0])
+    return asked.show.full_pull(_pull_of(asked), merge_sha=asked.version == VERSIONS[0])
 
 
 def reviews(asked: Asked) -> list[Document]:
@@ -93,9 +85,9 @@ def _pull_of(asked: Asked) -> Any:
 def issues(asked: Asked) -> list[Document]:
     if not asked.repository.has_issues:
         raise Refusal(410, "Issues has been disabled in this repository.")
-    issues = [i for i in asked.world.issues.values() if i.repository == asked.repository.id]
+    of = [i for i in asked.world.issues.values() if i.repository == asked.repository.id]
     since = asked.query.get("since", "")
-    return asked.page([] if since.startswith("1970") else _listed(asked, issues), asked.show.issue)
+    return asked.page([] if since.startswith("1970") else _listed(asked, of), asked.show.issue)
 
 
 def issue(asked: Asked) -> Document:
@@ -215,8 +207,8 @@ def runs(asked: Asked) -> Document:
     of = asked.world.of(asked.world.runs.values(), asked.repository)
     created = asked.query.get("created")
     chosen = [run for run in reversed(of) if created is None or _within(run, created)]
-    runs = asked.page(chosen, asked.show.run, most=asked.account.run_cap if created else None)
-    return {"total_count": len(chosen), "workflow_runs": runs}
+    page = asked.page(chosen, asked.show.run, most=asked.account.run_cap if created else None)
+    return {"total_count": len(chosen), "workflow_runs": page}
 
 
 def _within(run: Run, span: str) -> bool:
@@ -239,7 +231,7 @@ def _ms(text: str) -> int:
 
 
 def run(asked: Asked) -> Document:
-    run = asked.world.runs.get(asked.number)
-    if run is None or run.repository != asked.repository.id:
+    found = asked.world.runs.get(asked.number)
+    if found is None or found.repository != asked.repository.id:
         raise Refusal(404, "Not Found")
-    return asked.show.run(run)
+    return asked.show.run(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
@@ -109,7 +109,7 @@ class Pulls:
             f"and deleted_at is null and unreachable_since is null and {NOT_CUT_OFF}",
             [reading.id],
         )
-        settled_at = {row_id: at for row_id, at, read in held if at and read - at > SETTLED}
+        settled_at = {row_id: at for row_id, at, read in held if _settled(at, read)}
         return {d["id"] for d in documents if settled_at.get(str(d["id"])) == moment(d.get("updated_at"))}
 
     def _details(self, documents: Sequence[Document]) -> Iterator[Piece]:
@@ -173,15 +173,9 @@ class Pulls:
         """
         reading = self.reading
         branch, pushed = reading.document.get("default_branch"), reading.document.get("pushed_at")
-        at, read = moment(pushed), self.sync.started_at
-        may_be_pushed_again = at and read and read - at <= SETTLED
-        reading.after |= {
-            "branch": branch,
-            "pushed_at": None if may_be_pushed_again else pushed,
-            "head": reading.before.get("head"),
-        }
+        head, is_settled = reading.before.get("head"), _settled(moment(pushed), self.sync.started_at)
+        reading.after |= {"branch": branch, "pushed_at": pushed if is_settled else None, "head": head}
         stream = self.sync.stream("commits")
-        head = reading.before.get("head")
         if reading.full or self._lost_track():
             yield from self._history()
         elif not reading.is_live:
@@ -281,6 +275,11 @@ class Pulls:
         except NotFoundError:
             return False
         return comparison.get("ahead_by") == 0
+
+
+def _settled(at: datetime | None, read: datetime | None) -> bool:
+    """Whether what changed then, and was read then, cannot have changed again in that second."""
+    return at is not None and read is not None and read - at > SETTLED
 
 
 def _dated(commit: Document) -> Document:

@@ -16,6 +16,11 @@ from impulsum_pipelines_tests.sources.slack.support import (
 )
 
 
+def messages_in(channel: str, *conditions: str) -> int:
+    """How many messages of a channel are held."""
+    return one(" and ".join(["select count(*) from raw.messages where channel_id = ?", *conditions]), channel)
+
+
 def test_a_channel_that_the_bot_joins_gets_its_whole_past(workspace):
     """dlt's Slack source starts a channel that is added later at the shared cursor."""
     site = workspace(seed=13)
@@ -25,11 +30,11 @@ def test_a_channel_that_the_bot_joins_gets_its_whole_past(workspace):
     root = site.control("slack/post", channel="design")["ts"]
     site.control("slack/reply", channel="design", thread=root)
     sync()
-    assert one("select count(*) from raw.messages where channel_id = ?", channel_id(site, "design")) == 0
+    assert messages_in(channel_id(site, "design")) == 0
     later(site, 60 * DAY)
     site.control("slack/join", channel="design")
     sync()
-    assert one("select count(*) from raw.messages where channel_id = ?", channel_id(site, "design")) == 7
+    assert messages_in(channel_id(site, "design")) == 7
     assert wrong(site) == {}
 
 
@@ -37,7 +42,7 @@ def test_a_channel_that_the_bot_leaves_is_out_of_sight_and_comes_back_whole(work
     site = workspace(seed=14)
     sync()
     random = channel_id(site, "random")
-    total = one("select count(*) from raw.messages where channel_id = ?", random)
+    total = messages_in(random)
     site.control("slack/leave", channel="random")
     result = sync()
     assert (result.rows["messages"].deleted, result.rows["messages"].unreachable) == (0, total)
@@ -104,14 +109,11 @@ def test_archiving_that_puts_the_bot_out_loses_nothing_that_is_held(workspace):
     site = workspace(seed=19)
     sync()
     random = channel_id(site, "random")
-    total = one("select count(*) from raw.messages where channel_id = ?", random)
+    total = messages_in(random)
     site.control("slack/archive", channel="random", removes_bot=True)
     sync()
     sync(census=True)
-    still = (
-        "select count(*) from raw.messages where channel_id = ? and deleted_at is null and unreachable_since is null"
-    )
-    assert one(still, random) == total
+    assert messages_in(random, "deleted_at is null", "unreachable_since is null") == total
 
 
 def test_members_follow_the_count_that_slack_gives(workspace):
