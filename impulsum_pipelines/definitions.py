@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import dagster as dg
 
-from impulsum_pipelines.automation.catch_up import build_catch_up
-from impulsum_pipelines.automation.freshness import build_freshness
-from impulsum_pipelines.automation.inbox import build_inbox
 from impulsum_pipelines.automation.jobs import build_mart_jobs, build_sync_jobs
-from impulsum_pipelines.automation.maintenance import build_maintenance
-from impulsum_pipelines.automation.risk_alerts import build_risk_alerts
 from impulsum_pipelines.automation.schedules import build_schedules
-from impulsum_pipelines.automation.sprint_events import build_sprint_events
-from impulsum_pipelines.automation.webhook_health import build_webhook_health
+from impulsum_pipelines.automation.sensors.catch_up import build_catch_up
+from impulsum_pipelines.automation.sensors.freshness import build_freshness
+from impulsum_pipelines.automation.sensors.inbox import build_inbox
+from impulsum_pipelines.automation.sensors.sprint_events import build_sprint_events
+from impulsum_pipelines.automation.sensors.webhook_health import build_webhook_health
+from impulsum_pipelines.automation.upkeep.maintenance import build_maintenance
 from impulsum_pipelines.checks.source import build_source_checks
 from impulsum_pipelines.loading.assets import build_books, build_source_assets
+from impulsum_pipelines.marts.risk_alerts import build_risk_alerts
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import SOURCES
 
@@ -39,7 +39,7 @@ def build_source_definitions() -> dg.Definitions:
 
 def build_definitions() -> dg.Definitions:
     """The code location, for the settings of the environment as it is now."""
-    from impulsum_pipelines.marts import build_marts, build_published
+    from impulsum_pipelines.marts.assets import build_marts, build_published
 
     marts = build_marts()
     products = marts, build_published(marts), build_risk_alerts()

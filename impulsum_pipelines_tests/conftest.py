@@ -117,7 +117,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxFactory]:
 
     ``sandbox(seed=1, issues=60, now="2026-11-01T00:00:00Z", **options)``; the options are those of ``generate``.
     """
-    from impulsum_pipelines.sandbox.jira.generator import generate
+    from impulsum_pipelines.sandbox.jira.history.generator import generate
     from impulsum_pipelines.sandbox.server import running
 
     with ExitStack() as stack:
@@ -209,7 +209,7 @@ def _deployed(request: pytest.FixtureRequest, storage: str) -> Iterator[dg.Dagst
     import dagster as dg
 
     from impulsum_pipelines import deploy
-    from impulsum_pipelines.files import Home
+    from impulsum_pipelines.base.home import Home
     from impulsum_pipelines.settings import load_settings
 
     home = Home.of(load_settings()).dagster

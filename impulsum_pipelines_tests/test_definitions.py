@@ -12,20 +12,21 @@ import dagster as dg
 import pytest
 
 from impulsum_pipelines import deploy
-from impulsum_pipelines.dbt_manifest import fresh_manifest
 from impulsum_pipelines.definitions import build_definitions, build_source_definitions
 from impulsum_pipelines.loading.raw import BOOKS
-from impulsum_pipelines.mart_specs import mart_specs
-from impulsum_pipelines.release import MART_SCHEMAS
+from impulsum_pipelines.marts.manifest import fresh_manifest
+from impulsum_pipelines.marts.specs import mart_specs
+from impulsum_pipelines.publishing.release import MART_SCHEMAS
 from impulsum_pipelines.sources.registry import tables
 from impulsum_pipelines.tiers import SOURCES
+from impulsum_pipelines_tests.places import ROOT
 
 pytestmark = pytest.mark.xdist_group("definitions")  # loaded once for the whole file
 
-ROOT = Path(__file__).parents[1]
 
 IMPORT_BEHIND_CLOSED_DOORS = """
 import socket, sys
+from impulsum_pipelines_tests.places import ROOT
 
 def refuse(*_, **__):
     raise OSError("no network at import")

@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from impulsum_pipelines_tests.velocity.warehouse import PROJECT, every_raw_file
+from impulsum_pipelines_tests.marts.velocity.warehouse import PROJECT, every_raw_file
 
 #: Builds the home that each line of its input names, and answers with a line: starting dbt and parsing the project
 #: cost more than building a small site.

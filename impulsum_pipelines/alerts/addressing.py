@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from impulsum_pipelines.alerts.channels import Channels
-from impulsum_pipelines.alerts.telling import new_message_id
+from impulsum_pipelines.alerts.notifications import new_message_id
 from impulsum_pipelines.ops.schema import alerts, deliveries, notifications
 
 #: More than these at once, none of them a P0, are told in one message.

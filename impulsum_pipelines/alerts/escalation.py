@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from impulsum_pipelines.alerts.telling import supersede, tell
+from impulsum_pipelines.alerts.notifications import supersede, tell
 from impulsum_pipelines.ops.schema import alerts, notifications
 from impulsum_pipelines.settings import Settings
 

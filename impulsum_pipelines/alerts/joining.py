@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from impulsum_pipelines.alerts.book import Raised, acknowledge, alone, raise_alert, resolve
+from impulsum_pipelines.alerts.lifecycle import Raised, acknowledge, alone, raise_alert, resolve
 from impulsum_pipelines.ops.schema import alerts
 from impulsum_pipelines.settings import Settings
 

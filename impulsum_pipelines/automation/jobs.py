@@ -11,8 +11,8 @@ from typing import Any
 
 import dagster as dg
 
-from impulsum_pipelines.automation.risk_alerts import SIGNALS
 from impulsum_pipelines.checks.source import freshness_check
+from impulsum_pipelines.marts.risk_alerts import SIGNALS
 from impulsum_pipelines.tiers import ALERT, DEEP, SOURCES, STRATEGIC, Source
 
 #: Names of the jobs that pull every source.

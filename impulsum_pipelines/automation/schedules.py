@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from impulsum_pipelines.automation.jobs import PULLING_ALL, pull_config, sync_job_name
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import ImpulsumError
-from impulsum_pipelines.files import Home
+from impulsum_pipelines.loading.history import recent
 from impulsum_pipelines.loading.raw import is_configured, why_off
-from impulsum_pipelines.ops.history import recent
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.tiers import BUILDS, SOURCES, TIERS, Build, Source
 
@@ -77,7 +77,7 @@ def _fallback(source: Source, settings: Settings) -> dg.ScheduleDefinition:
         f"that it is pulled every {every} minutes. Skips otherwise.",
     )
     def fallback(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        from impulsum_pipelines.webhooks.health_report import is_silent
+        from impulsum_pipelines.webhooks.health.report import is_silent
 
         current = load_settings()
         if not why_off(source.name, current) and not is_silent(current, source.name):

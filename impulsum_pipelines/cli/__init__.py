@@ -12,7 +12,19 @@ from typing import Annotated
 
 import typer
 
-from impulsum_pipelines.cli import alerts, data, demo, doctor, history, sandbox, status, story, triage, webhooks, work
+from impulsum_pipelines.cli.commands import (
+    alerts,
+    data,
+    demo,
+    doctor,
+    history,
+    jobs,
+    sandbox,
+    status,
+    story,
+    triage,
+    webhooks,
+)
 from impulsum_pipelines.cli.console import notes
 from impulsum_pipelines.errors import Category, ImpulsumError
 
@@ -24,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Delivery data kept fresh, proven complete, and turned into velocity that can be trusted.",
 )
-for module in (demo, work, status, history, doctor, data, story):
+for module in (demo, jobs, status, history, doctor, data, story):
     module.register(app)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(sandbox.app, name="sandbox")

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from impulsum_pipelines.progress import Report, reporting_to
+from impulsum_pipelines.base.progress import Report, reporting_to
 
 #: Columns of a table that is not shown on a terminal: nothing may be cut off in a file or a pipe.
 _WIDE = 400

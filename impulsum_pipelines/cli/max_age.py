@@ -12,13 +12,13 @@ from typing import Annotated, Any
 
 import typer
 
+from impulsum_pipelines.base.home import Home, connect
+from impulsum_pipelines.base.humanize import span
 from impulsum_pipelines.cli.console import in_utc, notes
 from impulsum_pipelines.cli.runs import RunReport, run_job
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.files import Home, connect
 from impulsum_pipelines.loading.raw import is_configured
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.spans import span
 from impulsum_pipelines.tiers import SOURCES, Source
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

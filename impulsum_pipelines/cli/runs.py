@@ -14,11 +14,11 @@ from threading import Timer, get_ident
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from impulsum_pipelines.base.home import Home
+from impulsum_pipelines.base.progress import reporter
 from impulsum_pipelines.cli.console import progress_bars
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.files import Home
-from impulsum_pipelines.ops.history import STARTED_BY_TAG
-from impulsum_pipelines.progress import reporter
+from impulsum_pipelines.loading.history import STARTED_BY_TAG
 from impulsum_pipelines.settings import Settings
 
 if TYPE_CHECKING:

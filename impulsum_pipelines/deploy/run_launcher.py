@@ -14,7 +14,7 @@ from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._grpc.types import GetCurrentRunsResult
 from dagster._serdes import deserialize_value
 
-from impulsum_pipelines.files import Home
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.settings import load_settings
 
 

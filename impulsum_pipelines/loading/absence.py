@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from impulsum_pipelines.sources.sync import Scan
+from impulsum_pipelines.sources.base.sync import Scan
 
 if TYPE_CHECKING:
     import duckdb

@@ -21,15 +21,15 @@ from typing import Any
 
 import dagster as dg
 
+from impulsum_pipelines.base.home import Home
+from impulsum_pipelines.base.progress import reporter
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.files import Home
+from impulsum_pipelines.loading.history import Origin
 from impulsum_pipelines.loading.raw import BOOKS, why_off
 from impulsum_pipelines.loading.run_load import LoadResult, RowCounts, Window, run_load
-from impulsum_pipelines.ops.history import Origin
-from impulsum_pipelines.progress import reporter
 from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.sources.base.table import Column, Table
 from impulsum_pipelines.sources.registry import tables
-from impulsum_pipelines.sources.table import Column, Table
 from impulsum_pipelines.tiers import Source
 
 OWNER = "team:data-platform"

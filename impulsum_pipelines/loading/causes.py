@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.loading.raw import HeldRows
-from impulsum_pipelines.sources.sync import Sync
+from impulsum_pipelines.sources.base.sync import Sync
 
 
 @contextmanager

@@ -2,14 +2,14 @@
 
 A sync writes its row in ``syncs`` with the status ``loading`` first and its books last. Whoever finds ``loading`` there
 finds a load that was cut off. It counts as none: the next sync starts from where that one started, and what it wrote
-is read again (:data:`impulsum_pipelines.sources.sync.NOT_CUT_OFF`) until a sync that reads as much has ended well.
+is read again (:data:`impulsum_pipelines.sources.base.sync.NOT_CUT_OFF`) until a sync that reads as much has ended well.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from impulsum_pipelines.sources.sync import Sync
+from impulsum_pipelines.sources.base.sync import Sync
 
 if TYPE_CHECKING:
     import duckdb

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from impulsum_pipelines.files import FIRST_LOAD_MEMORY, MERGE_MEMORY, Home
+from impulsum_pipelines.base.home import FIRST_LOAD_MEMORY, MERGE_MEMORY, Home
 from impulsum_pipelines.loading.raw import HeldRows
 from impulsum_pipelines.sources.registry import tables
 

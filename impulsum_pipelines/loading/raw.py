@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from impulsum_pipelines.base.home import Home, connect
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.files import Home, connect
 from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources.base.sync import NOT_CUT_OFF
+from impulsum_pipelines.sources.base.table import Column
 from impulsum_pipelines.sources.registry import missing_settings, tables
-from impulsum_pipelines.sources.sync import NOT_CUT_OFF
-from impulsum_pipelines.sources.table import Column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

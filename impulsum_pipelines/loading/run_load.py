@@ -22,18 +22,18 @@ from uuid import uuid4
 
 import orjson
 
+from impulsum_pipelines.base.home import FIRST_LOAD_MEMORY, MERGE_MEMORY, Home
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.files import FIRST_LOAD_MEMORY, MERGE_MEMORY, Home
 from impulsum_pipelines.loading import cut_off
 from impulsum_pipelines.loading.absence import mark_gone
 from impulsum_pipelines.loading.causes import plain_errors
+from impulsum_pipelines.loading.history import Origin, recorded
 from impulsum_pipelines.loading.pipeline import fresh_pipeline, no_cycle_search
 from impulsum_pipelines.loading.raw import HeldRows, held_rows, insert, is_configured, why_off
 from impulsum_pipelines.loading.scopes import Written, written
-from impulsum_pipelines.ops.history import Origin, recorded
 from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources.base.sync import Progress, Stream, Sync, Window
 from impulsum_pipelines.sources.registry import tables as tables_of
-from impulsum_pipelines.sources.sync import Progress, Stream, Sync, Window
 
 __all__ = ["LoadResult", "Progress", "RowCounts", "Stream", "Window", "run_load"]
 
@@ -99,7 +99,7 @@ def run_load(
         progress: called with a stream's name, what is done, and the total where it is known.
         origin: who started it, for the history; None when nobody knows.
         hurry: somebody waits: give up soon where the source is down or asks for a wait.
-        deep: also read this whole, changed or not, see :class:`impulsum_pipelines.sources.sync.Sync`.
+        deep: also read this whole, changed or not, see :class:`impulsum_pipelines.sources.base.sync.Sync`.
 
     Returns:
         What was done. Running it again right away changes no row.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from impulsum_pipelines.sources.base.table import Parts
 from impulsum_pipelines.sources.registry import parts, tables
-from impulsum_pipelines.sources.table import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -17,10 +17,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from impulsum_pipelines.base.home import Home
+from impulsum_pipelines.base.sanitize import sanitized
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.files import Home
 from impulsum_pipelines.ops.migrations import NewerStoreError, bring_up_to_date
-from impulsum_pipelines.sanitize import sanitized
 from impulsum_pipelines.settings import Settings
 
 #: Seconds to reach the server: a pull must not wait for one that is gone.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from impulsum_pipelines.sandbox.jira.generator import generate
+from impulsum_pipelines.sandbox.jira.history.generator import generate
 from impulsum_pipelines.sandbox.jira.world import World
 from impulsum_pipelines.sandbox.server import serve
 
@@ -30,14 +30,14 @@ def build(
     """The world that the command line asks for: a generated one, or a real export.
 
     Args:
-        seed, issues, document_bytes: see :func:`impulsum_pipelines.sandbox.jira.generator.generate`.
+        seed, issues, document_bytes: see :func:`impulsum_pipelines.sandbox.jira.history.generator.generate`.
         now: where the clock starts, aware; real now when None.
         jira_export: file of issues, one JSON document a line; a generated history when None.
         time_zone: zone of the token user's profile.
         truth: where the truth about every sprint is written as JSON; nowhere when None.
     """
     if jira_export:
-        from impulsum_pipelines.sandbox.jira.export import read_export
+        from impulsum_pipelines.sandbox.jira.history.export import read_export
 
         world = read_export(jira_export, now=now, time_zone=time_zone)
     else:

@@ -28,8 +28,8 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sandbox import services
 from impulsum_pipelines.sandbox.control import Control, verbs_of
 from impulsum_pipelines.sandbox.faults import Faults
-from impulsum_pipelines.sandbox.jira import agile, platform
-from impulsum_pipelines.sandbox.jira.answers import Refusal
+from impulsum_pipelines.sandbox.jira.api import agile, platform
+from impulsum_pipelines.sandbox.jira.api.answers import Refusal
 from impulsum_pipelines.sandbox.jira.world import EMAIL, TOKEN, World
 from impulsum_pipelines.sandbox.team import Team
 

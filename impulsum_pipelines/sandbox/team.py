@@ -14,7 +14,7 @@ from random import Random
 
 from impulsum_pipelines.sandbox.clock import Clock, to_ms
 from impulsum_pipelines.sandbox.jira.world import World
-from impulsum_pipelines.sources.values import moment
+from impulsum_pipelines.sources.base.values import moment
 
 #: Of a large site only the newest tickets are worked on in the other services.
 MOST_TICKETS = 400

@@ -7,7 +7,7 @@ from importlib import import_module
 from types import ModuleType
 
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources.table import Parts, Table
+from impulsum_pipelines.sources.base.table import Parts, Table
 
 
 def _module(source: str) -> ModuleType:

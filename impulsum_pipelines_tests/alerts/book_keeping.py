@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from impulsum_pipelines.alerts.book import Raised, raise_alert, resolve
 from impulsum_pipelines.alerts.escalation import escalate
+from impulsum_pipelines.alerts.lifecycle import Raised, raise_alert, resolve
 from impulsum_pipelines.ops.schema import alert_changes, alerts, deliveries, notifications
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from impulsum_pipelines.alerts.book import acknowledge
 from impulsum_pipelines.alerts.calendar import Due, asleep, due, quiet
 from impulsum_pipelines.alerts.escalation import MOST_ESCALATIONS
+from impulsum_pipelines.alerts.lifecycle import acknowledge
 from impulsum_pipelines.alerts.outbox import Delivered, deliver
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings

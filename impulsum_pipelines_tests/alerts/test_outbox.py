@@ -15,9 +15,9 @@ from pydantic import SecretStr
 
 from impulsum_pipelines.alerts import outbox as delivery
 from impulsum_pipelines.alerts.addressing import MOST_AT_ONCE
-from impulsum_pipelines.alerts.book import Raised, acknowledge, raise_alert
 from impulsum_pipelines.alerts.channels import Channels
 from impulsum_pipelines.alerts.joining import join
+from impulsum_pipelines.alerts.lifecycle import Raised, acknowledge, raise_alert
 from impulsum_pipelines.alerts.outbox import CLAIM, GIVEN_UP_AFTER, LONGEST_PAUSE, Delivered, deliver
 from impulsum_pipelines.ops.schema import metadata
 from impulsum_pipelines.ops.store import transaction

@@ -19,7 +19,7 @@ import apprise  # noqa: F401 - so that the forks have it
 import sqlalchemy as sa
 
 from impulsum_pipelines.alerts import outbox
-from impulsum_pipelines.alerts.book import Raised, raise_alert
+from impulsum_pipelines.alerts.lifecycle import Raised, raise_alert
 from impulsum_pipelines.settings import Settings
 
 #: Points before the channel has the message, and after that is noted: nothing is ever repeated.

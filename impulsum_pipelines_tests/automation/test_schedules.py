@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from impulsum_pipelines.automation.next_tick import next_tick
 from impulsum_pipelines.automation.schedules import RANGE, build_schedules
-from impulsum_pipelines.files import Home
-from impulsum_pipelines.ops.history import Origin, recorded
+from impulsum_pipelines.automation.ticks import next_tick
+from impulsum_pipelines.base.home import Home
+from impulsum_pipelines.loading.history import Origin, recorded
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import ANALYTICAL, BUILDS, DECISION, SOURCES, TIERS
 

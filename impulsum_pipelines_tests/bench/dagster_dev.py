@@ -22,8 +22,7 @@ import requests
 from impulsum_pipelines import deploy
 from impulsum_pipelines.sources.registry import tables
 from impulsum_pipelines.tiers import SOURCES
-
-ROOT = Path(__file__).parents[2]
+from impulsum_pipelines_tests.places import ROOT
 
 _LAUNCH = """
 mutation ($parameters: LaunchBackfillParams!) {

@@ -31,15 +31,15 @@ import sqlalchemy as sa
 from rich.console import Console
 from rich.table import Table
 
-from impulsum_pipelines.files import Home
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.ops import schema
 from impulsum_pipelines.ops.store import transaction
-from impulsum_pipelines.sandbox.jira.generator import generate
+from impulsum_pipelines.sandbox.jira.history.generator import generate
 from impulsum_pipelines.sandbox.server import Running, running
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.tiers import SOURCES
-from impulsum_pipelines.webhooks import dropfiles
+from impulsum_pipelines.webhooks.receiving import dropfiles
 from impulsum_pipelines_tests.alerts.sinks import Webhook
 from impulsum_pipelines_tests.bench.dagster_dev import backfilling, dagster_dev
 

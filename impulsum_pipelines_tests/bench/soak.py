@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from impulsum_pipelines.files import Home, connect
+from impulsum_pipelines.base.home import Home, connect
 from impulsum_pipelines.settings import load_settings
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def _say(what: str) -> None:
 @contextmanager
 def _site() -> Iterator[str]:
     """A site of its own and a home of its own, for this process and those that it starts; the site's URL."""
-    from impulsum_pipelines.sandbox.jira.generator import generate
+    from impulsum_pipelines.sandbox.jira.history.generator import generate
     from impulsum_pipelines.sandbox.server import running
 
     world = generate(seed=1, issues=ISSUES, now=datetime.now(UTC))

@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from impulsum_pipelines import deploy
-from impulsum_pipelines.files import Home
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.ops import schema
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
@@ -36,8 +36,8 @@ from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines_tests.alerts.sinks import Webhook
 from impulsum_pipelines_tests.bench.dagster_dev import ROOT, free_port
 from impulsum_pipelines_tests.postgres import postgres
-from impulsum_pipelines_tests.webhooks.reckoning import complaints, ill_told, untold
-from impulsum_pipelines_tests.webhooks.storm import Storm, drop_at_once
+from impulsum_pipelines_tests.webhooks.events.reckoning import complaints, ill_told, untold
+from impulsum_pipelines_tests.webhooks.events.storm import Storm, drop_at_once
 
 #: Seconds without a file less, or a message less, after which it is given up.
 PATIENCE = 180

@@ -24,9 +24,9 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from impulsum_pipelines.files import Home
-from impulsum_pipelines.webhooks import dropfiles
-from impulsum_pipelines.webhooks.vendors import VENDORS
+from impulsum_pipelines.base.home import Home
+from impulsum_pipelines.webhooks.receiving import dropfiles
+from impulsum_pipelines.webhooks.receiving.vendors import VENDORS
 
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 #: Seconds; Slack waits no longer.

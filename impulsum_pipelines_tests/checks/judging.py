@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.checks.findings import Finding, Raw
 from impulsum_pipelines.checks.source import source_checks
-from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import ensure_tables
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import SOURCES

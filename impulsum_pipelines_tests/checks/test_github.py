@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.checks.github import CHECKS
-from impulsum_pipelines.files import Home
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines_tests.checks import judging
 

@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.checks.notion import CHECKS
-from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import ensure_tables
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines_tests.checks import judging

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.checks import slack
 from impulsum_pipelines.checks.source import source_checks
-from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import ensure_tables
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import SOURCES

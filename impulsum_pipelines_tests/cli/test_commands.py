@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from impulsum_pipelines.cli import main
-from impulsum_pipelines.publish import publish
+from impulsum_pipelines.publishing.publish import publish
 from impulsum_pipelines_tests.conftest import on_sqlite
-from impulsum_pipelines_tests.publish import warehouse
+from impulsum_pipelines_tests.publishing import warehouse
 
 
 class Shell:

@@ -9,9 +9,9 @@ from decimal import Decimal
 
 import pytest
 
+from impulsum_pipelines.base.humanize import span
+from impulsum_pipelines.base.progress import reporter, reporting_to
 from impulsum_pipelines.cli.console import age, notes, plain, progress_bars, show_json, show_table
-from impulsum_pipelines.progress import reporter, reporting_to
-from impulsum_pipelines.spans import span
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
+from impulsum_pipelines.base.home import Home, connect
 from impulsum_pipelines.cli import main, max_age
 from impulsum_pipelines.cli.runs import RunReport, run_job
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.files import Home, connect
-from impulsum_pipelines.publish import publish
+from impulsum_pipelines.publishing.publish import publish
 from impulsum_pipelines.sandbox.server import Running
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.sources import _http
+from impulsum_pipelines.sources.base import http
 from impulsum_pipelines_tests.conftest import SandboxFactory
-from impulsum_pipelines_tests.publish import warehouse
+from impulsum_pipelines_tests.publishing import warehouse
 
 QUESTION = "select count(*) as issues from core.issues"
 
@@ -69,7 +69,7 @@ class Shell:
 def impulsum(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
     shell = Shell(capsys)
     monkeypatch.setattr(max_age, "run_job", shell.run)
-    monkeypatch.setattr(_http, "BACKOFF", 0)
+    monkeypatch.setattr(http, "BACKOFF", 0)
     return shell
 
 

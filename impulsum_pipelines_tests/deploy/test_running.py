@@ -24,12 +24,12 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from impulsum_pipelines.files import Home
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.ops import schema
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.sandbox.server import Running
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.webhooks.vendors import VENDORS
+from impulsum_pipelines.webhooks.receiving.vendors import VENDORS
 from impulsum_pipelines_tests.alerts.sinks import Webhook
 from impulsum_pipelines_tests.bench.dagster_dev import free_port
 from impulsum_pipelines_tests.bench.latency import body

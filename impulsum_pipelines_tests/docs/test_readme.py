@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 
 from impulsum_pipelines.cli import app
 from impulsum_pipelines.settings import Settings
+from impulsum_pipelines_tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 

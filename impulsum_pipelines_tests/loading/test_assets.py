@@ -11,8 +11,8 @@ import dagster as dg
 import pytest
 import time_machine
 
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading import assets
 from impulsum_pipelines.loading.raw import ensure_tables
 from impulsum_pipelines.loading.run_load import LoadResult, RowCounts, Stream, Window

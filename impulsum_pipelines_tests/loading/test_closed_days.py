@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from impulsum_pipelines.files import Home
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.closed_days import Closing, closing, due, in_words, ranges
 from impulsum_pipelines.loading.raw import ensure_tables, insert
 from impulsum_pipelines.settings import load_settings

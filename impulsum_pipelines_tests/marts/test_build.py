@@ -13,8 +13,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from impulsum_pipelines.base.home import Home, connect
 from impulsum_pipelines.definitions import build_definitions
-from impulsum_pipelines.files import Home, connect
 from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines_tests.marts.conftest import BUILD, Query

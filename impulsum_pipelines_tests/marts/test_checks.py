@@ -11,9 +11,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from impulsum_pipelines.dbt_manifest import fresh_manifest
-from impulsum_pipelines.mart_specs import mart_specs
-from impulsum_pipelines_tests.velocity.warehouse import query, run_dbt
+from impulsum_pipelines.marts.manifest import fresh_manifest
+from impulsum_pipelines.marts.specs import mart_specs
+from impulsum_pipelines_tests.marts.velocity.warehouse import query, run_dbt
 
 pytestmark = pytest.mark.xdist_group("marts")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.people import copy_mapping
+from impulsum_pipelines.marts.people import copy_mapping
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines_tests.marts.conftest import Query, build
 

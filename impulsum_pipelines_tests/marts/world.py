@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from impulsum_pipelines.files import Home
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.raw import ensure_tables, insert
 from impulsum_pipelines.sources.registry import tables
 from impulsum_pipelines.tiers import SOURCES

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import orjson
 import pytest
 
+from impulsum_pipelines_tests.places import SHARED
 from impulsum_pipelines_tests.sandbox.conftest import Client
 
-_SPECS = Path(__file__).parents[2] / ".." / "shared" / "specs"
+_SPECS = SHARED / "specs"
 _GETS = [
     ("/search/jql", {"jql": "project = ATLAS", "fields": "*all", "expand": "changelog"}, "/search/jql"),
     ("/issue/10002", {"expand": "changelog"}, None),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from pathlib import Path
 from typing import Any
 
 import graphql
@@ -12,8 +11,9 @@ import requests
 
 from impulsum_pipelines.sandbox.fireflies.schema import SDL
 from impulsum_pipelines.sources.fireflies.documents import LIGHT, WHOLE, selected
+from impulsum_pipelines_tests.places import SHARED
 
-_SPEC = Path(__file__).parents[2] / ".." / "shared" / "specs" / "fireflies.graphql.gz"
+_SPEC = SHARED / "specs" / "fireflies.graphql.gz"
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -11,7 +10,9 @@ import orjson
 import pytest
 import requests
 
-_SPEC = Path(__file__).parents[2] / ".." / "shared" / "specs" / "github_rest.json.gz"
+from impulsum_pipelines_tests.places import SHARED
+
+_SPEC = SHARED / "specs" / "github_rest.json.gz"
 _REPOSITORY = "/repos/{owner}/{repo}"
 #: What is asked for, and the path that describes the answer; ``{x}`` is filled in from the history.
 _GETS = [

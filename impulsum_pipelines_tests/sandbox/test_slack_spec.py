@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import tarfile
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -15,10 +14,10 @@ import requests
 
 from impulsum_pipelines.sandbox.server import Running
 from impulsum_pipelines_tests.conftest import SandboxFactory
+from impulsum_pipelines_tests.places import SHARED
 
-_SHARED = Path(__file__).parents[2] / ".." / "shared"
-_SPEC = _SHARED / "specs" / "slack_web.json.gz"
-_SAMPLES = _SHARED / "data" / "slack_samples.tar.gz"
+_SPEC = SHARED / "specs" / "slack_web.json.gz"
+_SAMPLES = SHARED / "data" / "slack_samples.tar.gz"
 pytestmark = pytest.mark.skipif(
     not (_SPEC.exists() and _SAMPLES.exists()), reason="Slack's description and samples are not in ../shared"
 )

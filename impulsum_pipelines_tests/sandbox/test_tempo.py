@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -15,8 +14,9 @@ import requests
 from impulsum_pipelines.sandbox.server import Running
 from impulsum_pipelines.sandbox.team import Team
 from impulsum_pipelines.sandbox.tempo import limit
+from impulsum_pipelines_tests.places import SHARED
 
-SPEC = Path(__file__).parents[2] / ".." / "shared" / "specs" / "tempo.json.gz"
+SPEC = SHARED / "specs" / "tempo.json.gz"
 NOW = "2026-11-01T12:00:00Z"
 PLANS = {"from": "2000-01-01", "to": "2099-12-31"}
 

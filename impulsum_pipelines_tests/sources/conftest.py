@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from impulsum_pipelines.sandbox.server import Running
-from impulsum_pipelines.sources import _http
+from impulsum_pipelines.sources.base import http
 from impulsum_pipelines_tests.sources.live import Live, pull_as_time_passes
 
 
 @pytest.fixture(autouse=True)
 def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Back off for milliseconds; a Retry-After that the source sends is still obeyed as it is."""
-    monkeypatch.setattr(_http, "BACKOFF", 0.001)
+    monkeypatch.setattr(http, "BACKOFF", 0.001)
 
 
 @pytest.fixture

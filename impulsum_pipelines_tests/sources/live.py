@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from impulsum_pipelines.sandbox.server import Running
-from impulsum_pipelines.sources._limits import Budget
+from impulsum_pipelines.sources.base.limits import Budget
 
 #: Hours of the day in which the schedules pull.
 HOURS = range(8, 18)

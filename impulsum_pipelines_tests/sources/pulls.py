@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from impulsum_pipelines.files import Home
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.run_load import LoadResult, run_load
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.sources.registry import tables

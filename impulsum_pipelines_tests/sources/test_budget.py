@@ -16,7 +16,7 @@ import pytest
 from impulsum_pipelines.loading.run_load import Window
 from impulsum_pipelines.sandbox.fireflies.limits import PER_DAY
 from impulsum_pipelines.sandbox.github.limits import Limits
-from impulsum_pipelines.sandbox.jira.generator import generate
+from impulsum_pipelines.sandbox.jira.history.generator import generate
 from impulsum_pipelines.sandbox.notion.limits import PER_WINDOW
 from impulsum_pipelines.sandbox.server import Running, running
 from impulsum_pipelines.sandbox.slack.limits import TIERS as CALLS_A_MINUTE

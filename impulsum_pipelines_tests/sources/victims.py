@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 
 from dlt.common.storages.load_package import PackageStorage
 
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import ImpulsumError
-from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading import run_load as loading
 from impulsum_pipelines.loading.raw import ensure_tables, refuse_half_loaded
 from impulsum_pipelines.settings import load_settings

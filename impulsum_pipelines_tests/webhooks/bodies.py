@@ -16,11 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from impulsum_pipelines.webhooks.event import Event, read
+from impulsum_pipelines.webhooks.events.event import Event, read
+from impulsum_pipelines.webhooks.events.triage import PACKAGED, judge, rules_of
 from impulsum_pipelines.webhooks.readers import vocabulary
-from impulsum_pipelines.webhooks.triage import PACKAGED, judge, rules_of
+from impulsum_pipelines_tests.places import SHARED
 
-DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
+DATA = SHARED / "data"
 FOLDER = DATA / "webhooks"
 #: Later than any of the bodies.
 RECEIVED = datetime(2026, 11, 22, tzinfo=UTC)

@@ -10,12 +10,12 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from impulsum_pipelines.files import Home
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.webhooks import dropfiles
-from impulsum_pipelines.webhooks.serving import running
-from impulsum_pipelines.webhooks.vendors import VENDORS
+from impulsum_pipelines.webhooks.receiving import dropfiles
+from impulsum_pipelines.webhooks.receiving.serving import running
+from impulsum_pipelines.webhooks.receiving.vendors import VENDORS
 
 SECRET = "It's a Secret to Everybody"
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.webhooks.event import Event, read
-from impulsum_pipelines.webhooks.triage import Verdict, judge, rules
+from impulsum_pipelines.webhooks.events.event import Event, read
+from impulsum_pipelines.webhooks.events.triage import Verdict, judge, rules
 
 RECEIVED = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 #: Some minutes before, in milliseconds.

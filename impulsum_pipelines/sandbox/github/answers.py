@@ -10,7 +10,7 @@ from impulsum_pipelines.sandbox.clock import to_ms
 from impulsum_pipelines.sandbox.github.asking import VERSIONS, Asked, Refusal
 from impulsum_pipelines.sandbox.github.documents import Document
 from impulsum_pipelines.sandbox.github.state import Comment, Issue, Run
-from impulsum_pipelines.sources.values import moment
+from impulsum_pipelines.sources.base.values import moment
 
 
 def nothing(asked: Asked) -> Any:

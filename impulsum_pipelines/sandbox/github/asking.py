@@ -13,7 +13,7 @@ from impulsum_pipelines.sandbox.github.documents import Document, Documents
 from impulsum_pipelines.sandbox.github.limits import Limits
 from impulsum_pipelines.sandbox.github.state import Repository
 from impulsum_pipelines.sandbox.github.world import World
-from impulsum_pipelines.sources.values import moment
+from impulsum_pipelines.sources.base.values import moment
 
 TOKEN = "ghp_sandbox0000000000000000000000000000"  # noqa: S105 - it opens nothing
 VERSIONS = ("2022-11-28", "2026-03-10")

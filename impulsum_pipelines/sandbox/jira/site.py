@@ -2,7 +2,7 @@
 
 Each class knows the document that Jira's REST interface gives for it. Ids are those of Jira: text in the platform's
 documents, numbers in those of boards and sprints. Times are epoch milliseconds inside and written in UTC;
-:func:`impulsum_pipelines.sandbox.jira.answers.in_zone` puts a whole answer into the token user's zone.
+:func:`impulsum_pipelines.sandbox.jira.api.answers.in_zone` puts a whole answer into the token user's zone.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 from impulsum_pipelines.sandbox.clock import Clock
 from impulsum_pipelines.sandbox.jira import issues as edits
+from impulsum_pipelines.sandbox.jira.history.ledger import Ledger
 from impulsum_pipelines.sandbox.jira.issues import Issue
-from impulsum_pipelines.sandbox.jira.ledger import Ledger
 from impulsum_pipelines.sandbox.jira.site import API, Board, Document, Project, Site, Sprint, User, platform_time
 from impulsum_pipelines.sandbox.jira.store import Store
 

@@ -9,16 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from impulsum_pipelines.sandbox.clock import to_datetime
-from impulsum_pipelines.sandbox.notion.world import (
-    Block,
-    Comment,
-    Database,
-    DataSource,
-    Page,
-    Thing,
-    User,
-    World,
-)
+from impulsum_pipelines.sandbox.notion.world import Block, Comment, Database, DataSource, Page, Thing, User, World
 
 Document = dict[str, Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from impulsum_pipelines.sandbox.clock import to_ms
 from impulsum_pipelines.sandbox.notion.world import Page
-from impulsum_pipelines.sources.values import moment
+from impulsum_pipelines.sources.base.values import moment
 
 _FIELDS = {"created_time": "created", "last_edited_time": "edited"}
 _COMPARE: dict[str, Callable[[int, int], bool]] = {

@@ -21,15 +21,7 @@ from starlette.routing import Route
 from impulsum_pipelines.sandbox.faults import Fault
 from impulsum_pipelines.sandbox.slack.documents import channel_document, user_document
 from impulsum_pipelines.sandbox.slack.limits import Limits
-from impulsum_pipelines.sandbox.slack.workspace import (
-    BOT_ID,
-    BOT_USER,
-    SCOPE_OF,
-    TEAM_ID,
-    Channel,
-    Document,
-    Workspace,
-)
+from impulsum_pipelines.sandbox.slack.workspace import BOT_ID, BOT_USER, SCOPE_OF, TEAM_ID, Channel, Document, Workspace
 
 TOKEN = "xoxb-sandbox"  # noqa: S105  # a stand-in's token opens nothing
 MOST_A_PAGE = 999

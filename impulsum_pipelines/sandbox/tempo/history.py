@@ -18,7 +18,7 @@ from impulsum_pipelines.sandbox.hours import Entry, entries, workday, zone_of
 from impulsum_pipelines.sandbox.team import Person, Team, Ticket
 from impulsum_pipelines.sandbox.tempo.records import Account, Membership, Plan, TempoTeam, WorkloadScheme, Worklog
 from impulsum_pipelines.sandbox.tempo.world import TempoWorld
-from impulsum_pipelines.sources.values import moment
+from impulsum_pipelines.sources.base.values import moment
 
 #: One issue with hours in so many differs between Tempo and Jira.
 ODD = 12

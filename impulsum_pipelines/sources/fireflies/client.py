@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 from pyrate_limiter import Duration, Rate
 
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.files import Home
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources._http import Api, BearerAuth
-from impulsum_pipelines.sources._limits import LONGEST_WAIT, Budget
+from impulsum_pipelines.sources.base.http import Api, BearerAuth
+from impulsum_pipelines.sources.base.limits import LONGEST_WAIT, Budget
 from impulsum_pipelines.sources.fireflies.documents import LIGHT, WHOLE, Document, Selection, selected
 from impulsum_pipelines.sources.fireflies.refusals import NOT_FOUND, code_of, errors_of, judge, no_data
 

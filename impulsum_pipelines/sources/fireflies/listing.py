@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.sources.base.sync import Sync
+from impulsum_pipelines.sources.base.values import moment
 from impulsum_pipelines.sources.fireflies.client import MOST_SKIP, PAGE, FirefliesClient
 from impulsum_pipelines.sources.fireflies.documents import Document
-from impulsum_pipelines.sources.sync import Sync
-from impulsum_pipelines.sources.values import moment
 
 log = logging.getLogger(__name__)
 

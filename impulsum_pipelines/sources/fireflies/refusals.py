@@ -14,8 +14,8 @@ from typing import Any
 import requests
 
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.sources._http import retry_after
-from impulsum_pipelines.sources.values import moment
+from impulsum_pipelines.sources.base.http import retry_after
+from impulsum_pipelines.sources.base.values import moment
 
 NOT_FOUND = "object_not_found"
 _LIMITED = "too_many_requests"

@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
+from impulsum_pipelines.sources.base.values import moment, number, text, whole
 from impulsum_pipelines.sources.fireflies.documents import LIGHT, Document, cut, fingerprint, status_of
-from impulsum_pipelines.sources.values import moment, number, text, whole
 
 Row = dict[str, Any]
 

@@ -11,14 +11,14 @@ from typing import Any
 import dlt
 
 from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources.base.hints import hints
+from impulsum_pipelines.sources.base.sync import Scan, Sync
+from impulsum_pipelines.sources.base.table import Table
 from impulsum_pipelines.sources.fireflies import rows
 from impulsum_pipelines.sources.fireflies import tables as t
 from impulsum_pipelines.sources.fireflies.client import FirefliesClient
 from impulsum_pipelines.sources.fireflies.documents import Document
 from impulsum_pipelines.sources.fireflies.walk import MeetingWalk, Page
-from impulsum_pipelines.sources.hints import hints
-from impulsum_pipelines.sources.sync import Scan, Sync
-from impulsum_pipelines.sources.table import Table
 
 _CHILDREN = (t.SENTENCES, t.ATTENDEES, t.ACTION_ITEMS)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from impulsum_pipelines.sources.table import Column, Table
+from impulsum_pipelines.sources.base.table import Column, Table
 
 #: Without these the source is off.
 REQUIRED_SETTINGS = ("FIREFLIES_API_KEY",)

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.sources.base.sync import NOT_CUT_OFF, CensusCount, Sync
+from impulsum_pipelines.sources.base.values import moment
 from impulsum_pipelines.sources.fireflies.client import WHOLE_BATCH, FirefliesClient
 from impulsum_pipelines.sources.fireflies.documents import LIGHT, Document, cut, fingerprint, is_finished
 from impulsum_pipelines.sources.fireflies.listing import Lister, Listing
-from impulsum_pipelines.sources.sync import NOT_CUT_OFF, CensusCount, Sync
-from impulsum_pipelines.sources.values import moment
 
 #: How far behind the watermark a live pull lists again: longer than any summary takes.
 OVERLAP = timedelta(days=21)

@@ -15,11 +15,11 @@ from urllib.parse import parse_qs, quote, urlsplit
 import requests
 from pyrate_limiter import Duration, Rate
 
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.files import Home
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources._http import Answer, Api, BearerAuth, NotFoundError, retry_after
-from impulsum_pipelines.sources._limits import Budget
+from impulsum_pipelines.sources.base.http import Answer, Api, BearerAuth, NotFoundError, retry_after
+from impulsum_pipelines.sources.base.limits import Budget
 from impulsum_pipelines.sources.github.rows import Document
 
 API_VERSION = "2022-11-28"

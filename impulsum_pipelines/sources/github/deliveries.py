@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.sources._http import NotFoundError
+from impulsum_pipelines.sources.base.http import NotFoundError
+from impulsum_pipelines.sources.base.sync import Scan
+from impulsum_pipelines.sources.base.values import moment
 from impulsum_pipelines.sources.github.client import CONCURRENCY, PAGE
 from impulsum_pipelines.sources.github.reading import Piece, Reading
 from impulsum_pipelines.sources.github.rows import Document
 from impulsum_pipelines.sources.github.tables import DEPLOYMENT_STATUSES, RELEASES, WORKFLOW_RUNS
-from impulsum_pipelines.sources.sync import Scan
-from impulsum_pipelines.sources.values import moment
 
 #: States after which a deployment is given no other; one that failed put nothing in the place of the one before it.
 FAILED = frozenset({"error", "failure"})

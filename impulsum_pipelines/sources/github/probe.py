@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources._http import NotFoundError
+from impulsum_pipelines.sources.base.http import NotFoundError
 from impulsum_pipelines.sources.github.client import EmptyRepositoryError, GitHubClient, GoneError
 
 #: What a sync lists of each repository, by what people call it.

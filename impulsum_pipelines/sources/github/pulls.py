@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from impulsum_pipelines.sources._http import NotFoundError
+from impulsum_pipelines.sources.base.http import NotFoundError
+from impulsum_pipelines.sources.base.sync import NOT_CUT_OFF, Scan
+from impulsum_pipelines.sources.base.values import moment, whole
 from impulsum_pipelines.sources.github.client import CONCURRENCY, EmptyRepositoryError
 from impulsum_pipelines.sources.github.reading import BY_CHANGE, BY_CREATION, Piece, Reading
 from impulsum_pipelines.sources.github.rows import Document
-from impulsum_pipelines.sources.sync import NOT_CUT_OFF, Scan
-from impulsum_pipelines.sources.values import moment, whole
 
 #: The list of a pull request's commits ends at so many, whatever it has.
 MOST_LISTED = 250

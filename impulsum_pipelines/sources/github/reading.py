@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from impulsum_pipelines.sources.base.sync import CensusCount, Scan, Sync
+from impulsum_pipelines.sources.base.values import moment
 from impulsum_pipelines.sources.github.client import GitHubClient
 from impulsum_pipelines.sources.github.rows import Document
-from impulsum_pipelines.sources.sync import CensusCount, Scan, Sync
-from impulsum_pipelines.sources.values import moment
 
 BY_CREATION = {"sort": "created", "direction": "asc"}
 BY_CHANGE = {"sort": "updated", "direction": "desc"}

@@ -7,10 +7,10 @@ from typing import Any
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources._http import NotFoundError
+from impulsum_pipelines.sources.base.http import NotFoundError
+from impulsum_pipelines.sources.base.sync import Sync
 from impulsum_pipelines.sources.github.client import GitHubClient
 from impulsum_pipelines.sources.github.rows import Document
-from impulsum_pipelines.sources.sync import Sync
 
 
 class Site:

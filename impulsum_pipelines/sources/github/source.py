@@ -11,15 +11,15 @@ from typing import Any
 import dlt
 
 from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources.base.hints import hints
+from impulsum_pipelines.sources.base.sync import Scan, Sync
+from impulsum_pipelines.sources.base.table import Table
 from impulsum_pipelines.sources.github import rows
 from impulsum_pipelines.sources.github.client import GitHubClient
 from impulsum_pipelines.sources.github.reading import Piece
 from impulsum_pipelines.sources.github.site import Site
 from impulsum_pipelines.sources.github.tables import REPOSITORIES, TABLES
 from impulsum_pipelines.sources.github.walk import Walk
-from impulsum_pipelines.sources.hints import hints
-from impulsum_pipelines.sources.sync import Scan, Sync
-from impulsum_pipelines.sources.table import Table
 
 
 def open_client(settings: Settings) -> GitHubClient:

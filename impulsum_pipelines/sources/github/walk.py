@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.sources.base.sync import Scan, Sync
 from impulsum_pipelines.sources.github.client import GitHubClient, GoneError
 from impulsum_pipelines.sources.github.deliveries import Deliveries
 from impulsum_pipelines.sources.github.pulls import Pulls
@@ -18,7 +19,6 @@ from impulsum_pipelines.sources.github.reading import Piece, Reading
 from impulsum_pipelines.sources.github.rows import Document
 from impulsum_pipelines.sources.github.site import Site
 from impulsum_pipelines.sources.github.tables import REPOSITORIES, TABLES
-from impulsum_pipelines.sources.sync import Scan, Sync
 
 #: Tables of comments, and the column that says of which number they are.
 _COMMENTED = {"issue_comments": "issue_number", "review_comments": "pull_request_number"}

@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
+from impulsum_pipelines.sources.base.values import day, moment, number, part, text, whole
 from impulsum_pipelines.sources.jira.client import Document
-from impulsum_pipelines.sources.values import day, moment, number, part, text, whole
 
 Row = dict[str, Any]
 

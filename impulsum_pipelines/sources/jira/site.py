@@ -11,11 +11,11 @@ import orjson
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources._http import NotFoundError, RefusedError
+from impulsum_pipelines.sources.base.http import NotFoundError, RefusedError
+from impulsum_pipelines.sources.base.sync import Sync
 from impulsum_pipelines.sources.jira import rows
 from impulsum_pipelines.sources.jira.client import Document, JiraClient
 from impulsum_pipelines.sources.jira.tables import BOARDS, FIELDS, SPRINTS
-from impulsum_pipelines.sources.sync import Sync
 
 log = logging.getLogger(__name__)
 

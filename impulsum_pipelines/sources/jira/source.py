@@ -13,14 +13,14 @@ from typing import Any
 import dlt
 
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources.hints import hints
+from impulsum_pipelines.sources.base.hints import hints
+from impulsum_pipelines.sources.base.sync import Scan, Sync
+from impulsum_pipelines.sources.base.table import Table
 from impulsum_pipelines.sources.jira import rows
 from impulsum_pipelines.sources.jira import tables as t
 from impulsum_pipelines.sources.jira.client import INLINE_COMMENTS, WORKLOG_BATCH, Document, JiraClient
 from impulsum_pipelines.sources.jira.site import Site, role_of
 from impulsum_pipelines.sources.jira.walk import IssueWalk, Page
-from impulsum_pipelines.sources.sync import Scan, Sync
-from impulsum_pipelines.sources.table import Table
 
 
 def open_client(settings: Settings) -> JiraClient:

@@ -17,10 +17,10 @@ from functools import cached_property
 from itertools import chain, islice
 
 from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.sources.base.sync import NOT_CUT_OFF, CensusCount, Scan, Sync
+from impulsum_pipelines.sources.base.values import moment
 from impulsum_pipelines.sources.jira.client import CHANGELOG_BATCH, ISSUE_BATCH, Document, JiraClient
 from impulsum_pipelines.sources.jira.site import Site
-from impulsum_pipelines.sources.sync import NOT_CUT_OFF, CensusCount, Scan, Sync
-from impulsum_pipelines.sources.values import moment
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import requests
 from pyrate_limiter import Duration, Rate
 
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.files import Home
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources._http import Api, BearerAuth, retry_after
-from impulsum_pipelines.sources._limits import Budget
+from impulsum_pipelines.sources.base.http import Api, BearerAuth, retry_after
+from impulsum_pipelines.sources.base.limits import Budget
 
 Document = dict[str, Any]
 

@@ -13,14 +13,14 @@ import dlt
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources.hints import hints
+from impulsum_pipelines.sources.base.hints import hints
+from impulsum_pipelines.sources.base.sync import Sync
+from impulsum_pipelines.sources.base.table import Table
+from impulsum_pipelines.sources.base.values import moment
 from impulsum_pipelines.sources.notion import rows
 from impulsum_pipelines.sources.notion import tables as t
 from impulsum_pipelines.sources.notion.client import Document, NotionClient
 from impulsum_pipelines.sources.notion.walk import Step, Walk
-from impulsum_pipelines.sources.sync import Sync
-from impulsum_pipelines.sources.table import Table
-from impulsum_pipelines.sources.values import moment
 
 log = logging.getLogger(__name__)
 

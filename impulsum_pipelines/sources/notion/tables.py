@@ -5,7 +5,7 @@ Notion shows no seconds: two edits within a minute cannot be told apart by their
 
 from __future__ import annotations
 
-from impulsum_pipelines.sources.table import Column, Parts, Table
+from impulsum_pipelines.sources.base.table import Column, Parts, Table
 
 #: Without these the source is off.
 REQUIRED_SETTINGS = ("NOTION_TOKEN",)

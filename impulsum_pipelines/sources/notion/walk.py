@@ -14,13 +14,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.sources._http import NotFoundError
+from impulsum_pipelines.sources.base.http import NotFoundError
+from impulsum_pipelines.sources.base.sync import CensusCount, Scan, Sync
+from impulsum_pipelines.sources.base.values import moment
 from impulsum_pipelines.sources.notion.client import Document, NotionClient
-from impulsum_pipelines.sources.notion.places import ALIVE, Gone, Places
 from impulsum_pipelines.sources.notion.rows import parent_of
+from impulsum_pipelines.sources.notion.site import ALIVE, Gone, Places
 from impulsum_pipelines.sources.notion.tables import BLOCKS, COMMENTS, DATA_SOURCES, PAGES
-from impulsum_pipelines.sources.sync import CensusCount, Scan, Sync
-from impulsum_pipelines.sources.values import moment
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.slack import rows
 from impulsum_pipelines.sources.slack.client import SlackClient
-from impulsum_pipelines.sources.slack.workspace import SCOPES
+from impulsum_pipelines.sources.slack.site import SCOPES
 
 
 def probe(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from impulsum_pipelines.sources.base.values import moment, part, text, whole
 from impulsum_pipelines.sources.slack.client import Document
-from impulsum_pipelines.sources.values import moment, part, text, whole
 
 Row = dict[str, Any]
 

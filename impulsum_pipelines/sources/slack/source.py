@@ -14,15 +14,15 @@ import dlt
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources.hints import hints
+from impulsum_pipelines.sources.base.hints import hints
+from impulsum_pipelines.sources.base.sync import Scan, Sync
+from impulsum_pipelines.sources.base.table import Table
 from impulsum_pipelines.sources.slack import rows
 from impulsum_pipelines.sources.slack import tables as t
 from impulsum_pipelines.sources.slack.client import SlackClient
-from impulsum_pipelines.sources.slack.errors import NOT_READABLE, SlackError
-from impulsum_pipelines.sources.slack.reading import ChannelReading
-from impulsum_pipelines.sources.slack.workspace import Workspace
-from impulsum_pipelines.sources.sync import Scan, Sync
-from impulsum_pipelines.sources.table import Table
+from impulsum_pipelines.sources.slack.refusals import NOT_READABLE, SlackError
+from impulsum_pipelines.sources.slack.site import Workspace
+from impulsum_pipelines.sources.slack.walk import ChannelReading
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from impulsum_pipelines.sources.table import Column, Parts, Table
+from impulsum_pipelines.sources.base.table import Column, Parts, Table
 
 #: Without these the source is off.
 REQUIRED_SETTINGS = ("SLACK_BOT_TOKEN",)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources.base.values import part
 from impulsum_pipelines.sources.tempo.client import TempoClient
-from impulsum_pipelines.sources.values import part
 
 #: How far back to look for who logs hours.
 LOOK_BACK = timedelta(days=30)

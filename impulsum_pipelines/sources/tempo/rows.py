@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from impulsum_pipelines.sources.values import day, moment, part, text, whole
+from impulsum_pipelines.sources.base.values import day, moment, part, text, whole
 
 Document = dict[str, Any]
 Row = dict[str, Any]

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.sources.sync import Scan, Sync
-from impulsum_pipelines.sources.table import Table
+from impulsum_pipelines.sources.base.sync import Scan, Sync
+from impulsum_pipelines.sources.base.table import Table
+from impulsum_pipelines.sources.base.values import moment
 from impulsum_pipelines.sources.tempo import tables as t
 from impulsum_pipelines.sources.tempo.client import TempoClient
 from impulsum_pipelines.sources.tempo.rows import Document
-from impulsum_pipelines.sources.values import moment
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ import dlt
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources.hints import hints
-from impulsum_pipelines.sources.sync import CensusCount, Scan, Sync
+from impulsum_pipelines.sources.base.hints import hints
+from impulsum_pipelines.sources.base.sync import CensusCount, Scan, Sync
 from impulsum_pipelines.sources.tempo import rows
 from impulsum_pipelines.sources.tempo import tables as t
 from impulsum_pipelines.sources.tempo.client import TempoClient

@@ -6,7 +6,7 @@ by name nor by key.
 
 from __future__ import annotations
 
-from impulsum_pipelines.sources.table import Column, Parts, Table
+from impulsum_pipelines.sources.base.table import Column, Parts, Table
 
 #: Without these the source is off.
 REQUIRED_SETTINGS = ("TEMPO_API_TOKEN",)

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
-from impulsum_pipelines.sources.sync import CensusCount, Scan, Sync
+from impulsum_pipelines.sources.base.sync import CensusCount, Scan, Sync
 from impulsum_pipelines.sources.tempo import rows
 from impulsum_pipelines.sources.tempo import tables as t
 from impulsum_pipelines.sources.tempo.client import TempoClient

@@ -14,7 +14,7 @@ from typing import Any
 
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.tiers import SOURCES
-from impulsum_pipelines.webhooks.document import Document
+from impulsum_pipelines.webhooks.readers.document import Document
 
 #: Facts that several vendors give, each with its meaning.
 COMMON_FACTS = {
@@ -31,7 +31,7 @@ COMMON_FACTS = {
 
 @dataclass(frozen=True)
 class Reading:
-    """What one body says, as its vendor's module reads it. See :class:`impulsum_pipelines.webhooks.event.Event`.
+    """What one body says, as its vendor's module reads it. See :class:`impulsum_pipelines.webhooks.events.event.Event`.
 
     Args:
         type: the vendor's name of what happened.

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from impulsum_pipelines.webhooks.document import Document
 from impulsum_pipelines.webhooks.readers import Pulled, Reader, Reading
+from impulsum_pipelines.webhooks.readers.document import Document
 
 #: V1's only event, under the name that V2 gave it.
 _TRANSCRIBED = {"transcription completed": "meeting.transcribed"}

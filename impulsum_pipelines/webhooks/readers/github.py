@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from impulsum_pipelines.webhooks.document import Document
 from impulsum_pipelines.webhooks.readers import Pulled, Reader, Reading
+from impulsum_pipelines.webhooks.readers.document import Document
 
 FACTS = {
     "action": "what was done: opened, closed, labeled",

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from impulsum_pipelines.webhooks.document import MOST_ELEMENTS, Document
 from impulsum_pipelines.webhooks.readers import Pulled, Reader, Reading
+from impulsum_pipelines.webhooks.readers.document import MOST_ELEMENTS, Document
 
 FACTS = {
     "assignee": "account id of whom it is assigned to",

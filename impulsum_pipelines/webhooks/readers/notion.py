@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
-from impulsum_pipelines.webhooks.document import Document
 from impulsum_pipelines.webhooks.readers import Pulled, Reader, Reading
+from impulsum_pipelines.webhooks.readers.document import Document
 
 FACTS = {
     "changed_blocks": "how many blocks of the page changed",

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.webhooks.document import Document
 from impulsum_pipelines.webhooks.readers import Pulled, Reader, Reading
+from impulsum_pipelines.webhooks.readers.document import Document
 
 FACTS = {
     "bot_name": "the name under which a program wrote",

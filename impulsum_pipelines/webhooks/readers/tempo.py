@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from impulsum_pipelines.webhooks.document import Document
 from impulsum_pipelines.webhooks.readers import Pulled, Reader, Reading
+from impulsum_pipelines.webhooks.readers.document import Document
 
 FACTS = {
     "hours": "the hours of a worklog",

@@ -7,10 +7,10 @@ import time
 import orjson
 import pytest
 
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.files import Home
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.sources import _http
+from impulsum_pipelines.sources.base import http
 from impulsum_pipelines.sources.fireflies import client
 from impulsum_pipelines.sources.fireflies.refusals import seconds_until
 
@@ -122,7 +122,7 @@ def test_a_refusal_without_a_time_is_tried_again_a_few_times_and_then_told(firef
     with pytest.raises(ImpulsumError, match="answers no more requests") as stopped:
         site.sync()
     assert (stopped.value.category, stopped.value.retry_after) == (Category.RATE_LIMIT, None)
-    assert site.refused() == _http.ATTEMPTS
+    assert site.refused() == http.ATTEMPTS
 
 
 def test_retry_after_is_understood_however_it_is_written():
@@ -187,7 +187,7 @@ def test_an_answer_without_a_list_is_not_an_empty_list(fireflies, body):
 
 def test_a_list_that_is_null_without_an_error_is_an_error(fireflies):
     site = fireflies(seed=15)
-    answer(site, {"data": {"transcripts": None}}, after=1, count=_http.ATTEMPTS)
+    answer(site, {"data": {"transcripts": None}}, after=1, count=http.ATTEMPTS)
     with pytest.raises(ImpulsumError, match="without data") as failure:
         site.sync()
     assert failure.value.category is Category.BAD_DATA
@@ -219,7 +219,7 @@ def test_what_passes_by_itself_is_sat_out(fireflies, fault, after):
 
 def test_an_outage_in_the_middle_keeps_what_was_read(fireflies):
     site = fireflies(seed=17)
-    site.served.control("fault", kind="status", status=502, path="graphql", after=6, count=_http.ATTEMPTS)
+    site.served.control("fault", kind="status", status=502, path="graphql", after=6, count=http.ATTEMPTS)
     with pytest.raises(ImpulsumError, match="502") as failure:
         site.sync()
     assert failure.value.category is Category.SOURCE_OUTAGE

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines.sources.fireflies import walk
-from impulsum_pipelines.sources.sync import Window
 
 
 def alive(site, table="transcripts"):

@@ -9,8 +9,8 @@ import pytest
 
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.sandbox.fireflies import history
-from impulsum_pipelines.sources import _http
-from impulsum_pipelines.sources.sync import Window
+from impulsum_pipelines.sources.base import http
+from impulsum_pipelines.sources.base.sync import Window
 
 FIRST = datetime(2026, 11, 2, 12, tzinfo=UTC)
 DAYS = 30
@@ -72,7 +72,7 @@ def test_a_month(fireflies, live, monkeypatch, tmp_path):
         site.later(days=1)
         a_day(site, chance, number)
         if number == 10:  # a night without the source
-            site.served.control("fault", kind="status", status=503, path="graphql", count=_http.ATTEMPTS)
+            site.served.control("fault", kind="status", status=503, path="graphql", count=http.ATTEMPTS)
             with pytest.raises(ImpulsumError, match="503"):
                 site.sync()
         elif number % 3 == 2:  # not every day: what happens in between must be caught, too

@@ -15,8 +15,9 @@ import pytest
 
 from impulsum_pipelines.sources.github import rows
 from impulsum_pipelines.sources.github.tables import TABLES
+from impulsum_pipelines_tests.places import SHARED
 
-SAMPLES = Path(__file__).parents[3] / ".." / "shared" / "data" / "webhooks" / "github.tar.gz"
+SAMPLES = SHARED / "data" / "webhooks" / "github.tar.gz"
 
 #: Where in a body lies a thing of which table, whatever the event.
 PLACES = {

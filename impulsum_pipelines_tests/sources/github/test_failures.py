@@ -8,7 +8,7 @@ import pytest
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.sources import _http
+from impulsum_pipelines.sources.base import http
 from impulsum_pipelines.sources.github import client
 from impulsum_pipelines.sources.github.probe import probe
 from impulsum_pipelines_tests.sources.github.conftest import NOW
@@ -111,7 +111,7 @@ def test_a_first_pull_stops_before_the_hour_is_used_up_and_goes_on_from_there(gi
 
 def test_a_stream_that_stays_down_keeps_what_was_found_and_reads_the_rest_later(github):
     hub = github(seed=44, issues=40)
-    hub.fault("/mobile/issues/comments", kind="status", status=502, count=_http.ATTEMPTS)
+    hub.fault("/mobile/issues/comments", kind="status", status=502, count=http.ATTEMPTS)
     with pytest.raises(ImpulsumError, match="answered 502") as failure:
         hub.sync()
     assert failure.value.category is Category.SOURCE_OUTAGE
@@ -184,7 +184,7 @@ def test_a_source_that_stays_down_costs_nothing_held(github):
     hub = github(seed=45)
     hub.sync()
     before = hub.everything()
-    hub.fault("/github/", kind="status", status=503, count=_http.ATTEMPTS)
+    hub.fault("/github/", kind="status", status=503, count=http.ATTEMPTS)
     with pytest.raises(ImpulsumError, match="answered 503"):
         hub.sync()
     assert hub.everything() == before

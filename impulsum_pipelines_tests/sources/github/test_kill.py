@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import ImpulsumError
-from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.raw import refuse_half_loaded
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines_tests.sources.pulls import Pulls

@@ -9,7 +9,7 @@ import pytest
 
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.loading.run_load import Window
-from impulsum_pipelines.sources import _http
+from impulsum_pipelines.sources.base import http
 
 START = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
 #: Days on which something happens; the others are skipped by the clock, and their windows are empty.
@@ -112,7 +112,7 @@ def test_a_month_ends_with_the_truth_whichever_way_it_was_pulled(github, live, m
         monkeypatch.setenv("IMPULSUM_HOME", str(by_live))
         month.day(number)
         if number in DOWN:
-            hub.fault("/github/", kind="status", status=503, count=_http.ATTEMPTS)
+            hub.fault("/github/", kind="status", status=503, count=http.ATTEMPTS)
             with pytest.raises(ImpulsumError, match="answered 503"):
                 hub.sync()
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.sandbox.jira import platform
+from impulsum_pipelines.sandbox.jira.api import platform
 from impulsum_pipelines.sources.jira import source
 from impulsum_pipelines_tests.sources.jira.support import alive, held, one, sync
 

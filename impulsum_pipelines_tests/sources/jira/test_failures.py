@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.sources import _http
+from impulsum_pipelines.sources.base import http
 from impulsum_pipelines_tests.sources.jira.support import alive, everything, held, one, sync
 
 NOW = "2026-11-01T12:00:00Z"
@@ -78,7 +78,7 @@ def test_a_source_that_stays_down_is_an_outage_and_costs_nothing_held(sandbox):
     site = sandbox(seed=33, issues=60, now=NOW)
     sync()
     before = everything()
-    site.control("fault", kind="status", status=502, count=_http.ATTEMPTS, path="search/jql")
+    site.control("fault", kind="status", status=502, count=http.ATTEMPTS, path="search/jql")
     with pytest.raises(ImpulsumError, match="answered 502") as failure:
         sync()
     assert failure.value.category is Category.SOURCE_OUTAGE

@@ -9,7 +9,7 @@ import pytest
 from dagster import DagsterExecutionInterruptedError, raise_execution_interrupts
 from dlt.common.storages.load_package import PackageStorage
 
-from impulsum_pipelines.files import Home
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.raw import refuse_half_loaded
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines_tests.sources.jira.support import alive, everything, sync

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from impulsum_pipelines.sandbox.notion import history
-from impulsum_pipelines.sources._limits import Budget
+from impulsum_pipelines.sources.base.limits import Budget
 from impulsum_pipelines_tests.sources.notion.support import NOW
 
 #: Pages of each kind in a small workspace: enough for every trap, few enough for tests that pull it again and again.

@@ -8,7 +8,7 @@ from pyrate_limiter import Duration
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sandbox.notion import limits
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.sources import _http
+from impulsum_pipelines.sources.base import http
 from impulsum_pipelines.sources.notion import client
 from impulsum_pipelines.sources.registry import probe
 from impulsum_pipelines_tests.sources.notion.support import (
@@ -112,7 +112,7 @@ def test_a_source_that_stays_down_is_an_outage_and_costs_nothing_held(workspace)
     site = workspace(seed=36)
     sync()
     before = everything()
-    site.control("fault", kind="status", status=502, count=_http.ATTEMPTS, path="/query")
+    site.control("fault", kind="status", status=502, count=http.ATTEMPTS, path="/query")
     with pytest.raises(ImpulsumError, match="answered 502") as failure:
         sync()
     assert failure.value.category is Category.SOURCE_OUTAGE

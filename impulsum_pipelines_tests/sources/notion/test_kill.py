@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from impulsum_pipelines.files import Home
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.raw import refuse_half_loaded
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines_tests.sources.notion.support import differences, everything, later, sync

@@ -11,7 +11,7 @@ import pytest
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.loading.run_load import Window
-from impulsum_pipelines.sources import _http
+from impulsum_pipelines.sources.base import http
 from impulsum_pipelines_tests.sources.notion.support import NOW, differences, everything, notion, sync
 
 DAYS, EVERY, SPAN = 30, 3, 6
@@ -90,7 +90,7 @@ def test_a_month_pulled_live_by_windows_and_at_once_ends_the_same(workspace, liv
         month.day(number)
         site.control("clock", now=(start + timedelta(days=number)).isoformat())
         if number == OUTAGE:
-            site.control("fault", kind="status", status=503, count=_http.ATTEMPTS, path="/notion/")
+            site.control("fault", kind="status", status=503, count=http.ATTEMPTS, path="/notion/")
             with pytest.raises(ImpulsumError) as down:
                 live_sync(by_live)
             assert down.value.category is Category.SOURCE_OUTAGE

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -14,9 +13,10 @@ import pytest
 import requests
 
 from impulsum_pipelines.sources.notion import rows
+from impulsum_pipelines_tests.places import SHARED
 from impulsum_pipelines_tests.sandbox.test_against_specs import _spec
 
-RECORDINGS = Path(__file__).parents[3] / ".." / "shared" / "data" / "notion_recordings.tar.gz"
+RECORDINGS = SHARED / "data" / "notion_recordings.tar.gz"
 SHAPES = {
     "page": rows.page,
     "block": lambda document: rows.block(document, "page", 0, 0),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from impulsum_pipelines.loading.raw import BOOKS
 from impulsum_pipelines.sources.notion.tables import TABLES
+from impulsum_pipelines_tests.places import ROOT
 
-STAGING = Path(__file__).parents[3] / "dbt_project" / "models" / "staging" / "notion"
+STAGING = ROOT / "dbt_project" / "models" / "staging" / "notion"
 SQL_TYPES = {
     "text": "varchar", "json": "json", "bool": "boolean", "int": "bigint", "double": "double",
     "timestamp": "timestamptz", "date": "date",

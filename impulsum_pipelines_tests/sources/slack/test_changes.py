@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from impulsum_pipelines.sources.slack import client, reading
+from impulsum_pipelines.sources.slack import client, walk
 from impulsum_pipelines_tests.sources.slack.support import (
     ALWAYS_DUE,
     ATLAS,
@@ -292,7 +292,7 @@ def test_a_census_reads_old_threads_in_turns(workspace, monkeypatch):
     site = workspace(seed=28)
     later(site, 90 * DAY)
     sync()
-    monkeypatch.setattr(reading, "OLD_THREADS_A_CENSUS", 2)
+    monkeypatch.setattr(walk, "OLD_THREADS_A_CENSUS", 2)
     threads = sum(len(site.control("slack/threads", channel=name)) for name in readable(site))
     asked(site)
     read = []

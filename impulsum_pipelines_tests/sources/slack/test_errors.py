@@ -7,7 +7,7 @@ import pytest
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.sources import _http
+from impulsum_pipelines.sources.base import http
 from impulsum_pipelines.sources.registry import probe
 from impulsum_pipelines.sources.slack import client
 from impulsum_pipelines_tests.sources.slack.support import ATLAS, alive, everything, held, one, sync, wrong
@@ -127,7 +127,7 @@ def test_a_source_that_stays_down_is_an_outage_and_costs_nothing_held(workspace)
     site = workspace(seed=36)
     sync()
     before = everything()
-    site.control("fault", kind="status", status=502, count=_http.ATTEMPTS, path="conversations.history")
+    site.control("fault", kind="status", status=502, count=http.ATTEMPTS, path="conversations.history")
     with pytest.raises(ImpulsumError, match="answered 502") as failure:
         sync()
     assert failure.value.category is Category.SOURCE_OUTAGE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from impulsum_pipelines.sources import sync as sync_module
+from impulsum_pipelines.sources.base import sync as sync_module
 from impulsum_pipelines_tests.sources.slack.support import ATLAS, everything, hurry, later, sync, wrong
 from impulsum_pipelines_tests.sources.stops import stopped_after
 from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill

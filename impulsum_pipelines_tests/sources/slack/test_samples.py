@@ -13,8 +13,9 @@ import pytest
 
 from impulsum_pipelines.sources.slack import rows
 from impulsum_pipelines.sources.slack.tables import TABLES
+from impulsum_pipelines_tests.places import SHARED
 
-SAMPLES = Path(__file__).parents[3] / ".." / "shared" / "data" / "slack_samples.tar.gz"
+SAMPLES = SHARED / "data" / "slack_samples.tar.gz"
 pytestmark = pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not in ../shared/data")
 
 #: How many there are of each in the 36 answers and 97 events: none may be passed over.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from impulsum_pipelines.sources.slack.tables import TABLES
-from impulsum_pipelines_tests.velocity.warehouse import PROJECT
-from impulsum_pipelines_tests.velocity.world import SQL_TYPES
+from impulsum_pipelines_tests.marts.velocity.warehouse import PROJECT
+from impulsum_pipelines_tests.marts.velocity.world import SQL_TYPES
 
 STAGING = PROJECT / "models" / "staging" / "slack"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from impulsum_pipelines.sandbox.tempo import limit
-from impulsum_pipelines.sources._limits import Rate
+from impulsum_pipelines.sources.base.limits import Rate
 from impulsum_pipelines.sources.tempo import client
 
 #: How much faster than Tempo's limit both sides go; both keep counting.

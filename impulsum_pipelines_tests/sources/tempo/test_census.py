@@ -5,18 +5,7 @@ from __future__ import annotations
 import pytest
 
 from impulsum_pipelines.sources.tempo.client import TempoClient
-from impulsum_pipelines_tests.sources.tempo.support import (
-    NOW,
-    alive,
-    asked,
-    door,
-    held,
-    later,
-    one,
-    state,
-    sync,
-    wrong,
-)
+from impulsum_pipelines_tests.sources.tempo.support import NOW, alive, asked, door, held, later, one, state, sync, wrong
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
@@ -30,7 +19,7 @@ def months() -> list[tuple[object, ...]]:
 
 def lose_from_the_file(count: int) -> list[str]:
     """Rows that a pull of a former version might have lost."""
-    from impulsum_pipelines.files import Home
+    from impulsum_pipelines.base.home import Home
     from impulsum_pipelines.settings import load_settings
 
     lost = [row_id for (row_id,) in held("select id from raw.worklogs order by id::int limit ?", count)]
@@ -154,7 +143,7 @@ def test_what_the_audit_log_does_not_call_deleted_is_out_of_sight(sandbox):
     """The log has told of every deletion since the first pull; this row went missing without one."""
     site = sandbox(seed=13, issues=60, now=NOW)
     sync()
-    from impulsum_pipelines.files import Home
+    from impulsum_pipelines.base.home import Home
     from impulsum_pipelines.settings import load_settings
 
     with Home.of(load_settings()).write_raw("tempo") as connection:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
 from impulsum_pipelines.sources.tempo import rows
+from impulsum_pipelines_tests.places import SHARED
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
-EXAMPLES = Path(__file__).parents[3] / ".." / "shared" / "data" / "webhooks" / "tempo_examples.json"
+EXAMPLES = SHARED / "data" / "webhooks" / "tempo_examples.json"
 
 
 def examples() -> dict[str, Any]:

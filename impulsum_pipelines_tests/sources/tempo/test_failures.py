@@ -6,7 +6,7 @@ import pytest
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.sources import _http
+from impulsum_pipelines.sources.base import http
 from impulsum_pipelines.sources.registry import probe
 from impulsum_pipelines_tests.sources.tempo.support import NOW, alive, door, everything, held, later, one, sync, wrong
 
@@ -74,7 +74,7 @@ def test_a_source_that_stays_down_is_an_outage_and_costs_nothing_held(sandbox):
     before = everything()
     door(site)("log")
     later(site)
-    site.control("fault", kind="status", status=502, count=_http.ATTEMPTS, path="/tempo/4/plans")
+    site.control("fault", kind="status", status=502, count=http.ATTEMPTS, path="/tempo/4/plans")
     with pytest.raises(ImpulsumError, match="answered 502") as failure:
         sync()
     assert failure.value.category is Category.SOURCE_OUTAGE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from impulsum_pipelines.files import Home
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.raw import refuse_half_loaded
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines_tests.sources.tempo.support import NOW, door, everything, later, one, sync, wrong

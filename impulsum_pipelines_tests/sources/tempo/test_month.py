@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.files import Home
 from impulsum_pipelines.loading.run_load import Window
-from impulsum_pipelines.sources import _http
+from impulsum_pipelines.sources.base import http
 from impulsum_pipelines_tests.sources.tempo.support import Do, alive, door, everything, sync, tempo, wrong
 
 pytestmark = pytest.mark.usefixtures("hurry")
@@ -72,7 +72,7 @@ def test_a_month_ends_the_same_however_it_is_pulled(sandbox, live, monkeypatch, 
         site.control("clock", now=(START + timedelta(days=number, hours=chance.randint(8, 17))).isoformat())
         work(do, chance)
         if number == OUTAGE:
-            site.control("fault", kind="status", status=503, count=_http.ATTEMPTS, path="/tempo/")
+            site.control("fault", kind="status", status=503, count=http.ATTEMPTS, path="/tempo/")
             with pytest.raises(ImpulsumError) as outage:
                 sync()
             assert outage.value.category is Category.SOURCE_OUTAGE

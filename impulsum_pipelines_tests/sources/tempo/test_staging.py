@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from impulsum_pipelines.loading.raw import SQL_TYPES
 from impulsum_pipelines.sources.tempo.tables import TABLES
+from impulsum_pipelines_tests.places import ROOT
 
-STAGING = Path(__file__).parents[3] / "dbt_project" / "models" / "staging" / "tempo"
+STAGING = ROOT / "dbt_project" / "models" / "staging" / "tempo"
 OF_THE_LOADER = {"syncs", "census"}
 TYPES = {name: {"TIMESTAMP WITH TIME ZONE": "timestamptz"}.get(sql, sql.lower()) for name, sql in SQL_TYPES.items()}
 

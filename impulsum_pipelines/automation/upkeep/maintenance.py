@@ -1,0 +1,111 @@
+"""The nightly job that keeps the ops store and Dagster's history from growing for ever.
+
+How long they are kept say ``IMPULSUM_KEEP_DAYS`` and ``IMPULSUM_KEEP_RUN_DAYS``. Its steps do not wait for each
+other: one that fails does not keep the others from their work.
+"""
+
+# No postponed annotations here: Dagster compares the annotation of `context` with its own classes.
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from impulsum_pipelines.base.home import Home
+from impulsum_pipelines.errors import ImpulsumError
+from impulsum_pipelines.loading.assets import failure
+from impulsum_pipelines.settings import Settings, load_settings
+
+#: After the nightly close and before the working day.
+_NIGHTLY = "30 4 * * *"
+
+
+def build_maintenance(settings: Settings) -> dg.Definitions:
+    """The job ``maintenance`` and its schedule, which is on by default."""
+    return dg.Definitions(
+        jobs=[maintenance],
+        schedules=[
+            dg.ScheduleDefinition(
+                name="maintenance",
+                job=maintenance,
+                cron_schedule=_NIGHTLY,
+                execution_timezone=settings.impulsum_timezone,
+                default_status=dg.DefaultScheduleStatus.RUNNING,
+                description="Deletes what is older than IMPULSUM_KEEP_DAYS and IMPULSUM_KEEP_RUN_DAYS, every night.",
+            )
+        ],
+    )
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def prune_ops_store(context: dg.OpExecutionContext) -> None:
+    """Delete old events, syncs and resolved alerts from the ops store."""
+    from impulsum_pipelines.ops.retention import prune
+
+    settings = load_settings()
+    before = datetime.now(UTC) - timedelta(days=settings.impulsum_keep_days)
+    try:
+        pruned = prune(settings, before)
+    except ImpulsumError as error:
+        raise failure(error, context.retry_number) from error
+    context.add_output_metadata(
+        {
+            "deleted before": dg.MetadataValue.timestamp(before),
+            **{f"{table} deleted": count for table, count in pruned.rows.items()},
+            **_sizes(pruned.bytes_before, pruned.bytes_after),
+        }
+    )
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def prune_dagster_history(context: dg.OpExecutionContext) -> None:
+    """Delete old runs with their logs, check results, ticks and finished backfills from Dagster's storage."""
+    from impulsum_pipelines.automation.upkeep.dagster_history import forget
+
+    before = datetime.now(UTC) - timedelta(days=load_settings().impulsum_keep_run_days)
+    forgotten = forget(context.instance, before)
+    context.add_output_metadata(
+        {
+            "deleted before": dg.MetadataValue.timestamp(before),
+            "runs deleted": forgotten.runs,
+            "runs kept, the last of an asset or its day": forgotten.runs_kept,
+            "check results deleted": forgotten.checks,
+            "reports of sensors deleted": forgotten.reports,
+            "backfills deleted": forgotten.backfills,
+            **_sizes(forgotten.bytes_before, forgotten.bytes_after),
+        }
+    )
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def prune_inbox(context: dg.OpExecutionContext) -> None:
+    """Delete drop files that were worked off long ago, and after a longer time those that failed."""
+    from impulsum_pipelines.webhooks.receiving.dropfiles import prune, prune_failed
+
+    settings = load_settings()
+    home, now = Home.of(settings), datetime.now(UTC)
+    before = now - timedelta(days=settings.impulsum_keep_run_days)
+    failed_before = now - timedelta(days=settings.impulsum_keep_days)
+    context.add_output_metadata(
+        {
+            "deleted before": dg.MetadataValue.timestamp(before),
+            "files deleted": prune(home, before),
+            "failed files deleted before": dg.MetadataValue.timestamp(failed_before),
+            "failed files deleted": prune_failed(home, failed_before),
+        }
+    )
+
+
+@dg.job(
+    executor_def=dg.in_process_executor,
+    tags={"dagster/priority": "-20"},
+    description="Deletes what need not be kept any longer, in the ops store, the inbox and Dagster's history.",
+)
+def maintenance() -> None:
+    """The steps, in no order."""
+    prune_ops_store()
+    prune_inbox()
+    prune_dagster_history()
+
+
+def _sizes(before: int, after: int) -> dict[str, float]:
+    return {"size before (MB)": round(before / 1e6, 3), "size after (MB)": round(after / 1e6, 3)}

@@ -1,0 +1,163 @@
+"""The dbt project as Dagster assets: staging, intermediate and marts, built into the warehouse.
+
+One op runs ``dbt build``. It alone writes ``warehouse.duckdb``, and dbt reads copies of the raw files: each is locked
+only while it is copied, so that no load waits for a build.
+"""
+
+# No postponed annotations here: Dagster compares the annotation of `context` with its own classes.
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from impulsum_pipelines.base.home import Home, connect
+from impulsum_pipelines.errors import ImpulsumError
+from impulsum_pipelines.loading.assets import OWNER, failure
+from impulsum_pipelines.loading.raw import ensure_tables, refuse_half_loaded
+from impulsum_pipelines.marts.manifest import COPIES, fresh_manifest
+from impulsum_pipelines.marts.people import copy_mapping
+from impulsum_pipelines.marts.specs import mart_specs
+from impulsum_pipelines.publishing.release import MART_SCHEMAS
+from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.tiers import SOURCES
+
+
+class BuildConfig(dg.Config):
+    """How to build."""
+
+    full_refresh: bool = Field(default=False, description="Build what grows by increments from nothing.")
+
+
+def build_marts() -> dg.AssetsDefinition:
+    """The marts and every dbt model that one of them reads, with their tests as asset checks.
+
+    Raises (in a run):
+        dagster.Failure: naming the models and tests that failed; nothing is published then.
+    """
+    specs = mart_specs()
+
+    @dg.multi_asset(name="marts", specs=specs.assets, check_specs=specs.checks, can_subset=True, pool="warehouse")
+    def marts(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[Any]:
+        from impulsum_pipelines.marts.build import build
+
+        settings = load_settings()
+        home = Home.of(settings)
+        # Told together at the end, in dbt's order, so that a check is of the table built just before it: nobody can
+        # count rows while dbt has the file.
+        events: list[Any] = []
+        facts: dict[tuple[str, ...], dict[str, Any]] = {}
+        failed: ImpulsumError | None = None
+        try:
+            manifest = fresh_manifest()
+            with _files(home, settings):
+                try:
+                    for event in build(context, manifest, home, full_refresh=config.full_refresh):
+                        events.append(event)
+                except ImpulsumError as error:
+                    failed = error
+                if events:
+                    facts = _table_facts(home, manifest)
+        except ImpulsumError as error:
+            failed = error
+        for event in events:
+            if isinstance(event, dg.Output):
+                key = context.asset_key_for_output(event.output_name)
+                yield event.with_metadata({**event.metadata, **facts.get(tuple(key.path), {})})
+            elif not isinstance(event, dg.AssetObservation):
+                # Observations would tell the raw assets of dbt's tests; they have checks of their own.
+                yield event
+        if failed:
+            raise failure(failed, context.retry_number) from failed
+
+    return marts
+
+
+def mart_keys(marts: dg.AssetsDefinition) -> list[dg.AssetKey]:
+    """The assets among ``marts`` that are published."""
+    return sorted(key for key in marts.keys if key.path[0] in MART_SCHEMAS)
+
+
+def build_published(marts: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """The published file as the asset ``published/impulsum``, made when every mart is built and checked."""
+
+    @dg.asset(
+        key=["published", "impulsum"],
+        deps=mart_keys(marts),
+        group_name="published",
+        owners=[OWNER],
+        kinds={"duckdb"},
+        description="impulsum.duckdb, the one file that analysts open: the marts, after their checks passed, put "
+        "in place by one rename. A failed check leaves the file of before standing.",
+        pool="publish",
+    )
+    def published(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        from impulsum_pipelines.publishing.publish import publish
+
+        try:
+            result = publish(load_settings())
+        except ImpulsumError as error:
+            raise failure(error, context.retry_number) from error
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(str(result.path)),
+                "version": result.version,
+                "size (bytes)": result.bytes,
+                "rows": dg.MetadataValue.json(result.tables),
+                "seconds": round(result.seconds, 3),
+            }
+        )
+
+    return published
+
+
+@contextmanager
+def _files(home: Home, settings: Settings) -> Iterator[None]:
+    """The warehouse held for writing, and a copy of every raw file, which are made if need be."""
+    with home.writing("warehouse"):
+        raw = home.root / COPIES
+        shutil.rmtree(raw, ignore_errors=True)
+        try:
+            for source in SOURCES:
+                ensure_tables(home, source.name)
+                with home.reading(source.name):
+                    refuse_half_loaded(home, source.name)
+                    home.copy_raw(source.name, raw)
+            copy_mapping(settings, raw)
+            yield
+        finally:
+            shutil.rmtree(raw, ignore_errors=True)
+
+
+def _table_facts(home: Home, manifest: Mapping[str, Any]) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Rows and columns of each table that dbt built, by schema and name.
+
+    Read here, after dbt: dagster-dbt counts through dbt, which takes seconds, and drops the columns' meanings.
+    """
+    documented = {
+        (node["schema"], node["name"], name): column["description"]
+        for node in manifest["nodes"].values()
+        for name, column in node["columns"].items()
+    }
+    with connect(home.warehouse, read_only=True) as connection:
+        tables = connection.execute("select schema_name, table_name from duckdb_tables() where not internal").fetchall()
+        facts: dict[tuple[str, ...], dict[str, Any]] = {}
+        for schema, table in tables:
+            columns = connection.execute(
+                "select column_name, data_type from duckdb_columns() where schema_name = ? and table_name = ?",
+                [schema, table],
+            ).fetchall()
+            [(rows,)] = connection.execute(f'select count(*) from "{schema}"."{table}"').fetchall()
+            facts[schema, table] = {
+                "dagster/row_count": rows,
+                "dagster/column_schema": dg.TableSchema(
+                    [
+                        dg.TableColumn(name, kind.lower(), description=documented.get((schema, table, name)))
+                        for name, kind in columns
+                    ]
+                ),
+            }
+    return facts

@@ -1,0 +1,141 @@
+"""One run of ``dbt build``, for what a Dagster step selects, told as Dagster's events.
+
+It needs dagster-dbt, which imports dbt: two seconds of CPU. So it is imported by a step that builds.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtCliRuntimeError, DbtCliInvocation
+from dagster_dbt.asset_utils import DBT_INDIRECT_SELECTION_ENV, get_subset_selection_for_context
+from packaging.version import Version
+
+from impulsum_pipelines.base.home import Home
+from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.marts.manifest import DBT, PARSED, PATHS, PROJECT
+from impulsum_pipelines.marts.translation import WHAT_MARTS_NEED, Translator
+
+log = logging.getLogger(__name__)
+
+
+def build(
+    context: dg.AssetExecutionContext, manifest: Mapping[str, Any], home: Home, *, full_refresh: bool
+) -> Iterator[Any]:
+    """Build the models that the step selects, and yield what became of each of them and of its tests, as dbt goes on.
+
+    Args:
+        context: of a step of the marts.
+        manifest: what dbt parsed.
+        home: where the warehouse is, and the copies of the raw files to read; dbt's artifacts and log are left in its
+            folder ``dbt``.
+        full_refresh: build what grows by increments from nothing.
+
+    Raises:
+        ImpulsumError: naming the models and tests that failed, after what the others came to.
+    """
+    target = home.root / "dbt"
+    translator = Translator()
+    started = _start(context, manifest, translator, home, target, full_refresh)
+    try:
+        for message in started.stream_raw_events():
+            yield from message.to_default_asset_events(
+                manifest, dagster_dbt_translator=translator, context=context, target_path=target
+            )
+    except DagsterDbtCliRuntimeError:
+        raise _what_failed(target) from None
+
+
+def _start(
+    context: dg.AssetExecutionContext,
+    manifest: Mapping[str, Any],
+    translator: Translator,
+    home: Home,
+    target: Path,
+    full_refresh: bool,
+) -> DbtCliInvocation:
+    """Start dbt.
+
+    Not by ``DbtCliResource.cli``: it asks dbt for its version first, in a process of its own, and opens an adapter to
+    count rows with, which nobody uses. Together that is five seconds of CPU before dbt begins.
+    """
+    _clear(target)
+    selected, tests = get_subset_selection_for_context(
+        context=context,
+        manifest=manifest,
+        select=WHAT_MARTS_NEED,
+        exclude=None,
+        selector=None,
+        dagster_dbt_translator=translator,
+        current_dbt_indirect_selection_env=os.getenv(DBT_INDIRECT_SELECTION_ENV),
+    )
+    # Unit tests judge the code and not the data: they belong to the tests of the project.
+    anew = ["--full-refresh"] if full_refresh else []
+    environment = {
+        **os.environ,
+        **PATHS,
+        "DBT_PROJECT_DIR": str(PROJECT),
+        "DBT_PROFILES_DIR": str(PROJECT),
+        "DBT_TARGET_PATH": str(target),
+        "DBT_LOG_PATH": str(target),
+        "DBT_LOG_FORMAT": "json",
+        "DBT_LOG_LEVEL_FILE": "info",  # by default the log repeats every statement, a tenth of a build in all
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "PYTHONUNBUFFERED": "1",
+        **({DBT_INDIRECT_SELECTION_ENV: tests} if tests else {}),
+    }
+    return DbtCliInvocation.run(
+        args=[str(DBT), "build", "--exclude-resource-type", "unit_test", *anew, *selected],
+        env=environment,
+        manifest=manifest,
+        dagster_dbt_translator=translator,
+        project_dir=home.root,  # where dbt runs
+        target_path=target,
+        raise_on_error=True,
+        context=None,
+        adapter=None,
+        cli_version=Version(version("dbt-core")),
+    )
+
+
+def _clear(target: Path) -> None:
+    """Leave of the build before only what dbt parsed, for the next to begin with; in a new home, the project's own.
+
+    dbt's artifacts and log of the newest build are kept until then, for whoever must find out why it failed.
+    """
+    parsed = target / PARSED
+    for old in target.iterdir() if target.exists() else ():
+        if old.is_dir():
+            shutil.rmtree(old)
+        elif old != parsed:
+            old.unlink()
+    target.mkdir(parents=True, exist_ok=True)
+    if not parsed.exists():
+        shutil.copy(PROJECT / "target" / PARSED, parsed)
+
+
+def _what_failed(target: Path) -> ImpulsumError:
+    """The models and tests that dbt's own record of the run names as failed."""
+    try:
+        results = json.loads((target / "run_results.json").read_text())["results"]
+    except (OSError, ValueError):
+        results = []
+    failed = [r for r in results if r["status"] in {"error", "fail"}]
+    for result in failed:
+        log.error("dbt: %s: %s", result["unique_id"], result["message"])
+    names = ", ".join(r["unique_id"].split(".", 2)[-1] for r in failed) or "dbt did not start"
+    return ImpulsumError(
+        Category.CONFIGURATION if not failed else Category.INTERNAL,
+        f"{len(failed)} of {len(results)} dbt models and tests failed: {names}",
+        where="dbt build",
+        safe="The published file is unchanged.",
+        next_step="read the messages in the step's log, or dbt's own log in IMPULSUM_HOME/dbt.",
+    )

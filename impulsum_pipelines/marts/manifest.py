@@ -1,0 +1,102 @@
+"""What dbt knows about its project, parsed once and read again until a file of the project changes.
+
+dagster-dbt's own ``prepare_if_dev()`` parses in the code server, in each run and in each step: seconds, every time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from impulsum_pipelines.errors import Category, ImpulsumError
+
+#: The dbt project, beside the package.
+PROJECT = Path(__file__).parents[2] / "dbt_project"
+
+#: The dbt of this Python; the one on PATH may be another, or missing when the environment is not activated.
+DBT = Path(sys.executable).parent / "dbt"
+
+_NOT_SOURCES = {"target", "logs"}
+
+#: What dbt parsed, which it begins with the next time.
+PARSED = "partial_parse.msgpack"
+
+
+#: The folder of a home in which a build keeps its copies of the raw files.
+COPIES = Path("work", "build")
+
+#: Where dbt finds the files of a build, for a dbt that runs in the home. It parses its project anew, for many seconds,
+#: wherever a path of the profile is not the one that it parsed with: these are the same in every home.
+PATHS = {"IMPULSUM_HOME": ".", "IMPULSUM_RAW": str(COPIES)}
+
+
+def fresh_manifest(project: Path = PROJECT) -> dict[str, Any]:
+    """The manifest of ``project``, see :func:`manifest_text`."""
+    parsed: dict[str, Any] = json.loads(manifest_text(project))
+    return parsed
+
+
+def manifest_text(project: Path = PROJECT) -> bytes:
+    """The manifest of ``project`` as dbt wrote it, after the project was parsed again if it changed since.
+
+    Safe to call from several processes at once: one of them parses, the others wait and read.
+
+    Raises:
+        ImpulsumError: of category configuration, with dbt's own words, when the project cannot be parsed.
+    """
+    manifest = project / "target" / "manifest.json"
+    if not _is_fresh(manifest, project):
+        from filelock import FileLock
+
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(manifest.parent / ".parse.lock", timeout=300):
+            if not _is_fresh(manifest, project):
+                _parse(project)
+    return manifest.read_bytes()
+
+
+def _is_fresh(manifest: Path, project: Path) -> bool:
+    return manifest.exists() and manifest.stat().st_mtime_ns >= _newest_change(project)
+
+
+def _newest_change(project: Path) -> int:
+    """Newest modification of the project's files and folders, ns; a folder changes when a file in it is deleted."""
+    newest = 0
+    for folder, names, files in os.walk(project):
+        names[:] = [name for name in names if name not in _NOT_SOURCES and not name.startswith(".")]
+        inside = files if Path(folder) == project else [".", *files]
+        newest = max([newest, *(Path(folder, name).stat().st_mtime_ns for name in inside)])
+    return newest
+
+
+def _parse(project: Path) -> None:
+    """Parse beside the manifest and put the result in place by rename, so that nobody reads half of one."""
+    parsed_as_of = _newest_change(project)
+    target = project / "target"
+    with tempfile.TemporaryDirectory(dir=target, prefix="parse-") as scratch:
+        if (target / PARSED).exists():
+            shutil.copy(target / PARSED, scratch)
+        command = [DBT, "--quiet", "parse", "--project-dir", project, "--profiles-dir", project]
+        done = subprocess.run(
+            [*map(str, command), "--target-path", scratch, "--log-path", scratch],
+            env={**os.environ, **PATHS, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise ImpulsumError(
+                Category.CONFIGURATION,
+                f"dbt cannot parse its project: {(done.stdout + done.stderr).strip()}",
+                next_step="correct the file that dbt names.",
+            )
+        for name in ("manifest.json", PARSED):
+            # An edit made during the parse is newer than this, so it is not missed.
+            os.utime(Path(scratch, name), ns=(parsed_as_of, parsed_as_of))
+            Path(scratch, name).replace(target / name)

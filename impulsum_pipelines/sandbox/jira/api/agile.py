@@ -1,0 +1,92 @@
+"""Jira Software's interface, ``/rest/agile/1.0``: boards, their configuration, their sprints."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from impulsum_pipelines.sandbox.jira.api.answers import Refusal, answer, numbered_page
+from impulsum_pipelines.sandbox.jira.site import Board
+from impulsum_pipelines.sandbox.jira.world import World
+
+_PAGE = 50
+_STATES = ("closed", "active", "future")
+
+
+def _allow(world: World) -> None:
+    if "boards" in world.denied:
+        raise Refusal(403, "You do not have permission to view boards.")
+
+
+def _shown(world: World, board: Board) -> bool:
+    project = world.site.projects.get(board.project_id or "")
+    return not (project and project.hidden)
+
+
+def _board(world: World, request: Request) -> Board:
+    _allow(world)
+    board = world.site.boards.get(int(request.path_params["board"]))
+    if board is None or not _shown(world, board):
+        raise Refusal(
+            404,
+            "Requested board cannot be viewed because it either does not exist or you do not have "
+            "permission to view it.",
+        )
+    return board
+
+
+async def boards(world: World, request: Request) -> Response:
+    """``board``: the boards that the account may see."""
+    _allow(world)
+    shown = [
+        board.document(world.site.projects.get(board.project_id or ""))
+        for board in world.site.boards.values()
+        if _shown(world, board)
+    ]
+    return answer(world, numbered_page(shown, request, most=_PAGE))
+
+
+async def configuration(world: World, request: Request) -> Response:
+    """``board/{id}/configuration``: columns and what the board estimates with."""
+    return answer(world, _board(world, request).configuration(world.site.fields))
+
+
+async def board_sprints(world: World, request: Request) -> Response:
+    """``board/{id}/sprint``: closed ones first, then active, then future."""
+    board = _board(world, request)
+    if not board.has_sprints:
+        raise Refusal(400, "The board does not support sprints")
+    states = request.query_params.get("state", ",".join(_STATES)).split(",")
+    if unknown := set(states) - set(_STATES):
+        raise Refusal(400, f"Unknown sprint state: {', '.join(sorted(unknown))}.")
+    found = [
+        s
+        for s in world.site.sprints.values()
+        if s.state in states and (board.id == s.board_id or s.id in board.borrowed)
+    ]
+    found.sort(key=lambda s: (_STATES.index(s.state), s.id))
+    return answer(world, numbered_page([s.document for s in found], request, most=_PAGE))
+
+
+async def sprint(world: World, request: Request) -> Response:
+    """``sprint/{id}``."""
+    _allow(world)
+    found = world.site.sprints.get(int(request.path_params["sprint"]))
+    if found is None:
+        raise Refusal(404, "Sprint does not exist or you do not have permission to view it.")
+    return answer(world, found.document)
+
+
+def routes(bound: Callable[[Callable[[World, Request], Awaitable[Response]]], Any]) -> list[Route]:
+    """The routes of the interface; ``bound`` makes an endpoint of a handler."""
+    base = "/rest/agile/1.0"
+    return [
+        Route(f"{base}/board", bound(boards)),
+        Route(f"{base}/board/{{board:int}}/configuration", bound(configuration)),
+        Route(f"{base}/board/{{board:int}}/sprint", bound(board_sprints)),
+        Route(f"{base}/sprint/{{sprint:int}}", bound(sprint)),
+    ]

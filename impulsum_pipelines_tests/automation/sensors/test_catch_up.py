@@ -1,0 +1,201 @@
+"""What nobody closed is found, asked for once, filled, and then no longer missing."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+
+import dagster as dg
+import pytest
+from dagster._core.test_utils import create_run_for_test
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
+
+from impulsum_pipelines.automation.sensors import catch_up
+from impulsum_pipelines.cli.commands.status import source_status
+from impulsum_pipelines.definitions import build_source_definitions
+from impulsum_pipelines.errors import ImpulsumError
+from impulsum_pipelines.loading import assets
+from impulsum_pipelines.loading.closed_days import due
+from impulsum_pipelines.loading.history import recent
+from impulsum_pipelines.loading.run_load import Window
+from impulsum_pipelines.sandbox.server import Running
+from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.sources.base import http
+from impulsum_pipelines.tiers import SOURCES
+from impulsum_pipelines_tests.conftest import SandboxFactory
+from impulsum_pipelines_tests.sources.jira.support import one, sync
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is noon, so that no night falls into the test."""
+    monkeypatch.setenv("IMPULSUM_TIMEZONE", f"Etc/GMT{datetime.now(UTC).hour - 12:+d}")
+
+
+@pytest.fixture
+def instance(light_instance: dg.DagsterInstance) -> dg.DagsterInstance:
+    return light_instance
+
+
+@pytest.fixture
+def site(sandbox: SandboxFactory) -> Running:
+    """A Jira of five days ago, and nothing else."""
+    return sandbox(seed=3, issues=40, now=f"{today() - 5 * DAY}T12:00:00Z")
+
+
+@pytest.fixture(autouse=True)
+def jira_alone(monkeypatch: pytest.MonkeyPatch, site: Running) -> None:
+    for name in site.env:
+        if not name.startswith("JIRA_"):
+            monkeypatch.delenv(name)
+
+
+def today() -> date:
+    """The first day that is not due yet."""
+    return due(datetime.now(UTC), load_settings())
+
+
+def pull_at(site: Running, days_ago: int, hour: int) -> None:
+    """A live pull, as its schedule did it then."""
+    site.control("clock", now=f"{today() - days_ago * DAY}T{hour:02}:00:00Z")
+    sync()
+
+
+def look(instance: dg.DagsterInstance, later: timedelta = timedelta(0)) -> dg.RunRequest | str:
+    """The only run that is asked for, or why none is."""
+    told = catch_up.look(instance, load_settings(), datetime.now(UTC) + later)
+    if isinstance(told, dg.SkipReason):
+        return str(told.skip_message)
+    [asked] = told.run_requests or ()
+    return asked
+
+
+def days(asked: dg.RunRequest | str) -> tuple[date, date]:
+    assert isinstance(asked, dg.RunRequest), asked
+    first, last = (date.fromisoformat(asked.tags[f"dagster/asset_partition_range_{end}"]) for end in ("start", "end"))
+    return first, last
+
+
+def run(instance: dg.DagsterInstance, asked: dg.RunRequest | str) -> bool:
+    assert isinstance(asked, dg.RunRequest)
+    job = build_source_definitions().resolve_job_def(asked.job_name)
+    return job.execute_in_process(instance=instance, tags=asked.tags, raise_on_error=False).success
+
+
+def test_after_two_days_without_a_daemon_the_day_of_its_end_is_read_again(
+    instance: dg.DagsterInstance, site: Running
+) -> None:
+    pull_at(site, 3, 10)
+    site.control("clock", now=f"{today() - 3 * DAY}T16:00:00Z")
+    site.control("search_lag", seconds=3 * 3600)
+    late = one("select min(key) from raw.issues where not is_subtask")
+    site.control("edit_issue", issue=late, summary="seen late")
+    pull_at(site, 3, 17)
+    left = [today() - ago * DAY for ago in (3, 2, 1)]
+    assert source_status("jira", load_settings())["never_closed"] == tuple(left)
+    assert "after the next live pull" in str(look(instance)), "live cursors come first"
+    pull_at(site, 0, 9)
+    summary = "select summary = 'seen late' from raw.issues where key = ?"
+    assert not one(summary, late)
+
+    asked = look(instance)
+    assert days(asked) == (left[0], left[0]), "the live pull read the others whole"
+    assert run(instance, asked)
+    assert one(summary, late)
+    assert recent(load_settings(), limit=1)[0]["started_by"] == "catch-up"
+    assert look(instance) == "No closed day is missing."
+    assert source_status("jira", load_settings())["never_closed"] == ()
+
+
+def test_nothing_is_asked_for_twice_and_little_at_once(
+    instance: dg.DagsterInstance, site: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for ago in (3, 2, 1, 0):
+        pull_at(site, ago, 9)
+    midnight = datetime.combine(today(), time(), UTC)
+    sync(window=Window(midnight - 3 * DAY, midnight), tables={"issues"})
+    asked = look(instance)
+    assert days(asked) == (today() - 3 * DAY, today() - DAY), "a window of some tables closes no day"
+    assert isinstance(asked, dg.RunRequest)
+    queued = create_run_for_test(
+        instance, job_name=asked.job_name, tags=asked.tags, status=dg.DagsterRunStatus.NOT_STARTED
+    )
+    waits = str(look(instance))
+    assert queued.run_id[:8] in waits and f"misses {today() - 3 * DAY} to {today() - DAY}" in waits
+    instance.delete_run(queued.run_id)
+    monkeypatch.setattr(catch_up, "MOST_DAYS", 2)
+    assert days(look(instance)) == (today() - 2 * DAY, today() - DAY), "the newest first"
+
+
+def test_a_source_that_is_down_is_left_alone_and_filled_later(
+    instance: dg.DagsterInstance, site: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "BACKOFF", 0)
+    monkeypatch.setattr(assets, "RETRIES", 0)
+    pull_at(site, 1, 9)
+    pull_at(site, 0, 9)
+    asked = look(instance)
+    site.control("fault", kind="status", count=1000)
+    assert not run(instance, asked)
+    for hours in (0, 1, 8):
+        assert "after the next pull that succeeds" in str(look(instance, timedelta(hours=hours)))
+    with pytest.raises(ImpulsumError):
+        sync()
+    assert "source outage" in str(look(instance))
+    site.control("clear_faults")
+    sync()
+    assert "since the last try" in str(look(instance))
+    again = look(instance, timedelta(minutes=11))
+    assert days(again) == days(asked)
+    assert run(instance, again)
+    assert look(instance) == "No closed day is missing."
+
+
+def test_a_day_that_cannot_be_read_keeps_no_other_from_being_filled(
+    instance: dg.DagsterInstance, site: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "BACKOFF", 0)
+    monkeypatch.setattr(assets, "RETRIES", 0)
+    for ago in (3, 2, 1, 0):
+        pull_at(site, ago, 9)
+    oldest, middle, bad = (today() - ago * DAY for ago in (3, 2, 1))
+    tried = []
+    while source_status("jira", load_settings())["never_closed"] != (bad,):
+        assert len(tried) < 4, tried
+        first, last = days(asked := look(instance, timedelta(hours=1)))
+        tried.append((first, last))
+        if last == bad:
+            site.control("fault", kind="status", count=1000)
+        assert run(instance, asked) is (last != bad)
+        site.control("clear_faults")
+        sync()
+    assert tried == [(oldest, bad), (bad, bad), (middle, middle), (oldest, oldest)]
+    assert days(look(instance, timedelta(hours=1))) == (bad, bad), "and it is tried again"
+
+
+def test_what_is_urgent_overtakes_it_and_the_sensor_is_on(instance: dg.DagsterInstance, site: Running) -> None:
+    pull_at(site, 1, 9)
+    pull_at(site, 0, 9)
+    asked = look(instance)
+    assert isinstance(asked, dg.RunRequest)
+    filling = create_run_for_test(instance, job_name="jira_sync", tags=asked.tags)
+    backfill = create_run_for_test(instance, job_name="__ASSET_JOB", tags={"dagster/backfill": "b"})
+    [live] = [source for source in SOURCES if source.name == "jira"]
+    alert = create_run_for_test(instance, job_name="jira_sync", tags={"dagster/priority": str(live.priority)})
+    queue = QueuedRunCoordinatorDaemon(interval_seconds=1)._priority_sort([filling, backfill, alert])
+    assert [run.run_id for run in queue] == [alert.run_id, backfill.run_id, filling.run_id]
+
+    project = build_source_definitions()
+    repository = dg.Definitions.merge(project, catch_up.build_catch_up(list(project.jobs or ()))).get_repository_def()
+    sensor = repository.get_sensor_def("catch_up")
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    for run_id in (filling.run_id, backfill.run_id, alert.run_id):
+        instance.delete_run(run_id)
+    [told] = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, repository_def=repository)).run_requests
+    assert days(told) == days(asked)
+
+
+def test_off_sources_are_not_asked(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JIRA_API_TOKEN")
+    assert look(instance) == "Every source is off."

@@ -1,0 +1,108 @@
+"""The sensor that holds webhooks against pulls, and the schedules that pull faster while webhooks are silent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from impulsum_pipelines.automation.jobs import build_sync_jobs
+from impulsum_pipelines.automation.schedules import build_schedules
+from impulsum_pipelines.automation.sensors.webhook_health import HEALTH, build_webhook_health
+from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.tiers import SOURCES, Source
+from impulsum_pipelines_tests.conftest import SandboxFactory
+from impulsum_pipelines_tests.webhooks.health.telling import TeamAtASite, TeamOnPaper
+
+
+@pytest.fixture
+def jira_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("BASE_URL", "https://a.invalid"), ("EMAIL", "a@b.invalid"), ("API_TOKEN", "t")):
+        monkeypatch.setenv(f"JIRA_{name}", value)
+
+
+def sensor_tick(instance: dg.DagsterInstance) -> dg.SensorResult | dg.SkipReason:
+    [sensor] = build_webhook_health(build_sync_jobs()).sensors or ()
+    assert isinstance(sensor, dg.SensorDefinition)
+    told: Any = sensor._raw_fn(dg.build_sensor_context(instance=instance))  # as it is, before Dagster takes it apart
+    assert isinstance(told, dg.SensorResult | dg.SkipReason)
+    return told
+
+
+def fallback_tick(instance: dg.DagsterInstance) -> dg.RunRequest | dg.SkipReason:
+    [schedule] = [schedule for schedule in build_schedules(load_settings()) if schedule.name == "jira_fallback"]
+    at = datetime(2026, 11, 18, 9, 5, tzinfo=UTC)
+    asked = schedule(dg.build_schedule_context(instance=instance, scheduled_execution_time=at))
+    assert isinstance(asked, dg.RunRequest | dg.SkipReason)
+    return asked
+
+
+def test_a_tick_looks_once_after_each_pull_from_any_door(instance: dg.DagsterInstance, sandbox: SandboxFactory) -> None:
+    now = datetime.now(UTC)
+    team = TeamAtASite(sandbox(issues=12, now=now.isoformat()))
+    team.edit(told=True)
+    assert isinstance(sensor_tick(instance), dg.SkipReason)
+    team.pull()
+    looked = sensor_tick(instance)
+    assert isinstance(looked, dg.SensorResult)
+    [event] = looked.asset_events
+    assert event.asset_key == HEALTH
+    assert event.metadata["jira: mode"].value == "webhooks"
+    assert event.metadata["jira: events that no pull shows"].value == 0
+    assert isinstance(sensor_tick(instance), dg.SkipReason)
+
+
+@pytest.mark.usefixtures("jira_is_on")
+def test_a_day_whose_events_no_pull_shows_is_read_again_behind_everything_else(instance: dg.DagsterInstance) -> None:
+    team = TeamOnPaper(datetime.now(UTC) - timedelta(days=2))
+    team.edit(told=True)
+    team.look()
+    hidden = team.edit(told=True)
+    team.changed.clear()
+    team.wait(40)
+    assert team.look().unseen == 1
+    asked = sensor_tick(instance)
+    assert isinstance(asked, dg.SensorResult)
+    [run] = asked.run_requests or ()
+    assert (run.job_name, run.partition_key) == ("jira_sync", hidden["updated"][:10])
+    assert int(run.tags["dagster/priority"]) < 0
+    [again] = getattr(sensor_tick(instance), "run_requests", None) or ()
+    assert again.run_key == run.run_key, "Dagster starts one a key"
+
+
+@pytest.mark.usefixtures("jira_is_on")
+def test_the_schedule_in_between_pulls_only_while_webhooks_are_silent(instance: dg.DagsterInstance) -> None:
+    skipped = fallback_tick(instance)
+    assert isinstance(skipped, dg.SkipReason) and "jira_live is enough" in str(skipped.skip_message)
+    team = TeamOnPaper(datetime(2026, 11, 18, 8, tzinfo=UTC))
+    team.edit(told=True)
+    team.work(6, told=False)
+    team.wait(12)
+    assert team.look().is_silent
+    asked = fallback_tick(instance)
+    assert isinstance(asked, dg.RunRequest)
+    assert asked.partition_key == "2026-11-18"
+    team.work(3, told=True)
+    assert not team.look().is_silent
+    assert isinstance(fallback_tick(instance), dg.SkipReason)
+
+
+def minutes(field: str) -> list[int]:
+    """The minutes of an hour that a cron field names."""
+    found: set[int] = set()
+    for part in field.split(","):
+        span, _, step = part.partition("/")
+        first, _, last = ("0-59" if span == "*" else span).partition("-")
+        found |= set(range(int(first), int(last or first) + 1, int(step or 1)))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_live_and_fallback_ticks_make_one_even_cadence(source: Source) -> None:
+    live, between = minutes(source.minutes), minutes(source.fallback_minutes)
+    assert not set(live) & set(between), "both would pull at once"
+    ticks = sorted([*live, *between])
+    gaps = {(after - before) % 60 for before, after in zip(ticks, [*ticks[1:], ticks[0]], strict=True)}
+    assert gaps == {source.fallback_every.total_seconds() / 60}

@@ -1,0 +1,79 @@
+"""``kill -9`` at every step of a publish: the old file or the new one, never half, and the next publish cleans up."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from impulsum_pipelines.publishing.publish import publish, versions
+from impulsum_pipelines_tests.publishing import warehouse
+
+# In one child a folder: publish while every touch of the disk is counted, and die just before the n-th in the n-th.
+DYING_PUBLISHES = """
+import json, os, pathlib, shutil, signal, sys
+import duckdb, filelock  # once, not in every child
+from impulsum_pipelines.publishing import release
+from impulsum_pipelines.publishing.publish import publish
+from impulsum_pipelines.settings import Settings
+
+steps = 0
+
+def dying(function, last):
+    def step(*args, **kwargs):
+        global steps
+        steps += 1
+        if steps == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args, **kwargs)
+    return step
+
+def die_at(root, last):
+    for module, names in ((release, ("_copy", "_describe")), (shutil, ("copyfile",)),
+                          (os, ("fsync", "replace", "chmod", "unlink"))):
+        for name in names:
+            setattr(module, name, dying(getattr(module, name), last))
+    publish(Settings(impulsum_home=root, impulsum_keep_versions=1))
+
+signals = []
+for last, root in enumerate(sys.argv[1:], start=1):
+    child = os.fork()
+    if child == 0:
+        die_at(root, last)
+        os._exit(0)
+    signals.append(-os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+json.dump(signals, sys.stdout)
+"""
+
+STEPS = 16  # at least one more than a publish has: the last child must come through
+
+
+def test_killed_publish_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    warehouse.build(model, generation=1)
+    publish(warehouse.settings_at(model, keep=1))
+    warehouse.build(model, generation=2)
+    roots = [shutil.copytree(model, tmp_path / str(step)) for step in range(1, STEPS + 1)]
+
+    children = subprocess.run(
+        [sys.executable, "-c", DYING_PUBLISHES, *map(str, roots)], capture_output=True, timeout=60, check=True
+    )
+    signals = json.loads(children.stdout)
+    died = signals.count(signal.SIGKILL)
+    assert signals == [signal.SIGKILL] * died + [0] * (STEPS - died), "a publish failed by itself"
+    assert 10 <= died < STEPS, "the steps of a publish are not all tried"
+
+    seen = []
+    for root in roots:
+        settings = warehouse.settings_at(root, keep=1)
+        (generation,) = warehouse.generations(root / "impulsum.duckdb")
+        seen.append(generation)
+        publish(settings)
+        assert warehouse.generations(root / "impulsum.duckdb") == {(2, 2)}
+        assert [version.current for version in versions(settings)] == [True]
+        assert not list(root.rglob("*.partial*"))
+    assert seen == sorted(seen), "old up to one step, new from there on"
+    assert {(1, 1), (2, 2)} == set(seen)

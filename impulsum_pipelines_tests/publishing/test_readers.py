@@ -1,0 +1,32 @@
+"""Analysts beside the publisher: no error, one version a connection. ``make soak`` shows it with real builds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from impulsum_pipelines.base.home import connect
+from impulsum_pipelines.publishing.publish import publish
+from impulsum_pipelines_tests.publishing import warehouse
+from impulsum_pipelines_tests.publishing.readers import READERS, soak
+
+
+def test_readers_are_never_disturbed(tmp_path: Path) -> None:
+    report = soak(tmp_path, seconds=5)
+    assert report["errors"] == []
+    assert report["mixed"] == 0
+    assert isinstance(report["published"], int) and report["published"] > 3
+    queries, seen = report["queries"], report["versions_seen"]
+    assert isinstance(queries, list) and isinstance(seen, list)
+    assert len(queries) == READERS and min(queries) > 0
+    assert max(seen) > 1, "no reader saw the file change"
+
+
+def test_open_connection_keeps_its_version(tmp_path: Path) -> None:
+    settings = warehouse.settings_at(tmp_path)
+    warehouse.build(tmp_path, 1)
+    path = publish(settings).path
+    with connect(path, read_only=True) as early:
+        warehouse.build(tmp_path, 2)
+        publish(settings)
+        assert early.execute("select max(generation) from core.issues").fetchall() == [(1,)]
+    assert warehouse.generations(path) == {(2, 2)}

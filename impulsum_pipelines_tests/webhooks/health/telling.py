@@ -1,0 +1,196 @@
+"""People who work in Jira, pulls that see it, and webhooks that a test sends or keeps back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from impulsum_pipelines.base.home import Home
+from impulsum_pipelines.loading.raw import ensure_tables
+from impulsum_pipelines.loading.run_load import run_load
+from impulsum_pipelines.ops.schema import alerts, events, missed_ranges, pulled_changes
+from impulsum_pipelines.ops.store import transaction
+from impulsum_pipelines.sandbox.server import Running
+from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.tiers import SOURCES
+from impulsum_pipelines.webhooks.events.inbox import work_off
+from impulsum_pipelines.webhooks.health.check import Checked, check
+from impulsum_pipelines.webhooks.receiving import dropfiles
+
+BY_NAME = {source.name: source for source in SOURCES}
+
+
+def arrive(source: str, body: Mapping[str, Any], at: datetime, headers: Mapping[str, str] | None = None) -> None:
+    """A delivery lies in the inbox."""
+    home = Home.of(load_settings())
+    dropfiles.write(home, source, orjson.dumps(body), headers=headers or {}, received_at=at)
+
+
+def commit() -> None:
+    """The inbox is worked off."""
+    work_off(load_settings())
+
+
+class Team:
+    """People who change issues, one at a time, while time passes only when the test says so."""
+
+    def __init__(self) -> None:
+        self.edits = 0
+
+    @property
+    def now(self) -> datetime:
+        raise NotImplementedError
+
+    def wait(self, minutes: float) -> None:
+        """Time passes."""
+        raise NotImplementedError
+
+    def change(self) -> dict[str, Any]:
+        """Somebody edits an issue: its id, key, and when."""
+        raise NotImplementedError
+
+    def pull(self, **options: Any) -> None:
+        """Jira is pulled."""
+        raise NotImplementedError
+
+    def edit(self, *, told: bool) -> dict[str, Any]:
+        """Somebody edits an issue, with its webhook or without."""
+        self.edits += 1
+        change = self.change()
+        if told:
+            self.tell(change)
+        return change
+
+    def work(self, changes: int, *, told: bool) -> list[dict[str, Any]]:
+        """Some edits, three minutes after each other."""
+        made = []
+        for _ in range(changes):
+            made.append(self.edit(told=told))
+            self.wait(3)
+        return made
+
+    def tell(self, change: Mapping[str, Any], kind: str = "jira:issue_updated") -> None:
+        """The webhook of a change arrives, now, and is committed."""
+        self.send(change, kind)
+        commit()
+
+    def send(self, change: Mapping[str, Any], kind: str = "jira:issue_updated") -> None:
+        """The webhook of a change arrives, now, and waits in the inbox."""
+        body = {
+            "timestamp": round(datetime.fromisoformat(change["updated"]).timestamp() * 1000),
+            "webhookEvent": kind,
+            "issue": {"id": change["id"], "key": change["key"], "fields": {"priority": {"name": "Medium"}}},
+            "changelog": {"items": [{"field": "summary", "fromString": "Said", "toString": f"Said, {self.edits}"}]},
+        }
+        arrive("jira", body, self.now)
+
+    def look(self, **options: Any) -> Checked:
+        """Pull, and hold what was pulled against what was told."""
+        self.pull(**options)
+        checked = check(load_settings(), BY_NAME["jira"], at=self.now)
+        assert checked is not None
+        return checked
+
+
+class TeamAtASite(Team):
+    """A team at a site of the sandbox, which is pulled over HTTP."""
+
+    def __init__(self, site: Running) -> None:
+        super().__init__()
+        self.site = site
+        site.control("clock", freeze=True)
+        self.ids = next(iter(site.control("ids").values()))
+
+    @property
+    def now(self) -> datetime:
+        return datetime.fromisoformat(self.site.control("clock")["now"])
+
+    def wait(self, minutes: float) -> None:
+        self.site.control("clock", advance_seconds=minutes * 60)
+
+    def change(self) -> dict[str, Any]:
+        issue = self.ids[self.edits % len(self.ids)]
+        return dict(self.site.control("edit_issue", issue=issue, summary=f"Said, {self.edits}"))
+
+    def pull(self, **options: Any) -> None:
+        run_load("jira", load_settings(), **options)
+
+
+class TeamOnPaper(Team):
+    """A team whose pulls are written into the raw file as loads leave them: for what needs no site."""
+
+    def __init__(self, start: datetime) -> None:
+        super().__init__()
+        self.at = start
+        self.project = "ABC"
+        self.changed: dict[str, dict[str, Any]] = {}
+        self.pulls = 0
+
+    @property
+    def now(self) -> datetime:
+        return self.at
+
+    def wait(self, minutes: float) -> None:
+        self.at += timedelta(minutes=minutes)
+
+    def change(self) -> dict[str, Any]:
+        return self.change_again(self.edits)
+
+    def change_again(self, number: int) -> dict[str, Any]:
+        """Somebody edits the issue of this number."""
+        key = f"{self.project}-{number}"
+        self.changed[key] = {"id": f"{self.project}{number}", "key": key, "updated": self.at.isoformat()}
+        return self.changed[key]
+
+    def pull(self, **options: Any) -> None:
+        assert not options
+        self.pulls += 1
+        sync_id, home = f"sync-{self.pulls}", Home.of(load_settings())
+        ensure_tables(home, "jira")
+        with home.write_raw("jira") as raw:
+            raw.execute(
+                "insert into raw.syncs (sync_id, mode, status, started_at, watermark_to) "
+                "values (?, 'live', 'done', ?, ?)",
+                [sync_id, self.at, self.at],
+            )
+            for change in self.changed.values():
+                raw.execute("delete from raw.issues where id = ?", [change["id"]])
+                raw.execute(
+                    "insert into raw.issues (id, key, project_key, updated_at, sync_id, extracted_at) "
+                    "values (?, ?, ?, ?, ?, ?)",
+                    [change["id"], change["key"], self.project, change["updated"], sync_id, self.at],
+                )
+        self.changed.clear()
+
+
+def rows(table: sa.Table, *names: str) -> list[tuple[Any, ...]]:
+    """What the ops store holds, in the order in which it was written."""
+    with transaction(load_settings()) as connection:
+        columns = [table.c[name] for name in names]
+        return [tuple(row) for row in connection.execute(sa.select(*columns).order_by(table.c.id))]
+
+
+def outcomes() -> Counter[str]:
+    """How many pulled changes were told of, missed, and so on."""
+    return Counter(outcome for (outcome,) in rows(pulled_changes, "outcome"))
+
+
+def seen_by() -> list[str | None]:
+    """By which sync each event was seen."""
+    return [sync_id for (sync_id,) in rows(events, "seen_by")]
+
+
+def heard() -> list[tuple[str, str, str]]:
+    """State, title and detail of each alert about webhooks."""
+    found = rows(alerts, "kind", "state", "title", "detail")
+    return [(state, title, detail) for kind, state, title, detail in found if kind == "webhooks"]
+
+
+def ranges() -> list[tuple[Any, ...]]:
+    """What, status and number of changes of each missed range."""
+    return rows(missed_ranges, "what", "status", "changes")

@@ -1,0 +1,126 @@
+"""The receiver as a process: whatever ends it, what it answered with 2xx is on the disk."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+import requests
+
+from impulsum_pipelines.base.home import Home
+from impulsum_pipelines.webhooks.receiving import dropfiles
+from impulsum_pipelines.webhooks.receiving.vendors import VENDORS
+from impulsum_pipelines_tests.webhooks.conftest import SECRET
+
+COMMAND = [sys.executable, "-c", "from impulsum_pipelines.cli import main; main()", "webhooks", "serve"]
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The command line's receiver, and where it takes Slack's deliveries."""
+    environment = {**os.environ, "SLACK_WEBHOOK_SECRET": SECRET}
+    with subprocess.Popen(
+        [*COMMAND, "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        try:
+            assert process.stdout
+            lines = [process.stdout.readline() for _ in VENDORS]
+            assert [line.split()[1] for line in lines] == ["refused,", "refused,", "signed", *["refused,"] * 3]
+            yield process, lines[2].split()[0]
+        finally:
+            process.kill()
+
+
+class Sender(threading.Thread):
+    """Sends one event after the other until nobody listens; ``answered`` are the ids of those that got 2xx."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        super().__init__(daemon=True)
+        self.url, self.prefix = url, prefix
+        self.sent = 0
+        self.answered: set[str] = set()
+
+    def run(self) -> None:
+        with requests.Session() as session:
+            while True:
+                name = f"{self.prefix}-{self.sent}"
+                body = orjson.dumps({"event_id": name, "event": {"text": "x" * 2_000}})
+                headers = VENDORS["slack"].scheme.sign(SECRET, body, datetime.now(UTC))
+                self.sent += 1
+                try:
+                    answer = session.post(self.url, data=body, headers=headers, timeout=10)
+                except requests.RequestException:
+                    return
+                assert answer.status_code == 200
+                self.answered.add(name)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_what_was_answered_is_there_however_the_process_ends(home: Home, how: signal.Signals) -> None:
+    answered: set[str] = set()
+    sent = 0
+    for attempt in range(2):
+        with serving() as (process, url):
+            senders = [Sender(url, f"{attempt}-{number}") for number in range(6)]
+            for sender in senders:
+                sender.start()
+            while sum(len(sender.answered) for sender in senders) < 60:
+                time.sleep(0.005)
+            process.send_signal(how)
+            # Both are an orderly end by SIGTERM: of the signal, or by itself once what was under way is done.
+            assert process.wait(timeout=20) in ({-how, 0} if how is signal.SIGTERM else {-how})
+            for sender in senders:
+                sender.join(timeout=20)
+                answered |= sender.answered
+                sent += sender.sent
+    held = [dropfiles.read(path).delivery for path in dropfiles.waiting(home, 100_000)]
+    assert answered <= set(held)
+    assert len(held) == len(set(held)) <= sent
+    if how is signal.SIGTERM:
+        assert set(held) == answered, "requests under way are finished and answered"
+
+
+def test_a_stop_takes_no_longer_than_what_is_under_way(home: Home) -> None:
+    with serving() as (process, url):
+        with requests.Session() as idle:
+            assert idle.get(f"{url.rsplit('/', 2)[0]}/health", timeout=10).ok
+            started = time.monotonic()
+            process.terminate()
+            process.wait(timeout=10)
+        assert time.monotonic() - started < 3
+        assert process.stderr
+        noted = process.stderr.read()
+    assert "The receiver listens on http://127.0.0.1:" in noted
+    assert "other machines" not in noted
+
+
+def test_listening_elsewhere_is_warned_of_and_logged() -> None:
+    with serving("--host", "0.0.0.0") as (process, url):  # noqa: S104
+        assert requests.post(url.replace("0.0.0.0", "127.0.0.1"), data=b"{}", timeout=10).status_code == 401  # noqa: S104
+        process.terminate()
+        assert process.stderr
+        noted = process.stderr.read()
+    assert "reached from other machines" in noted
+    assert "POST slack 401" in noted
+
+
+def test_a_port_that_is_taken_is_said() -> None:
+    with serving() as (_, url):
+        port = url.split(":")[2].split("/")[0]
+        done = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert f"Port {port} of 127.0.0.1 cannot be had" in done.stderr
+    assert done.stdout == ""
