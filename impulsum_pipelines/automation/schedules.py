@@ -7,26 +7,18 @@ Cron times are in ``IMPULSUM_TIMEZONE``; partitions are UTC days.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 
 import dagster as dg
 
-from impulsum_pipelines.automation.jobs import PULLING_ALL, pull_config, sync_job_name
+from impulsum_pipelines.automation.jobs import pull_config, sync_job_name
+from impulsum_pipelines.automation.runs import RANGE, unfinished, waiting_to_pull
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.loading.history import recent
-from impulsum_pipelines.loading.raw import is_configured, why_off
 from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.sources.registry import is_configured, why_off
 from impulsum_pipelines.tiers import BUILDS, SOURCES, TIERS, Build, Source
-
-#: Tags of the partition of a run, and of its range of partitions, as Dagster reads them.
-_DAY, RANGE = "dagster/partition", ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
-
-_WAITING = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING)
-
-#: A run that waited longer was forgotten by its daemon; the schedule must not wait with it for ever.
-_GIVEN_UP_AFTER = timedelta(hours=6)
 
 #: The job that is told which days to close.
 _NIGHTLY = "nightly"
@@ -169,35 +161,3 @@ def _is_reading_a_window(settings: Settings, source: str) -> bool:
     except ImpulsumError:
         return False
     return any(sync["status"] == "running" and sync["mode"] == "window" for sync in newest)
-
-
-def unfinished(instance: dg.DagsterInstance, job: str, now: datetime) -> dg.DagsterRun | None:
-    """A run of the job that waits or runs: one that takes longer than its cadence must not pile up."""
-    return next(_runs(instance, [job], (*_WAITING, dg.DagsterRunStatus.STARTED), now), None)
-
-
-def waiting_to_pull(instance: dg.DagsterInstance, source: str, now: datetime) -> dg.DagsterRun | None:
-    """A run that will pull the source live; runs of one source must not pile up behind a slow one."""
-    today = now.astimezone(UTC).date().isoformat()
-    waiting = _runs(instance, _pulling_jobs(source), _WAITING, now)
-    return next((run for run in waiting if run.tags.get(RANGE[1], run.tags.get(_DAY, today)) >= today), None)
-
-
-def under_way(instance: dg.DagsterInstance, source: str, now: datetime) -> dg.DagsterRun | None:
-    """A run that will pull the source or does so, live or a window."""
-    return next(_runs(instance, _pulling_jobs(source), (*_WAITING, dg.DagsterRunStatus.STARTED), now), None)
-
-
-def _pulling_jobs(source: str) -> tuple[str, ...]:
-    return sync_job_name(source), *PULLING_ALL
-
-
-def _runs(
-    instance: dg.DagsterInstance, jobs: Sequence[str], statuses: Sequence[dg.DagsterRunStatus], now: datetime
-) -> Iterator[dg.DagsterRun]:
-    """The runs of the jobs in one of the states, without those that were given up."""
-    for job in jobs:
-        # In UTC, since Dagster drops the zone without a look at it.
-        since = now.astimezone(UTC) - _GIVEN_UP_AFTER
-        wanted = dg.RunsFilter(job_name=job, statuses=list(statuses), created_after=since)
-        yield from instance.get_runs(wanted)

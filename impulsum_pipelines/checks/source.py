@@ -10,15 +10,14 @@ from typing import Any
 
 import dagster as dg
 
+from impulsum_pipelines.base.failing import failure
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.base.humanize import span
 from impulsum_pipelines.checks.findings import Check, Finding, Raw, agreement, instant, table_of
 from impulsum_pipelines.errors import ImpulsumError
-from impulsum_pipelines.loading.assets import failure
 from impulsum_pipelines.loading.freshness import Freshness, assess
-from impulsum_pipelines.loading.raw import why_off
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.sources.registry import tables
+from impulsum_pipelines.sources.registry import tables, why_off
 from impulsum_pipelines.tiers import Source
 
 

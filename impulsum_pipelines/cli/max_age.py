@@ -17,8 +17,8 @@ from impulsum_pipelines.base.humanize import span
 from impulsum_pipelines.cli.console import in_utc, notes
 from impulsum_pipelines.cli.runs import RunReport, run_job
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.loading.raw import is_configured
 from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources.registry import is_configured
 from impulsum_pipelines.tiers import SOURCES, Source
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

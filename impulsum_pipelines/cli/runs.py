@@ -14,6 +14,7 @@ from threading import Timer, get_ident
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from impulsum_pipelines.base.failing import error_of
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.base.progress import reporter
 from impulsum_pipelines.cli.console import progress_bars
@@ -158,15 +159,8 @@ def _error(name: str, run_id: str, events: Sequence[dg.DagsterEvent]) -> Impulsu
             continue
         failure = event.step_failure_data
         told = failure.user_failure_data
-        if told and "what failed" in told.metadata:
-            facts = {label: str(value.value) for label, value in told.metadata.items()}
-            return ImpulsumError(
-                Category(facts["category"]),
-                facts["what failed"],
-                where=facts["where"],
-                safe=facts["what is safe"],
-                next_step=facts["next step"],
-            )
+        if told and (error := error_of(told.metadata)):
+            return error
         reason = failure.error
         while reason and reason.cause:
             reason = reason.cause

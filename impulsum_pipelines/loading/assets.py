@@ -21,23 +21,19 @@ from typing import Any
 
 import dagster as dg
 
+from impulsum_pipelines.base.failing import OWNER, RETRIES, failure
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.base.progress import reporter
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.loading.history import Origin
-from impulsum_pipelines.loading.raw import BOOKS, why_off
-from impulsum_pipelines.loading.run_load import LoadResult, RowCounts, Window, run_load
+from impulsum_pipelines.loading.raw import BOOKS
+from impulsum_pipelines.loading.result import LoadResult, RowCounts
+from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines.sources.base.table import Column, Table
-from impulsum_pipelines.sources.registry import tables
+from impulsum_pipelines.sources.registry import tables, why_off
 from impulsum_pipelines.tiers import Source
-
-OWNER = "team:data-platform"
-
-#: Tries after the first one. The HTTP client retries single requests; these are for what outlasts that.
-RETRIES = 3
-_FIRST_WAIT = 30
-_LONGEST_WAIT = 900
 
 #: Days that one run of a backfill reads, and that a live pull records as caught up: an event costs Dagster's SQLite
 #: about 40 ms for each table and day.
@@ -179,32 +175,6 @@ def caught_up(result: LoadResult) -> list[str]:
     first, today = result.watermark_from.astimezone(UTC).date(), result.watermark_to.astimezone(UTC).date()
     closed = [first + timedelta(days=passed) for passed in range((today - first).days)]
     return [day.isoformat() for day in closed[-_MOST_DAYS:]]
-
-
-def failure(error: ImpulsumError, tried: int) -> dg.Failure | dg.RetryRequested:
-    """What Dagster should do about an error.
-
-    Wrong tokens, missing permissions and configuration stay wrong until somebody acts: they fail at once. What
-    passes by itself is tried again, after the wait that the source asked for or else a growing one.
-
-    Args:
-        error: what went wrong.
-        tried: how many times the op was retried already.
-    """
-    if error.retryable and tried < RETRIES:
-        wait = error.retry_after if error.retry_after is not None else _FIRST_WAIT * 2**tried
-        return dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=min(wait, _LONGEST_WAIT))
-    return dg.Failure(
-        description=str(error),
-        metadata={
-            "category": error.category.value,
-            "what failed": error.what,
-            "where": error.where,
-            "what is safe": error.safe,
-            "next step": error.next_step,
-        },
-        allow_retries=False,
-    )
 
 
 def table_metadata(name: str, results: list[LoadResult], held: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from impulsum_pipelines.ops.schema import sync_scopes, syncs
 from impulsum_pipelines.settings import Settings
 
 if TYPE_CHECKING:
-    from impulsum_pipelines.loading.run_load import LoadResult
+    from impulsum_pipelines.loading.result import LoadResult
 
 log = logging.getLogger(__name__)
 

@@ -3,6 +3,11 @@
 Beside the declared tables every file has ``syncs`` (one row per sync), ``census`` (one row per census and scope),
 ``quarantine`` (one row per document that did not fit its table) and ``state`` (one row: where the next live sync
 begins).
+
+A sync first writes its row in ``syncs`` with the status ``loading``, and its metadata rows last. A row that still says
+``loading`` when no sync runs is a load that was cut off (killed between the two). It counts as no load: the next sync
+starts from the same watermark, and rows that the cut-off load wrote are read again
+(:data:`impulsum_pipelines.sources.base.sync.NOT_CUT_OFF`) until a sync that reads as much is complete.
 """
 
 from __future__ import annotations
@@ -16,10 +21,9 @@ import orjson
 
 from impulsum_pipelines.base.home import Home, connect
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources.base.sync import NOT_CUT_OFF
+from impulsum_pipelines.sources.base.sync import NOT_CUT_OFF, Sync
 from impulsum_pipelines.sources.base.table import Column
-from impulsum_pipelines.sources.registry import missing_settings, tables
+from impulsum_pipelines.sources.registry import tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -143,24 +147,27 @@ def refuse_half_loaded(home: Home, source: str) -> None:
         )
 
 
+def settle_cut_off(connection: duckdb.DuckDBPyConnection, sync: Sync) -> None:
+    """Strike the loads that this sync made good, and keep the others as ``cut off``; in the caller's transaction.
+
+    A complete live sync reads again what a live one before it read, and a complete census what any did.
+    """
+    if sync.watermark_to:
+        connection.execute(
+            "delete from raw.syncs where status in ('loading', 'cut off') and sync_id <> ? "
+            "and (? or (mode = 'live' and not census))",
+            [sync.sync_id, sync.census],
+        )
+    connection.execute(
+        "update raw.syncs set status = 'cut off' where status = 'loading' and sync_id <> ?", [sync.sync_id]
+    )
+
+
 def insert(connection: duckdb.DuckDBPyConnection, book: str, row: Mapping[str, Any]) -> None:
     """Write one row of a book."""
     columns = ", ".join(f'"{name}"' for name in row)
     marks = ", ".join("?" for _ in row)
     connection.execute(f"insert into raw.{book} ({columns}) values ({marks})", list(row.values()))
-
-
-def is_configured(source: str, settings: Settings) -> bool:
-    """Whether the source is on."""
-    return not missing_settings(source, settings)
-
-
-def why_off(source: str, settings: Settings) -> str:
-    """What to set for the source to be on, such as ``JIRA_API_TOKEN is not set``; empty when it is on."""
-    missing = missing_settings(source, settings)
-    if not missing:
-        return ""
-    return f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set"
 
 
 class HeldRows:

@@ -24,55 +24,19 @@ import orjson
 
 from impulsum_pipelines.base.home import FIRST_LOAD_MEMORY, MERGE_MEMORY, Home
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.loading import cut_off
 from impulsum_pipelines.loading.absence import mark_gone
 from impulsum_pipelines.loading.causes import plain_errors
 from impulsum_pipelines.loading.history import Origin, recorded
 from impulsum_pipelines.loading.pipeline import fresh_pipeline, no_cycle_search
-from impulsum_pipelines.loading.raw import HeldRows, held_rows, insert, is_configured, why_off
-from impulsum_pipelines.loading.scopes import Written, written
+from impulsum_pipelines.loading.raw import HeldRows, held_rows, insert, settle_cut_off
+from impulsum_pipelines.loading.result import LoadResult, RowCounts
+from impulsum_pipelines.loading.scopes import written
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources.base.sync import Progress, Stream, Sync, Window
+from impulsum_pipelines.sources.base.sync import Progress, Sync, Window
+from impulsum_pipelines.sources.registry import is_configured, why_off
 from impulsum_pipelines.sources.registry import tables as tables_of
 
-__all__ = ["LoadResult", "Progress", "RowCounts", "Stream", "Window", "run_load"]
-
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class RowCounts:
-    """What one sync did to one table."""
-
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    deleted: int = 0
-    unreachable: int = 0
-
-
-@dataclass(frozen=True)
-class LoadResult:
-    """What one sync did, and what it cost. Times are UTC; ``watermark_*`` are by the source's clock."""
-
-    sync_id: str
-    source: str
-    mode: str
-    census: bool
-    window: Window | None
-    watermark_from: datetime | None
-    watermark_to: datetime | None
-    started_at: datetime
-    finished_at: datetime
-    rows: dict[str, RowCounts]
-    streams: dict[str, Stream]
-    requests: int
-    limit_waits: int
-    limit_wait_seconds: float
-    extract_seconds: float
-    normalize_seconds: float
-    load_seconds: float
-    scopes: tuple[Written, ...] = ()
 
 
 def run_load(
@@ -244,7 +208,7 @@ class _Load:
                 insert(connection, "quarantine", {"sync_id": self.sync_id, **asdict(bad)})
             self.seconds["load"] = time.monotonic() - began
             result = self._result(sync, traffic, rows)
-            cut_off.settle(connection, sync)
+            settle_cut_off(connection, sync)
             connection.execute("delete from raw.syncs where sync_id = ?", [self.sync_id])
             status = "incomplete" if sync.failures else "done"
             insert(connection, "syncs", self._row(sync, status) | _books_of(result, sync, self.tables))

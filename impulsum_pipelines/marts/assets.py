@@ -14,9 +14,9 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from impulsum_pipelines.base.failing import OWNER, failure
 from impulsum_pipelines.base.home import Home, connect
 from impulsum_pipelines.errors import ImpulsumError
-from impulsum_pipelines.loading.assets import OWNER, failure
 from impulsum_pipelines.loading.raw import ensure_tables, refuse_half_loaded
 from impulsum_pipelines.marts.manifest import COPIES, fresh_manifest
 from impulsum_pipelines.marts.people import copy_mapping

@@ -11,9 +11,9 @@ import dagster as dg
 import orjson
 import sqlalchemy as sa
 
+from impulsum_pipelines.base.failing import OWNER, failure
 from impulsum_pipelines.base.home import Home, connect
 from impulsum_pipelines.errors import ImpulsumError
-from impulsum_pipelines.loading.assets import OWNER, failure
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import dagster as dg
 from dagster_shared.libraries import DagsterLibraryRegistry
 
-from impulsum_pipelines.loading.assets import OWNER
+from impulsum_pipelines.base.failing import OWNER
 from impulsum_pipelines.marts.manifest import PROJECT, manifest_text
 
 log = logging.getLogger(__name__)

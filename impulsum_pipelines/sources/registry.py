@@ -32,6 +32,19 @@ def missing_settings(source: str, settings: Settings) -> list[str]:
     return [name for name in required if not getattr(settings, name.lower())]
 
 
+def is_configured(source: str, settings: Settings) -> bool:
+    """Whether the source is on."""
+    return not missing_settings(source, settings)
+
+
+def why_off(source: str, settings: Settings) -> str:
+    """What to set for the source to be on, such as ``JIRA_API_TOKEN is not set``; empty when it is on."""
+    missing = missing_settings(source, settings)
+    if not missing:
+        return ""
+    return f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set"
+
+
 def probe(source: str, settings: Settings) -> Iterator[tuple[str, str]]:
     """Try what a sync of the source needs: what was tried, and what the source answered.
 

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from impulsum_pipelines.automation.schedules import RANGE, build_schedules
-from impulsum_pipelines.automation.ticks import next_tick
+from impulsum_pipelines.automation.runs import RANGE, next_tick
+from impulsum_pipelines.automation.schedules import build_schedules
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.history import Origin, recorded
 from impulsum_pipelines.settings import load_settings

@@ -25,7 +25,8 @@ from typing import Any
 import pytest
 
 from impulsum_pipelines.base.home import Home
-from impulsum_pipelines.loading.run_load import LoadResult, run_load
+from impulsum_pipelines.loading.result import LoadResult
+from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.sandbox.jira.history.generator import generate
 from impulsum_pipelines.sandbox.server import Running, running
 from impulsum_pipelines.settings import load_settings

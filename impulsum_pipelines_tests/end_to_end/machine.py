@@ -15,7 +15,7 @@ from dagster._utils.schedules import schedule_execution_time_iterator
 from time_machine import Traveller
 
 from impulsum_pipelines.automation.jobs import PULLING_ALL
-from impulsum_pipelines.automation.schedules import RANGE
+from impulsum_pipelines.automation.runs import RANGE
 from impulsum_pipelines.definitions import build_definitions
 from impulsum_pipelines.tiers import SOURCES
 

@@ -19,8 +19,8 @@ import sqlalchemy as sa
 import time_machine
 
 from impulsum_pipelines.automation.sensors import inbox
+from impulsum_pipelines.base import failing
 from impulsum_pipelines.base.home import Home
-from impulsum_pipelines.loading import assets
 from impulsum_pipelines.loading.closed_days import closing
 from impulsum_pipelines.ops import schema
 from impulsum_pipelines.ops.store import transaction
@@ -51,7 +51,7 @@ STOPPED = (at(3, 12), at(5, 12))
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Traveller]:
     monkeypatch.setattr(http, "BACKOFF", 0)
-    monkeypatch.setattr(assets, "RETRIES", 0)
+    monkeypatch.setattr(failing, "RETRIES", 0)
     monkeypatch.setattr(inbox, "_watched", inbox._looked_once)  # nobody waits in a time that is moved
     with time_machine.travel(MONDAY, tick=True) as traveller:
         yield traveller

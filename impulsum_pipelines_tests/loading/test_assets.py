@@ -11,12 +11,14 @@ import dagster as dg
 import pytest
 import time_machine
 
+from impulsum_pipelines.base.failing import RETRIES
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.loading import assets
 from impulsum_pipelines.loading.raw import ensure_tables
-from impulsum_pipelines.loading.run_load import LoadResult, RowCounts, Stream, Window
+from impulsum_pipelines.loading.result import LoadResult, RowCounts
 from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.sources.base.sync import Stream, Window
 from impulsum_pipelines.sources.registry import tables
 from impulsum_pipelines.tiers import SOURCES
 
@@ -182,7 +184,7 @@ def test_a_limit_is_not_waited_for_for_ever(pulls: Pulls, instance: dg.DagsterIn
     pulls.errors = [limit] * 9
     result = materialize(instance)
     assert not result.success
-    assert len(pulls.asked) == 1 + assets.RETRIES
+    assert len(pulls.asked) == 1 + RETRIES
 
 
 def test_a_wrong_token_fails_at_once_and_says_what_to_do(pulls: Pulls, instance: dg.DagsterInstance) -> None:

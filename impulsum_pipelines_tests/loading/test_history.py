@@ -13,10 +13,11 @@ from impulsum_pipelines.cli import main
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.loading import run_load as loading
 from impulsum_pipelines.loading.history import STARTED_BY_TAG, Origin, recent
-from impulsum_pipelines.loading.run_load import LoadResult, Window, run_load
+from impulsum_pipelines.loading.result import LoadResult
+from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.sources.base import http
-from impulsum_pipelines.sources.base.sync import Sync
+from impulsum_pipelines.sources.base.sync import Sync, Window
 from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines_tests.conftest import SandboxFactory, on_sqlite
 from impulsum_pipelines_tests.sources.pulls import Pulls

@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from impulsum_pipelines.base.home import Home
-from impulsum_pipelines.loading.run_load import LoadResult, run_load
+from impulsum_pipelines.loading.result import LoadResult
+from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.sources.registry import tables
 

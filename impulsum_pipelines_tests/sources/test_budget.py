@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import pytest
 
-from impulsum_pipelines.loading.run_load import Window
 from impulsum_pipelines.sandbox.fireflies.limits import PER_DAY
 from impulsum_pipelines.sandbox.github.limits import Limits
 from impulsum_pipelines.sandbox.jira.history.generator import generate
@@ -22,6 +21,7 @@ from impulsum_pipelines.sandbox.server import Running, running
 from impulsum_pipelines.sandbox.slack.limits import TIERS as CALLS_A_MINUTE
 from impulsum_pipelines.sandbox.team import Team
 from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines_tests.bench.requests import (
     LATENCY_MS,

@@ -16,15 +16,14 @@ from typing import Any
 
 import dagster as dg
 
-from impulsum_pipelines.automation.backing_off import wait_after
 from impulsum_pipelines.automation.jobs import sync_job_name
-from impulsum_pipelines.automation.schedules import RANGE, under_way
+from impulsum_pipelines.automation.runs import RANGE, under_way, wait_after
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.loading.closed_days import closing, in_words, ranges
 from impulsum_pipelines.loading.history import CATCH_UP, STARTED_BY_TAG, recent
-from impulsum_pipelines.loading.raw import is_configured
 from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.sources.registry import is_configured
 from impulsum_pipelines.tiers import CATCH_UP as TIER
 from impulsum_pipelines.tiers import SOURCES, Source
 

@@ -16,19 +16,19 @@ from datetime import UTC, datetime
 import dagster as dg
 import sqlalchemy as sa
 
-from impulsum_pipelines.automation.schedules import cron, waiting_to_pull
-from impulsum_pipelines.automation.ticks import is_stopped, next_tick
+from impulsum_pipelines.automation.runs import is_stopped, next_tick, waiting_to_pull
+from impulsum_pipelines.automation.schedules import cron
+from impulsum_pipelines.base.failing import OWNER
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.base.humanize import span
 from impulsum_pipelines.checks.source import freshness_check, freshness_finding
 from impulsum_pipelines.errors import ImpulsumError
-from impulsum_pipelines.loading.assets import OWNER
 from impulsum_pipelines.loading.freshness import Freshness, assess
 from impulsum_pipelines.loading.history import first_starts, recent
-from impulsum_pipelines.loading.raw import why_off
 from impulsum_pipelines.ops.schema import alerts
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.sources.registry import why_off
 from impulsum_pipelines.tiers import SOURCES, Source
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ import dagster as dg
 
 from impulsum_pipelines.automation.jobs import sync_job_name
 from impulsum_pipelines.automation.sensors.urgent import to_pull
-from impulsum_pipelines.loading.assets import OWNER
+from impulsum_pipelines.base.failing import OWNER
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.tiers import CRITICAL
 

@@ -15,13 +15,12 @@ from typing import Any
 import dagster as dg
 import sqlalchemy as sa
 
-from impulsum_pipelines.automation.backing_off import wait_after
 from impulsum_pipelines.automation.jobs import SPRINT_REFRESH, pull_config
-from impulsum_pipelines.automation.schedules import unfinished
-from impulsum_pipelines.loading.raw import why_off
+from impulsum_pipelines.automation.runs import unfinished, wait_after
 from impulsum_pipelines.ops.schema import events
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.sources.registry import why_off
 from impulsum_pipelines.tiers import ALERT
 
 TYPES = ("sprint_started", "sprint_closed")

@@ -12,11 +12,11 @@ import dagster as dg
 import sqlalchemy as sa
 
 from impulsum_pipelines.automation.jobs import PULLING_ALL, sync_job_name
-from impulsum_pipelines.automation.schedules import waiting_to_pull
-from impulsum_pipelines.loading.raw import is_configured
+from impulsum_pipelines.automation.runs import waiting_to_pull
 from impulsum_pipelines.ops.schema import IS_URGENT, events, syncs
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings
+from impulsum_pipelines.sources.registry import is_configured
 from impulsum_pipelines.tiers import SOURCES
 
 #: For how long an event asks for a pull; after that the schedules have pulled.

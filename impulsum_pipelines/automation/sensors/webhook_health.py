@@ -16,11 +16,11 @@ import dagster as dg
 
 from impulsum_pipelines.automation.jobs import sync_job_name
 from impulsum_pipelines.automation.sensors.inbox import EVENTS
+from impulsum_pipelines.base.failing import OWNER
 from impulsum_pipelines.errors import ImpulsumError
-from impulsum_pipelines.loading.assets import OWNER
-from impulsum_pipelines.loading.raw import is_configured
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.sources.registry import is_configured
 from impulsum_pipelines.tiers import READ_AGAIN, SOURCES
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from impulsum_pipelines.base.failing import failure
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import ImpulsumError
-from impulsum_pipelines.loading.assets import failure
 from impulsum_pipelines.settings import Settings, load_settings
 
 #: After the nightly close and before the working day.

@@ -10,16 +10,16 @@ from dagster._core.test_utils import create_run_for_test
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
 from impulsum_pipelines.automation.sensors import catch_up
+from impulsum_pipelines.base import failing
 from impulsum_pipelines.cli.commands.status import source_status
 from impulsum_pipelines.definitions import build_source_definitions
 from impulsum_pipelines.errors import ImpulsumError
-from impulsum_pipelines.loading import assets
 from impulsum_pipelines.loading.closed_days import due
 from impulsum_pipelines.loading.history import recent
-from impulsum_pipelines.loading.run_load import Window
 from impulsum_pipelines.sandbox.server import Running
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.sources.base import http
+from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines_tests.conftest import SandboxFactory
 from impulsum_pipelines_tests.sources.jira.support import one, sync
@@ -132,7 +132,7 @@ def test_a_source_that_is_down_is_left_alone_and_filled_later(
     instance: dg.DagsterInstance, site: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "BACKOFF", 0)
-    monkeypatch.setattr(assets, "RETRIES", 0)
+    monkeypatch.setattr(failing, "RETRIES", 0)
     pull_at(site, 1, 9)
     pull_at(site, 0, 9)
     asked = look(instance)
@@ -156,7 +156,7 @@ def test_a_day_that_cannot_be_read_keeps_no_other_from_being_filled(
     instance: dg.DagsterInstance, site: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "BACKOFF", 0)
-    monkeypatch.setattr(assets, "RETRIES", 0)
+    monkeypatch.setattr(failing, "RETRIES", 0)
     for ago in (3, 2, 1, 0):
         pull_at(site, ago, 9)
     oldest, middle, bad = (today() - ago * DAY for ago in (3, 2, 1))

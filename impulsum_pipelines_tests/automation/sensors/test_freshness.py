@@ -12,9 +12,9 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData
 
+from impulsum_pipelines.automation.runs import is_stopped, next_tick
 from impulsum_pipelines.automation.sensors import freshness
 from impulsum_pipelines.automation.sensors.freshness import look, tell
-from impulsum_pipelines.automation.ticks import is_stopped, next_tick
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.checks.source import freshness_check
 from impulsum_pipelines.errors import Category, ImpulsumError

@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from impulsum_pipelines.errors import ImpulsumError
-from impulsum_pipelines.loading.run_load import Window
 from impulsum_pipelines.sources.base import http
+from impulsum_pipelines.sources.base.sync import Window
 
 START = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
 #: Days on which something happens; the others are skipped by the clock, and their windows are empty.

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.loading.run_load import Window
 from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines.sources.jira import client
 from impulsum_pipelines_tests.sources.jira.support import alive, everything, held, one, sync
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.loading.run_load import Window
+from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines_tests.sources.notion.support import (
     NOW,
     alive,

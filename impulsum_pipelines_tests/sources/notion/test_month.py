@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.loading.run_load import Window
 from impulsum_pipelines.sources.base import http
+from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines_tests.sources.notion.support import NOW, differences, everything, notion, sync
 
 DAYS, EVERY, SPAN = 30, 3, 6

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from impulsum_pipelines.errors import ImpulsumError
-from impulsum_pipelines.loading.run_load import Window
+from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines_tests.sources.slack.support import ATLAS, DAY, asked, held, later, one, slack, sync, wrong
 
 START = datetime(2026, 11, 1, tzinfo=UTC)

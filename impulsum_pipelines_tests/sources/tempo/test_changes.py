@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from impulsum_pipelines.loading.run_load import Window
+from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines_tests.sources.tempo.support import NOW, alive, asked, door, held, later, one, state, sync, wrong
 
 pytestmark = pytest.mark.usefixtures("hurry")

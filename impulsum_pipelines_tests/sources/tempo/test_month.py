@@ -9,8 +9,8 @@ import pytest
 
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.loading.run_load import Window
 from impulsum_pipelines.sources.base import http
+from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines_tests.sources.tempo.support import Do, alive, door, everything, sync, tempo, wrong
 
 pytestmark = pytest.mark.usefixtures("hurry")

@@ -9,8 +9,8 @@ import pytest
 
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import ImpulsumError
-from impulsum_pipelines.loading.run_load import Window
 from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines.webhooks.health.check import check
 from impulsum_pipelines.webhooks.health.report import Standing, is_silent, standings
 from impulsum_pipelines_tests.conftest import SandboxFactory
