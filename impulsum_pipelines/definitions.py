@@ -17,7 +17,7 @@ from impulsum_pipelines.automation.sensors.sprint_events import build_sprint_eve
 from impulsum_pipelines.automation.sensors.webhook_health import build_webhook_health
 from impulsum_pipelines.automation.upkeep.maintenance import build_maintenance
 from impulsum_pipelines.checks.source import build_source_checks
-from impulsum_pipelines.loading.assets import build_books, build_source_assets
+from impulsum_pipelines.loading.assets import build_metadata_assets, build_source_assets
 from impulsum_pipelines.marts.risk_alerts import build_risk_alerts
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import SOURCES
@@ -29,7 +29,7 @@ def build_source_definitions() -> dg.Definitions:
     return dg.Definitions(
         assets=[
             *(build_source_assets(source, settings) for source in SOURCES),
-            *(spec for source in SOURCES for spec in build_books(source)),
+            *(spec for source in SOURCES for spec in build_metadata_assets(source)),
         ],
         asset_checks=[build_source_checks(source) for source in SOURCES],
         jobs=build_sync_jobs(),

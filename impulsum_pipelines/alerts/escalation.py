@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from impulsum_pipelines.alerts.notifications import supersede, tell
+from impulsum_pipelines.alerts.notifications import notify, supersede
 from impulsum_pipelines.ops.schema import alerts, notifications
 from impulsum_pipelines.settings import Settings
 
@@ -37,7 +37,7 @@ def escalate(connection: sa.Connection, settings: Settings, now: datetime) -> in
         if connection.execute(still).first() is None:
             continue
         supersede(connection, alert.id, only="escalated")
-        tell(connection, alert.id, "escalated", at=now, settings=settings, by="escalation")
+        notify(connection, alert.id, "escalated", at=now, settings=settings, by="escalation")
         connection.execute(sa.update(alerts).where(alerts.c.id == alert.id).values(escalated_at=now))
         escalated += 1
     return escalated

@@ -29,7 +29,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from impulsum_pipelines.alerts.notifications import log, may_be_heard, supersede, tell, was_tried
+from impulsum_pipelines.alerts.notifications import log, may_be_heard, notify, supersede, was_tried
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.ops.schema import alert_changes, alerts, notifications
 from impulsum_pipelines.ops.store import insert
@@ -99,7 +99,7 @@ def raise_alert(connection: sa.Connection, raised: Raised, *, at: datetime, sett
             _count(connection, alert, raised, at, settings)
             return int(alert.id)
         if (opened := _insert(connection, raised, at)) is not None:
-            tell(connection, opened, "opened", at=at, settings=settings, by=raised.kind)
+            notify(connection, opened, "opened", at=at, settings=settings, by=raised.kind)
             return opened
     raise ImpulsumError(
         Category.INTERNAL,
@@ -170,7 +170,7 @@ def resolve(
     _set(connection, alert_id, state="resolved", resolved_at=at)
     if not silently and may_be_heard(connection, alert_id):
         settled = at if person else at + _settling(connection, alert_id, settings)
-        tell(connection, alert_id, "resolved", at=at, settings=settings, by=by, note=note, not_before=settled)
+        notify(connection, alert_id, "resolved", at=at, settings=settings, by=by, note=note, not_before=settled)
     else:
         log(connection, alert_id, "resolved", at=at, by=by, note=note)
     return True
@@ -253,10 +253,10 @@ def _count(connection: sa.Connection, alert: Any, raised: Raised, at: datetime, 
     if worse:
         supersede(connection, alert.id)
         note = f"{alert.priority} to {raised.priority}"
-        tell(connection, alert.id, "worsened", at=at, settings=settings, by=raised.kind, note=note)
+        notify(connection, alert.id, "worsened", at=at, settings=settings, by=raised.kind, note=note)
     elif forgotten:
         note = f"acknowledged long ago, {alert.acknowledged_at:%Y-%m-%d %H:%M} UTC"
-        tell(connection, alert.id, "reopened", at=at, settings=settings, by=raised.kind, note=note)
+        notify(connection, alert.id, "reopened", at=at, settings=settings, by=raised.kind, note=note)
 
 
 def _lately_resolved(connection: sa.Connection, key: str, at: datetime, settings: Settings) -> Any:
@@ -293,7 +293,7 @@ def _reopen(connection: sa.Connection, alert: Any, raised: Raised, at: datetime,
         return False
     if believed_over or unheard:
         supersede(connection, alert.id, only="resolved", tried=True)
-        tell(connection, alert.id, "reopened", at=at, settings=settings, by=raised.kind)
+        notify(connection, alert.id, "reopened", at=at, settings=settings, by=raised.kind)
     else:
         log(connection, alert.id, "reopened", at=at, by=raised.kind, note="nobody had heard that it was over")
     return True

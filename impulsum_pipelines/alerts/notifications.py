@@ -15,7 +15,7 @@ from impulsum_pipelines.ops.schema import alert_changes, alerts, deliveries, not
 from impulsum_pipelines.settings import Settings
 
 
-def tell(
+def notify(
     connection: sa.Connection,
     alert_id: int,
     what: str,

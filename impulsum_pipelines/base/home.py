@@ -95,16 +95,16 @@ class Home:
             yield
 
     @contextmanager
-    def living(self, name: str) -> Iterator[None]:
-        """Let others know, by :meth:`has_died`, when this process is killed in the body; each name is used once."""
+    def process_alive(self, name: str) -> Iterator[None]:
+        """Let others know, by :meth:`is_dead`, when this process is killed in the body; each name is used once."""
         with self.writing(name):
             try:
                 yield
             finally:
                 self._lock_file(name).unlink(missing_ok=True)
 
-    def has_died(self, name: str) -> bool:
-        """Whether a process that was :meth:`living` was killed; False also of a name that is not known here."""
+    def is_dead(self, name: str) -> bool:
+        """Whether a process that in :meth:`process_alive` was killed; False also of a name that is not known here."""
         if not self._lock_file(name).exists():
             return False
         try:

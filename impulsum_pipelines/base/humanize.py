@@ -1,12 +1,12 @@
-"""Spans of time in words."""
+"""Durations in words."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 
-def span(length: timedelta) -> str:
-    """How long, in the two largest units: ``3 h 12 min``."""
+def humanize(length: timedelta) -> str:
+    """A duration in words, in the two largest units: ``3 h 12 min``."""
     rest, parts = max(0, int(length / timedelta(seconds=1))), []
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
         if rest >= size:

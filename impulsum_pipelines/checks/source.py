@@ -12,7 +12,7 @@ import dagster as dg
 
 from impulsum_pipelines.base.failing import failure
 from impulsum_pipelines.base.home import Home
-from impulsum_pipelines.base.humanize import span
+from impulsum_pipelines.base.humanize import humanize
 from impulsum_pipelines.checks.findings import Check, Finding, Raw, agreement, instant, table_of
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.loading.freshness import Freshness, assess
@@ -139,11 +139,11 @@ def freshness_finding(found: Freshness, now: datetime) -> Finding:
     """How fresh a source is, as the answer of its check."""
 
     def ago(moment: datetime | None, otherwise: str) -> str:
-        return otherwise if moment is None else f"{span(now - moment)} ago"
+        return otherwise if moment is None else f"{humanize(now - moment)} ago"
 
     numbers: dict[str, Any] = {
-        "warns in business hours after": span(found.source.fresh_within),
-        "fails after": span(found.source.lost_after),
+        "warns in business hours after": humanize(found.source.fresh_within),
+        "fails after": humanize(found.source.lost_after),
     }
     if found.tables:
         newest_pull = max(table.since for table in found.tables)
@@ -155,7 +155,7 @@ def freshness_finding(found: Freshness, now: datetime) -> Finding:
                     "checked": ago(table.checked_at, "not lately"),
                     "newest data": ago(table.written_at, "none yet"),
                     "newest change at the source": ago(table.changed_at, "not said"),
-                    "warns after": span(table.allowed),
+                    "warns after": humanize(table.allowed),
                     "is": table.level,
                 }
                 for table in found.tables

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from impulsum_pipelines.base.home import Home, connect
-from impulsum_pipelines.base.humanize import span
+from impulsum_pipelines.base.humanize import humanize
 from impulsum_pipelines.cli.console import in_utc, notes
 from impulsum_pipelines.cli.runs import RunReport, run_job
 from impulsum_pipelines.errors import Category, ImpulsumError
@@ -125,7 +125,7 @@ class Refreshed:
     def say(self) -> None:
         """For people, on stderr: how old what is published of each source is."""
         now = datetime.now(UTC)
-        ages = (f"{s.source.title} {span(now - s.as_of) if s.as_of else 'never'}" for s in self.sources.values())
+        ages = (f"{s.source.title} {humanize(now - s.as_of) if s.as_of else 'never'}" for s in self.sources.values())
         _note(f"Age of what is published: {', '.join(ages) or 'every source is off'}.")
 
     def leave(self) -> None:
@@ -162,14 +162,14 @@ def _pull(source: Source, settings: Settings, max_age: timedelta, done: Refreshe
     [held] = _shown([source], settings)
     if not held.is_to_be_pulled(max_age):
         return False, None
-    old = f"its newest pull is {span(now - held.pulled_at)} old" if held.pulled_at else "it was never pulled"
+    old = f"its newest pull is {humanize(now - held.pulled_at)} old" if held.pulled_at else "it was never pulled"
     _note(f"Pulling {source.title}: {old}.")
     try:
         report = run_job(
             sync_job_name(source.name),
             settings,
             partition_key=now.date().isoformat(),
-            ops=pull_config(source.name, hurry=True),
+            ops=pull_config(source.name, fail_fast=True),
             marts=False,
         )
     except ImpulsumError as error:
@@ -198,7 +198,9 @@ def _judge(report: RunReport, done: Refreshed) -> None:
 
 def _warn(shown: Shown, error: ImpulsumError) -> None:
     cause = f"could not be reached ({error.what})" if error.retryable else f"could not be pulled ({error.what})"
-    old = f"what is shown is {span(datetime.now(UTC) - shown.as_of)} old" if shown.as_of else "nothing of it is shown"
+    old = (
+        f"what is shown is {humanize(datetime.now(UTC) - shown.as_of)} old" if shown.as_of else "nothing of it is shown"
+    )
     act = "" if error.retryable else f" Next: {error.next_step}"
     notes().print(f"{shown.source.title} {cause}; {old}.{act}", style="yellow", markup=False, highlight=False)
 

@@ -97,7 +97,7 @@ def run_job(
         from impulsum_pipelines.deploy.run_launcher import of_shell
 
         definitions = build_definitions() if marts else build_source_definitions()
-        with dg.DagsterInstance.get() as instance, interruptible(), Home.of(settings).living(of_shell(run_id)):
+        with dg.DagsterInstance.get() as instance, interruptible(), Home.of(settings).process_alive(of_shell(run_id)):
             instance.add_event_listener(run_id, _tell)
             result = definitions.resolve_job_def(name).execute_in_process(
                 instance=instance,

@@ -19,7 +19,7 @@ from impulsum_pipelines.settings import load_settings
 
 
 def of_shell(run_id: str) -> str:
-    """The name under which a shell's process lives while it executes a run: see :meth:`Home.living`."""
+    """The name under which a shell's process lives while it executes a run: see :meth:`Home.process_alive`."""
     return f"run-{run_id}"
 
 
@@ -38,7 +38,7 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
         """
         client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]
         if client is None:  # a shell runs it, in a process of its own, maybe of another machine
-            if Home.of(load_settings()).has_died(of_shell(run.run_id)):
+            if Home.of(load_settings()).is_dead(of_shell(run.run_id)):
                 return CheckRunHealthResult(WorkerStatus.FAILED, "The process of the shell that ran it was killed.")
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         try:

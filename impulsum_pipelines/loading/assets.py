@@ -26,7 +26,7 @@ from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.base.progress import reporter
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.loading.history import Origin
-from impulsum_pipelines.loading.raw import BOOKS
+from impulsum_pipelines.loading.raw import METADATA_TABLES
 from impulsum_pipelines.loading.result import LoadResult, RowCounts
 from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.settings import Settings, load_settings
@@ -51,13 +51,13 @@ class PullConfig(dg.Config):
 
     Args:
         census: also compare every id at the source with what is held, to find deletions.
-        hurry: somebody waits: give up soon where the source is down or asks for a wait.
-        deep: also read this whole, changed or not, such as ``sprint:12``.
+        fail_fast: somebody waits: give up soon where the source is down or asks for a wait.
+        refresh: also read this whole, changed or not, such as ``sprint:12``.
     """
 
     census: bool = False
-    hurry: bool = False
-    deep: list[str] = []  # noqa: RUF012  # pydantic copies it
+    fail_fast: bool = False
+    refresh: list[str] = []  # noqa: RUF012  # pydantic copies it
 
 
 def days(settings: Settings) -> dg.DailyPartitionsDefinition:
@@ -101,15 +101,15 @@ def build_source_assets(source: Source, settings: Settings) -> dg.AssetsDefiniti
                     tables=None if len(chosen) == len(declared) else chosen,
                     progress=reporter(),
                     origin=Origin.of_run(context.run.run_id, context.run.tags),
-                    hurry=config.hurry,
-                    deep=config.deep if window is None else (),
+                    fail_fast=config.fail_fast,
+                    refresh=config.refresh if window is None else (),
                 )
                 for window in plan(_time_window(context), datetime.now(UTC))
             ]
             held = _held(source.name, current, chosen)
         except ImpulsumError as error:
-            raise failure(error, RETRIES if config.hurry else context.retry_number) from error
-        for book in BOOKS:
+            raise failure(error, RETRIES if config.fail_fast else context.retry_number) from error
+        for book in METADATA_TABLES:
             context.log_event(dg.AssetMaterialization([source.name, book], metadata={"sync": results[-1].sync_id}))
         for day in caught_up(results[-1]):
             for name in chosen:
@@ -127,7 +127,7 @@ def build_source_assets(source: Source, settings: Settings) -> dg.AssetsDefiniti
     return pull
 
 
-def build_books(source: Source) -> list[dg.AssetSpec]:
+def build_metadata_assets(source: Source) -> list[dg.AssetSpec]:
     """The tables in which loading keeps its books; they are written by every pull, whichever tables it reads."""
     meanings = {
         "syncs": "One row per sync: what it read, what it cost, and how it ended.",
@@ -145,7 +145,7 @@ def build_books(source: Source) -> list[dg.AssetSpec]:
             tags={"layer": "raw", "cadence": "every-sync"},
             metadata=_table_metadata(source, book, columns),
         )
-        for book, columns in BOOKS.items()
+        for book, columns in METADATA_TABLES.items()
     ]
 
 

@@ -11,7 +11,7 @@ from impulsum_pipelines.sources.base.sync import Sync
 
 
 @contextmanager
-def plain_errors(source: str, held: HeldRows, sync: Sync) -> Iterator[None]:
+def unwrapped_errors(source: str, held: HeldRows, sync: Sync) -> Iterator[None]:
     """Let the cause out of dlt's wrappers, and tell a token that worked before from one that never did."""
     try:
         yield

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from impulsum_pipelines.base.humanize import span
+from impulsum_pipelines.base.humanize import humanize
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.table import Table
 from impulsum_pipelines.sources.registry import tables
@@ -107,11 +107,11 @@ def assess(
 
 
 def _of_fresh(source: Source, found: Sequence[TableAge], now: datetime) -> tuple[Level, str]:
-    longest = span(now - min(table.since for table in found))
+    longest = humanize(now - min(table.since for table in found))
     newest = max((table.written_at for table in found if table.written_at), default=None)
     if newest is None:
         return "fresh", f"No table was left unchecked for more than {longest}; there is no data yet."
-    age = span(now - newest)
+    age = humanize(now - newest)
     if now - newest > source.quiet_after:
         return "quiet", f"{source.title} is pulled, but nothing new has come for {age}: may the account still see it?"
     return "fresh", f"No table was left unchecked for more than {longest}; the newest data came {age} ago."
@@ -122,8 +122,8 @@ def _of_old(source: Source, found: Sequence[TableAge], now: datetime) -> str:
     newest = max(table.since for table in found)
     if newest <= max(table.since for table in old):
         how = "not been pulled" if any(table.checked_at for table in found) else "been tried in vain"
-        return f"{source.title} has {how} for {span(now - newest)}."
-    longest, names = span(now - min(table.since for table in old)), ", ".join(table.name for table in old)
+        return f"{source.title} has {how} for {humanize(now - newest)}."
+    longest, names = humanize(now - min(table.since for table in old)), ", ".join(table.name for table in old)
     return f"Of {source.title} these tables have not been checked for up to {longest}, while others have: {names}."
 
 

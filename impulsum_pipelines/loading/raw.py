@@ -93,7 +93,7 @@ STATE = (
     Column("watermark", "timestamp", "Start of the last complete live sync, by the source's clock."),
     Column("memory", "json", "What the source chose to remember, such as a cursor a channel."),
 )
-BOOKS = {"syncs": SYNCS, "census": CENSUS, "quarantine": QUARANTINE}
+METADATA_TABLES = {"syncs": SYNCS, "census": CENSUS, "quarantine": QUARANTINE}
 
 
 def ensure_tables(home: Home, source: str) -> None:
@@ -109,7 +109,7 @@ def ensure_tables(home: Home, source: str) -> None:
 
 
 def _declared(source: str) -> dict[str, tuple[Column, ...]]:
-    return {table.name: table.all_columns for table in tables(source)} | BOOKS | {"state": STATE}
+    return {table.name: table.all_columns for table in tables(source)} | METADATA_TABLES | {"state": STATE}
 
 
 def _is_whole(connection: duckdb.DuckDBPyConnection, source: str) -> bool:

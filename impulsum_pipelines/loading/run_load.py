@@ -25,7 +25,7 @@ import orjson
 from impulsum_pipelines.base.home import FIRST_LOAD_MEMORY, MERGE_MEMORY, Home
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.loading.absence import mark_gone
-from impulsum_pipelines.loading.causes import plain_errors
+from impulsum_pipelines.loading.causes import unwrapped_errors
 from impulsum_pipelines.loading.history import Origin, recorded
 from impulsum_pipelines.loading.pipeline import fresh_pipeline, no_cycle_search
 from impulsum_pipelines.loading.raw import HeldRows, held_rows, insert, settle_cut_off
@@ -48,8 +48,8 @@ def run_load(
     tables: Collection[str] | None = None,
     progress: Progress | None = None,
     origin: Origin | None = None,
-    hurry: bool = False,
-    deep: Collection[str] = (),
+    fail_fast: bool = False,
+    refresh: Collection[str] = (),
 ) -> LoadResult:
     """Pull one source into its raw file.
 
@@ -62,8 +62,8 @@ def run_load(
         tables: names of the tables to read; None for all (in a window: all that are partitioned).
         progress: called with a stream's name, what is done, and the total where it is known.
         origin: who started it, for the history; None when nobody knows.
-        hurry: somebody waits: give up soon where the source is down or asks for a wait.
-        deep: also read this whole, changed or not, see :class:`impulsum_pipelines.sources.base.sync.Sync`.
+        fail_fast: somebody waits: give up soon where the source is down or asks for a wait.
+        refresh: also read this whole, changed or not, see :class:`impulsum_pipelines.sources.base.sync.Sync`.
 
     Returns:
         What was done. Running it again right away changes no row.
@@ -87,8 +87,8 @@ def run_load(
             window,
             census,
             _chosen(source, window, tables),
-            frozenset(deep),
-            hurry,
+            frozenset(refresh),
+            fail_fast,
             progress or (lambda stage, done, total: None),
         )
         with recorded(
@@ -123,8 +123,8 @@ class _Load:
     window: Window | None
     census: bool
     tables: frozenset[str]
-    deep: frozenset[str]
-    hurry: bool
+    refresh: frozenset[str]
+    fail_fast: bool
     report: Progress
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     seconds: dict[str, float] = field(default_factory=dict)
@@ -160,15 +160,15 @@ class _Load:
             reference_age=timedelta(minutes=self.settings.impulsum_reference_minutes),
             first_day=datetime.combine(self.settings.impulsum_start_date, time_of_day.min, UTC),
             report=self.report,
-            deep=self.deep,
+            refresh=self.refresh,
             memory=memory,
             reads_all=self.tables >= declared,
         )
         client = module.open_client(self.settings)
-        if self.hurry:
-            client.api.hurry()
+        if self.fail_fast:
+            client.api.fail_fast()
         try:
-            with plain_errors(self.source, held, sync):
+            with unwrapped_errors(self.source, held, sync):
                 site = module.begin(client, sync, self.settings)
                 sync.started_at = client.api.traffic.clock or datetime.now(UTC)
                 sync.newest_held = held.newest(declared, after=sync.started_at)

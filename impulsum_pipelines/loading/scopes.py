@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from impulsum_pipelines.sources.base.table import Parts
+from impulsum_pipelines.sources.base.table import Scope
 from impulsum_pipelines.sources.registry import parts, tables
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def written(
     return tuple(found[scope] for scope in sorted(found))
 
 
-def _counting(parts: Parts, table: str, columns: Collection[str]) -> str | None:
+def _counting(parts: Scope, table: str, columns: Collection[str]) -> str | None:
     """The query for (id, name, rows) of each part; None for a table that belongs to none."""
     if table == parts.table:
         scope, joined = "row.id", ""

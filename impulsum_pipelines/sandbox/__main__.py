@@ -13,7 +13,7 @@ from pathlib import Path
 import orjson
 
 from impulsum_pipelines.sandbox.jira.history.generator import generate
-from impulsum_pipelines.sandbox.jira.world import World
+from impulsum_pipelines.sandbox.jira.world import JiraWorld
 from impulsum_pipelines.sandbox.server import serve
 
 
@@ -26,7 +26,7 @@ def build(
     document_bytes: int | None = None,
     time_zone: str = "Etc/UTC",
     truth: Path | None = None,
-) -> World:
+) -> JiraWorld:
     """The world that the command line asks for: a generated one, or a real export.
 
     Args:

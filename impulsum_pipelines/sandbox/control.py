@@ -17,7 +17,7 @@ from impulsum_pipelines.sandbox.faults import Faults
 from impulsum_pipelines.sandbox.jira import issues as edits
 from impulsum_pipelines.sandbox.jira.issues import Issue
 from impulsum_pipelines.sandbox.jira.site import Project, Sprint, Status
-from impulsum_pipelines.sandbox.jira.world import World
+from impulsum_pipelines.sandbox.jira.world import JiraWorld
 
 Answer = dict[str, Any]
 
@@ -35,7 +35,7 @@ def verbs_of(control: object) -> dict[str, str]:
 class Control:
     """The verbs of the control door. Issues are named by id or key, projects by key or id, sprints by id."""
 
-    def __init__(self, world: World, faults: Faults) -> None:
+    def __init__(self, world: JiraWorld, faults: Faults) -> None:
         self._world = world
         self._faults = faults
         #: Requests answered since the last reset, by method and path.

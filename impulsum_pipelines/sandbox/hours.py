@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from impulsum_pipelines.sandbox.clock import to_datetime, to_ms
 from impulsum_pipelines.sandbox.jira.site import platform_time
-from impulsum_pipelines.sandbox.jira.world import World, worklog_document
+from impulsum_pipelines.sandbox.jira.world import JiraWorld, worklog_document
 from impulsum_pipelines.sandbox.team import Person, Team, Ticket
 
 DAY_MS = 86_400_000
@@ -42,7 +42,7 @@ def zone_of(person: Person) -> str:
     return ZONES[person.number % len(ZONES)]
 
 
-def log_hours(world: World) -> None:
+def log_hours(world: JiraWorld) -> None:
     """Log the team's hours: on the featured tickets always, on others often."""
     team = Team(world)
     rng = team.rng("hours")

@@ -30,7 +30,7 @@ from impulsum_pipelines.sandbox.control import Control, verbs_of
 from impulsum_pipelines.sandbox.faults import Faults
 from impulsum_pipelines.sandbox.jira.api import agile, platform
 from impulsum_pipelines.sandbox.jira.api.answers import Refusal
-from impulsum_pipelines.sandbox.jira.world import EMAIL, TOKEN, World
+from impulsum_pipelines.sandbox.jira.world import EMAIL, TOKEN, JiraWorld
 from impulsum_pipelines.sandbox.team import Team
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def env_lines(port: int) -> list[str]:
 class Sandbox:
     """The ASGI application: checks who asks, plays the faults, and answers by the site's clock."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: JiraWorld) -> None:
         self.world = world
         self.faults = Faults()
         self.control = Control(world, self.faults)
@@ -130,7 +130,7 @@ class Running:
         world: the site itself; only the control door may change it while it is served.
     """
 
-    def __init__(self, url: str, world: World) -> None:
+    def __init__(self, url: str, world: JiraWorld) -> None:
         self.url = url
         self.world = world
         self.env = env_of(url, world.email, world.token)
@@ -153,7 +153,7 @@ class Running:
         return counted
 
 
-def _server(world: World) -> uvicorn.Server:
+def _server(world: JiraWorld) -> uvicorn.Server:
     config = uvicorn.Config(
         Sandbox(world),
         http="httptools",
@@ -190,7 +190,7 @@ def _listening(port: int) -> socket.socket:
 
 
 @contextmanager
-def running(world: World, port: int = 0) -> Iterator[Running]:
+def running(world: JiraWorld, port: int = 0) -> Iterator[Running]:
     """Serve a world in the background; port 0 takes a free one."""
     listener = _listening(port)
     server = _server(world)
@@ -205,7 +205,7 @@ def running(world: World, port: int = 0) -> Iterator[Running]:
         listener.close()
 
 
-def serve(build: Callable[[], World], port: int, ready: Callable[[str], None]) -> None:
+def serve(build: Callable[[], JiraWorld], port: int, ready: Callable[[str], None]) -> None:
     """Serve what ``build`` makes until the process is told to end; ``ready`` is called with the URL when it listens.
 
     The port is taken first: nobody waits for a world that cannot be served.

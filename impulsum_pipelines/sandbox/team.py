@@ -13,8 +13,8 @@ from functools import cached_property
 from random import Random
 
 from impulsum_pipelines.sandbox.clock import Clock, to_ms
-from impulsum_pipelines.sandbox.jira.world import World
-from impulsum_pipelines.sources.base.values import moment
+from impulsum_pipelines.sandbox.jira.world import JiraWorld
+from impulsum_pipelines.sources.base.values import as_datetime
 
 #: Of a large site only the newest tickets are worked on in the other services.
 MOST_TICKETS = 400
@@ -72,7 +72,7 @@ class Team:
         world: the site.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: JiraWorld) -> None:
         self.world = world
         self.seed = world.seed or 0
 
@@ -141,7 +141,7 @@ class Team:
 
 
 def _moment(value: object) -> datetime:
-    parsed = moment(value)
+    parsed = as_datetime(value)
     if parsed is None:
         raise ValueError(f"{value!r} is no time")
     return parsed

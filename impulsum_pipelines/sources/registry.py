@@ -7,7 +7,7 @@ from importlib import import_module
 from types import ModuleType
 
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources.base.table import Parts, Table
+from impulsum_pipelines.sources.base.table import Scope, Table
 
 
 def _module(source: str) -> ModuleType:
@@ -20,9 +20,9 @@ def tables(source: str) -> tuple[Table, ...]:
     return declared
 
 
-def parts(source: str) -> Parts | None:
+def parts(source: str) -> Scope | None:
     """The parts of a source; None where it has none."""
-    declared: Parts | None = _module(source).PARTS
+    declared: Scope | None = _module(source).PARTS
     return declared
 
 

@@ -112,7 +112,7 @@ def measure(site: Running, *, rounds: int = 1, say: Callable[[str], None] = lamb
     for source in NAMES:
         say(f"first pull of {source}")
         costs.first[source] = pull(site, source)
-    hurry(site)
+    fail_fast(site)
     say(f"no change, {LATENCY_MS} ms a request")
     found = [without_change(site) for _ in range(rounds)]
     costs.quiet = found[0]
@@ -146,7 +146,7 @@ def _reference_tables_are_old() -> Iterator[None]:
         yield
 
 
-def hurry(site: Running) -> None:
+def fail_fast(site: Running) -> None:
     """Let hours pass in seconds from now on: services with a limit a minute count by real time, and would refuse.
 
     Ours keeps the published limits: it is told of each minute that passes (:func:`later`). What is asked within one

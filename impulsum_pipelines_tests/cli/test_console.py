@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from impulsum_pipelines.base.humanize import span
+from impulsum_pipelines.base.humanize import humanize
 from impulsum_pipelines.base.progress import reporter, reporting_to
 from impulsum_pipelines.cli.console import age, notes, plain, progress_bars, show_json, show_table
 
@@ -48,7 +48,7 @@ def test_ages_are_in_the_unit_that_says_enough(seconds: int, said: str) -> None:
     [(0, "0 s"), (59, "59 s"), (3600, "1 h"), (11_549, "3 h 12 min"), (90_061, "1 d 1 h"), (3605, "1 h 5 s")],
 )
 def test_spans_are_in_the_two_largest_units(seconds: int, said: str) -> None:
-    assert span(timedelta(seconds=seconds)) == said
+    assert humanize(timedelta(seconds=seconds)) == said
 
 
 def test_never_is_an_age() -> None:

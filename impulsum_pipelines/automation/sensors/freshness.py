@@ -20,7 +20,7 @@ from impulsum_pipelines.automation.runs import is_stopped, next_tick, waiting_to
 from impulsum_pipelines.automation.schedules import cron
 from impulsum_pipelines.base.failing import OWNER
 from impulsum_pipelines.base.home import Home
-from impulsum_pipelines.base.humanize import span
+from impulsum_pipelines.base.humanize import humanize
 from impulsum_pipelines.checks.source import freshness_check, freshness_finding
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.loading.freshness import Freshness, assess
@@ -183,7 +183,9 @@ def _key(source: Source) -> str:
 
 
 def _detail(source: Source, settings: Settings, instance: dg.DagsterInstance, now: datetime) -> str:
-    allowed = f"{span(source.fresh_within)} are allowed in business hours, {span(source.lost_after)} at any hour."
+    allowed = (
+        f"{humanize(source.fresh_within)} are allowed in business hours, {humanize(source.lost_after)} at any hour."
+    )
     doctor = f"`impulsum doctor` tries the account, `impulsum history {source.name}` shows every try."
     return " ".join((allowed, _why_and_what_next(source, settings, instance, now), doctor))
 

@@ -22,7 +22,7 @@ from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.tiers import CRITICAL
 
 if TYPE_CHECKING:
-    from impulsum_pipelines.webhooks.events.inbox import Worked
+    from impulsum_pipelines.webhooks.events.inbox import InboxResult
 
 #: Seconds that a tick watches; Dagster ends a tick after 60.
 WATCH = 25.0
@@ -82,7 +82,7 @@ def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReaso
     )
 
 
-def _watched(settings: Settings) -> "Worked":
+def _watched(settings: Settings) -> "InboxResult":
     from impulsum_pipelines.automation.sensors.watcher import LINGER, the_watcher
 
     watcher = the_watcher(settings)
@@ -92,11 +92,11 @@ def _watched(settings: Settings) -> "Worked":
     return watcher.take()
 
 
-def _looked_once(settings: Settings) -> "Worked":
+def _looked_once(settings: Settings) -> "InboxResult":
     from impulsum_pipelines.automation.sensors.watcher import tell
-    from impulsum_pipelines.webhooks.events.inbox import work_off
+    from impulsum_pipelines.webhooks.events.inbox import process_inbox
 
-    worked = work_off(settings)
+    worked = process_inbox(settings)
     tell(settings)
     return worked
 

@@ -73,7 +73,7 @@ def look(instance: dg.DagsterInstance, settings: Settings, now: datetime) -> dg.
             return dg.SkipReason(f"The last run failed. After {again:%Y-%m-%d %H:%M} UTC one reads {named}.")
     return dg.RunRequest(
         partition_key=now.date().isoformat(),
-        run_config={"ops": pull_config("jira", deep=waiting)},
+        run_config={"ops": pull_config("jira", refresh=waiting)},
         tags={"dagster/priority": str(ALERT.priority)},
     )
 
@@ -95,4 +95,4 @@ def _has_read(run: dg.RunRecord, sprint: str, at: datetime) -> bool:
     asked: Any = run.dagster_run.run_config
     config = asked.get("ops", {}).get("jira_pull", {}).get("config", {})
     is_done = run.dagster_run.status is dg.DagsterRunStatus.SUCCESS
-    return is_done and run.create_timestamp >= at and sprint in config.get("deep", ())
+    return is_done and run.create_timestamp >= at and sprint in config.get("refresh", ())

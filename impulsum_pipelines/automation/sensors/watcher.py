@@ -19,7 +19,7 @@ from impulsum_pipelines.alerts.outbox import deliver
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.webhooks.events.inbox import Worked, work_off
+from impulsum_pipelines.webhooks.events.inbox import InboxResult, process_inbox
 from impulsum_pipelines.webhooks.events.resolving import end_quiet
 from impulsum_pipelines.webhooks.receiving.dropfiles import waiting
 
@@ -46,7 +46,7 @@ class Watcher:
         self._urgent = threading.Event()
         self._thread: threading.Thread | None = None
         self._until = 0.0
-        self._worked = Worked()
+        self._worked = InboxResult()
         self._failed: Exception | None = None
 
     def watch(self, seconds: float) -> None:
@@ -61,7 +61,7 @@ class Watcher:
         """Wait until there is something urgent to take, or the work failed, or the time is over; whether there is."""
         return self._urgent.wait(seconds)
 
-    def take(self) -> Worked:
+    def take(self) -> InboxResult:
         """What was done since the last call.
 
         Raises:
@@ -72,7 +72,7 @@ class Watcher:
             if self._failed is not None:
                 failed, self._failed = self._failed, None
                 raise failed
-            worked, self._worked = self._worked, Worked()
+            worked, self._worked = self._worked, InboxResult()
             return worked
 
     def stop(self) -> None:
@@ -94,7 +94,7 @@ class Watcher:
     def _work(self, messenger: ThreadPoolExecutor) -> None:
         home, telling, told_at = Home.of(self.settings), messenger.submit(tell, self.settings), time.monotonic()
         while self._goes_on():
-            worked = work_off(self.settings) if waiting(home, 1) else Worked()
+            worked = process_inbox(self.settings) if waiting(home, 1) else InboxResult()
             self._count(worked)
             came_in = bool(worked.files)
             if (came_in or time.monotonic() - told_at > TELL_EVERY) and _is_free(telling):
@@ -109,7 +109,7 @@ class Watcher:
             self._thread = None
             return False
 
-    def _count(self, worked: Worked) -> None:
+    def _count(self, worked: InboxResult) -> None:
         with self._lock:
             self._worked.add(worked)
         if worked.urgent:

@@ -13,7 +13,7 @@ from impulsum_pipelines.cli.console import notes
 from impulsum_pipelines.errors import Category, ImpulsumError
 
 if TYPE_CHECKING:
-    from impulsum_pipelines.sandbox.jira.world import World
+    from impulsum_pipelines.sandbox.jira.world import JiraWorld
 
 DEFAULT_PORT = 8765
 
@@ -47,7 +47,7 @@ def serve(
         )
     moment = _moment(now)
 
-    def world() -> World:
+    def world() -> JiraWorld:
         return build(seed=seed, issues=issues, now=moment, jira_export=jira_export, truth=truth)
 
     def ready(url: str) -> None:

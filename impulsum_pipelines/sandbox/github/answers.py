@@ -10,7 +10,7 @@ from impulsum_pipelines.sandbox.clock import to_ms
 from impulsum_pipelines.sandbox.github.asking import VERSIONS, Asked, Refusal
 from impulsum_pipelines.sandbox.github.documents import Document
 from impulsum_pipelines.sandbox.github.state import Comment, Issue, Run
-from impulsum_pipelines.sources.base.values import moment
+from impulsum_pipelines.sources.base.values import as_datetime
 
 
 def nothing(asked: Asked) -> Any:
@@ -224,7 +224,7 @@ def _within(run: Run, span: str) -> bool:
 
 
 def _ms(text: str) -> int:
-    found = moment(text)
+    found = as_datetime(text)
     if found is None:
         raise Refusal(422, "Validation Failed", errors=[f"{text} is no time"])
     return to_ms(found)

@@ -12,8 +12,8 @@ from impulsum_pipelines.sandbox.clock import to_ms
 from impulsum_pipelines.sandbox.github.documents import Document, Documents
 from impulsum_pipelines.sandbox.github.limits import Limits
 from impulsum_pipelines.sandbox.github.state import Repository
-from impulsum_pipelines.sandbox.github.world import World
-from impulsum_pipelines.sources.base.values import moment
+from impulsum_pipelines.sandbox.github.world import GitHubWorld
+from impulsum_pipelines.sources.base.values import as_datetime
 
 TOKEN = "ghp_sandbox0000000000000000000000000000"  # noqa: S105 - it opens nothing
 VERSIONS = ("2022-11-28", "2026-03-10")
@@ -50,7 +50,7 @@ class Account:
 class Asked:
     """One request, with the repository that it is about."""
 
-    def __init__(self, world: World, account: Account, request: Request, repository: Repository | None) -> None:
+    def __init__(self, world: GitHubWorld, account: Account, request: Request, repository: Repository | None) -> None:
         self.world = world
         self.account = account
         self.request = request
@@ -98,7 +98,7 @@ class Asked:
         text = self.query.get(name)
         if text is None:
             return None
-        found = moment(text)
+        found = as_datetime(text)
         if found is None:
             raise Refusal(422, "Validation Failed", errors=[f"{name} is no time"])
         return to_ms(found)

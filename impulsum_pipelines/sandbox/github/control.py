@@ -10,7 +10,7 @@ from impulsum_pipelines.sandbox.github.asking import Account
 from impulsum_pipelines.sandbox.github.state import Account as Person
 from impulsum_pipelines.sandbox.github.state import Comment, Repository
 from impulsum_pipelines.sandbox.github.truth import truth
-from impulsum_pipelines.sandbox.github.world import World
+from impulsum_pipelines.sandbox.github.world import GitHubWorld
 
 Answer = dict[str, Any]
 
@@ -18,7 +18,7 @@ Answer = dict[str, Any]
 class Control:
     """What a test or a demo can do at the sandbox's GitHub. People are numbered from 0."""
 
-    def __init__(self, world: World, account: Account) -> None:
+    def __init__(self, world: GitHubWorld, account: Account) -> None:
         self._world = world
         self._account = account
 

@@ -21,7 +21,7 @@ from impulsum_pipelines.sandbox.github.state import (
     Review,
     Run,
 )
-from impulsum_pipelines.sandbox.github.world import World
+from impulsum_pipelines.sandbox.github.world import GitHubWorld
 
 Document = dict[str, Any]
 
@@ -78,7 +78,7 @@ class Documents:
         api: base URL of the API, such as ``http://127.0.0.1:8765/github``.
     """
 
-    def __init__(self, world: World, api: str) -> None:
+    def __init__(self, world: GitHubWorld, api: str) -> None:
         self.world = world
         self.api = api
         self._shown: dict[int, Document] = {}

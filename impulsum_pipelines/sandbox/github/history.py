@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 
 from impulsum_pipelines.sandbox.github.state import Account, Pull, Repository
-from impulsum_pipelines.sandbox.github.world import ENVIRONMENTS, REPOSITORIES, World
+from impulsum_pipelines.sandbox.github.world import ENVIRONMENTS, REPOSITORIES, GitHubWorld
 from impulsum_pipelines.sandbox.team import Team, Ticket
 
 HOUR = 3_600_000
@@ -25,17 +25,17 @@ _REMARKS = (
 Event = tuple[int, Callable[[int], None]]
 
 
-def build_world(team: Team) -> World:
+def build_world(team: Team) -> GitHubWorld:
     """The repositories of a team, with everything that happened in them until now."""
     people = [Account(4_000_001 + p.number, p.login, p.name, p.email) for p in team.people]
-    world = World(team.clock, people, team.seed)
+    world = GitHubWorld(team.clock, people, team.seed)
     return _History(world, team).play()
 
 
 class _History:
     """Plans what happens about each ticket, then plays all of it in the order of time."""
 
-    def __init__(self, world: World, team: Team) -> None:
+    def __init__(self, world: GitHubWorld, team: Team) -> None:
         self.world = world
         self.team = team
         self.rng: Random = team.rng("github")
@@ -43,7 +43,7 @@ class _History:
         self.events: list[Event] = []
         self.merges: dict[int, int] = {}
 
-    def play(self) -> World:
+    def play(self) -> GitHubWorld:
         world = self.world
         first = min((ticket.created for ticket in self.team.tickets), default=self.now) - 24 * HOUR
         for number, name in enumerate(REPOSITORIES):

@@ -15,12 +15,12 @@ from starlette.routing import Route
 from impulsum_pipelines.sandbox.github import answers
 from impulsum_pipelines.sandbox.github.asking import TOKEN, VERSIONS, Account, Asked, Refusal
 from impulsum_pipelines.sandbox.github.state import Repository
-from impulsum_pipelines.sandbox.github.world import World
+from impulsum_pipelines.sandbox.github.world import GitHubWorld
 
 Handler = Callable[[Asked], Any]
 
 
-def build_app(world: World, account: Account) -> Starlette:
+def build_app(world: GitHubWorld, account: Account) -> Starlette:
     """The API as an application; its paths begin with /github."""
     of_repository: list[tuple[str, Handler, str]] = [
         ("", lambda a: a.show.full_repository(a.repository), "metadata"),
@@ -57,7 +57,7 @@ def build_app(world: World, account: Account) -> Starlette:
 class _Door:
     """What every request passes: the token, the limits, the permission, the name of the repository, the ETag."""
 
-    def __init__(self, world: World, account: Account) -> None:
+    def __init__(self, world: GitHubWorld, account: Account) -> None:
         self.world = world
         self.account = account
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from impulsum_pipelines.sandbox.github.documents import iso
-from impulsum_pipelines.sandbox.github.world import World
+from impulsum_pipelines.sandbox.github.world import GitHubWorld
 
 Rows = dict[str, dict[str, Any]]
 
 
-def truth(world: World) -> dict[str, Rows]:
+def truth(world: GitHubWorld) -> dict[str, Rows]:
     """By raw table and id, columns and values; of repositories that the account sees."""
     seen = {r.id for r in world.repositories.values() if not r.hidden}
     pulls = [p for p in world.pulls.values() if p.repository in seen]
@@ -114,7 +114,7 @@ def truth(world: World) -> dict[str, Rows]:
     }
 
 
-def _commits(world: World, seen: set[int]) -> Rows:
+def _commits(world: GitHubWorld, seen: set[int]) -> Rows:
     """What the default branch reaches, and what is in a pull request."""
     found: Rows = {}
     for repository in world.repositories.values():

@@ -30,7 +30,7 @@ WORKFLOWS = {"CI": 501, "Deploy": 502}
 T = TypeVar("T", Review, Comment, Release, Deployment, DeploymentStatus, Run)
 
 
-class World:
+class GitHubWorld:
     """Everything at the sandbox's GitHub.
 
     Args:

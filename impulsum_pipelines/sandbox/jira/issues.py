@@ -15,8 +15,8 @@ from impulsum_pipelines.sandbox.jira.site import (
     SPRINT_FIELD,
     Document,
     Field,
+    JiraSiteData,
     Project,
-    Site,
     Status,
     User,
     platform_time,
@@ -179,7 +179,7 @@ def set_status(issue: Issue, status: Status, at: int) -> list[Document]:
     return items
 
 
-def set_sprints(issue: Issue, sprint_ids: list[int], site: Site) -> list[Document]:
+def set_sprints(issue: Issue, sprint_ids: list[int], site: JiraSiteData) -> list[Document]:
     """Set the Sprint field; the history lists the ids and the names, separated by a comma and a space."""
     if sprint_ids == issue.sprint_ids:
         return []
@@ -193,7 +193,7 @@ def set_sprints(issue: Issue, sprint_ids: list[int], site: Site) -> list[Documen
     return [item]
 
 
-def move_to_sprint(issue: Issue, sprint_id: int | None, site: Site) -> list[Document]:
+def move_to_sprint(issue: Issue, sprint_id: int | None, site: JiraSiteData) -> list[Document]:
     """Put an issue into one open sprint, or into the backlog; closed sprints stay in the field."""
     closed = [i for i in issue.sprint_ids if i in site.sprints and site.sprints[i].state == "closed"]
     return set_sprints(issue, closed + ([sprint_id] if sprint_id is not None else []), site)

@@ -357,7 +357,7 @@ class Sprint:
 
 
 @dataclass
-class Site:
+class JiraSiteData:
     """Everything of a site but its issues, by id; ``account`` is the user that the API token belongs to."""
 
     account: User

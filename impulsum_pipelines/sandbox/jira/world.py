@@ -13,7 +13,16 @@ from impulsum_pipelines.sandbox.clock import Clock
 from impulsum_pipelines.sandbox.jira import issues as edits
 from impulsum_pipelines.sandbox.jira.history.ledger import Ledger
 from impulsum_pipelines.sandbox.jira.issues import Issue
-from impulsum_pipelines.sandbox.jira.site import API, Board, Document, Project, Site, Sprint, User, platform_time
+from impulsum_pipelines.sandbox.jira.site import (
+    API,
+    Board,
+    Document,
+    JiraSiteData,
+    Project,
+    Sprint,
+    User,
+    platform_time,
+)
 from impulsum_pipelines.sandbox.jira.store import Store
 
 #: The account that may log in. A stand-in's token opens nothing.
@@ -26,7 +35,7 @@ Edit = Callable[[Issue, int], list[Document]]
 _LINK_TYPE = {"id": "10000", "name": "Blocks", "inward": "is blocked by", "outward": "blocks"}
 
 
-class World:
+class JiraWorld:
     """One Jira site with its issues.
 
     Args:
@@ -39,7 +48,7 @@ class World:
 
     def __init__(
         self,
-        site: Site,
+        site: JiraSiteData,
         clock: Clock,
         *,
         email: str = EMAIL,

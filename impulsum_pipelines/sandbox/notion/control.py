@@ -10,7 +10,7 @@ from typing import Any
 
 from impulsum_pipelines.sandbox.notion.documents import minute
 from impulsum_pipelines.sandbox.notion.limits import PER_WINDOW, Limiter
-from impulsum_pipelines.sandbox.notion.world import RESULT_CAP, Block, Database, DataSource, Page, Thing, World
+from impulsum_pipelines.sandbox.notion.world import RESULT_CAP, Block, Database, DataSource, NotionWorld, Page, Thing
 
 Answer = dict[str, Any]
 
@@ -18,7 +18,7 @@ Answer = dict[str, Any]
 class Control:
     """The verbs."""
 
-    def __init__(self, world: World, limiter: Limiter) -> None:
+    def __init__(self, world: NotionWorld, limiter: Limiter) -> None:
         self._world = world
         self._limiter = limiter
 

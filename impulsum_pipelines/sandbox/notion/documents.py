@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from impulsum_pipelines.sandbox.clock import to_datetime
-from impulsum_pipelines.sandbox.notion.world import Block, Comment, Database, DataSource, Page, Thing, User, World
+from impulsum_pipelines.sandbox.notion.world import Block, Comment, Database, DataSource, NotionWorld, Page, Thing, User
 
 Document = dict[str, Any]
 
@@ -44,7 +44,7 @@ def rich_text(text: str) -> Document:
 class Writer:
     """Writes documents of one workspace for one version of the API."""
 
-    def __init__(self, world: World, version: str) -> None:
+    def __init__(self, world: NotionWorld, version: str) -> None:
         self.world = world
         self.with_archived = version < "2026-03-11"
 

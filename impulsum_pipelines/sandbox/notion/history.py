@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from impulsum_pipelines.sandbox.notion.world import Block, Database, DataSource, Page, User, World
+from impulsum_pipelines.sandbox.notion.world import Block, Database, DataSource, NotionWorld, Page, User
 from impulsum_pipelines.sandbox.team import Team, Ticket
 
 MINUTE = 60_000
@@ -29,7 +29,7 @@ _RETRO = {"Name": "title", "Date": "date", "Participants": "people"}
 _RUNBOOK = {"Name": "title", "Owner": "people", "Tested": "checkbox"}
 
 
-def build_world(team: Team) -> World:
+def build_world(team: Team) -> NotionWorld:
     """The workspace as it stands now; the same for the same seed."""
     return _History(team).build()
 
@@ -38,12 +38,12 @@ class _History:
     def __init__(self, team: Team) -> None:
         self.team = team
         self.rng: Random = team.rng("notion")
-        self.world = World(team.clock, self.rng, "Delivery")
+        self.world = NotionWorld(team.clock, self.rng, "Delivery")
         self.now = team.clock.now()
         self.start = min((t.created for t in team.tickets), default=self.now - 60 * DAY)
         self.users: dict[int, User] = {}
 
-    def build(self) -> World:
+    def build(self) -> NotionWorld:
         for person in self.team.people:
             self.users[person.number] = self.world.add_user(person.name, person.email)
         home = self._wiki()

@@ -7,7 +7,7 @@ from typing import Any
 
 from impulsum_pipelines.sandbox.clock import to_ms
 from impulsum_pipelines.sandbox.notion.world import Page
-from impulsum_pipelines.sources.base.values import moment
+from impulsum_pipelines.sources.base.values import as_datetime
 
 _FIELDS = {"created_time": "created", "last_edited_time": "edited"}
 _COMPARE: dict[str, Callable[[int, int], bool]] = {
@@ -51,7 +51,7 @@ def _passes(page: Page, condition: dict[str, Any]) -> bool:
     if name not in _FIELDS:
         raise Refusal(400, "validation_error", "body failed validation: body.filter.timestamp should be defined.")
     for comparison, bound in condition[name].items():
-        parsed = moment(bound)
+        parsed = as_datetime(bound)
         if comparison not in _COMPARE or parsed is None:
             raise Refusal(400, "validation_error", f"body failed validation: body.filter.{name}.{comparison}.")
         if not _COMPARE[comparison](_minutes(page, name), to_ms(parsed)):

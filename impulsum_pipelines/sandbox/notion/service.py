@@ -20,7 +20,7 @@ from impulsum_pipelines.sandbox.notion.documents import Document, Writer
 from impulsum_pipelines.sandbox.notion.history import build_world
 from impulsum_pipelines.sandbox.notion.limits import Limiter
 from impulsum_pipelines.sandbox.notion.queries import Refusal, matching
-from impulsum_pipelines.sandbox.notion.world import Block, Page, Thing, World
+from impulsum_pipelines.sandbox.notion.world import Block, NotionWorld, Page, Thing
 from impulsum_pipelines.sandbox.team import Team
 
 TOKEN = "ntn_sandbox"  # noqa: S105  # the sandbox's, for everybody to read
@@ -43,7 +43,7 @@ def build(team: Team) -> Notion:
 class Notion:
     """The service: answers requests, and its control door."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: NotionWorld) -> None:
         self.world = world
         self.limiter = Limiter()
         self.control = Control(world, self.limiter)
@@ -86,7 +86,7 @@ class Notion:
 class _Call:
     """One request that is allowed."""
 
-    def __init__(self, world: World, writer: Writer, asked: Document, fault: Fault | None) -> None:
+    def __init__(self, world: NotionWorld, writer: Writer, asked: Document, fault: Fault | None) -> None:
         self.world = world
         self.writer = writer
         self.asked = asked

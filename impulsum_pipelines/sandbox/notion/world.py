@@ -95,7 +95,7 @@ class Comment:
     resolved: bool = False
 
 
-class World:
+class NotionWorld:
     """One workspace.
 
     Args:

@@ -18,7 +18,7 @@ from impulsum_pipelines.sandbox.hours import Entry, entries, workday, zone_of
 from impulsum_pipelines.sandbox.team import Person, Team, Ticket
 from impulsum_pipelines.sandbox.tempo.records import Account, Membership, Plan, TempoTeam, WorkloadScheme, Worklog
 from impulsum_pipelines.sandbox.tempo.world import TempoWorld
-from impulsum_pipelines.sources.base.values import moment
+from impulsum_pipelines.sources.base.values import as_datetime
 
 #: One issue with hours in so many differs between Tempo and Jira.
 ODD = 12
@@ -94,7 +94,7 @@ def _mirrored(team: Team, rng: Random) -> list[Worklog]:
     for jira_id, issue_id, content in rows:
         document = orjson.loads(content)
         person = people.get(document["author"]["accountId"])
-        began, created, updated = (moment(document[name]) for name in ("started", "created", "updated"))
+        began, created, updated = (as_datetime(document[name]) for name in ("started", "created", "updated"))
         if person and began and created and updated:
             key = keys.get(issue_id) or team.world.store.issue(issue_id).key
             entry = Entry(issue_id, to_ms(began), document["timeSpentSeconds"], to_ms(created), to_ms(updated))

@@ -17,7 +17,11 @@ def hints(table: Table, held: Held) -> dict[str, Any]:
     A table that holds nothing is appended to: a first load then streams, where a merge would hold every document
     at once. A first load that is killed half-way is merged by the next, because the table holds something by then.
     """
-    merge = {"disposition": "merge", "strategy": "delete-insert", "deduplicated": True}  # Sync.fresh gives ids once
+    merge = {
+        "disposition": "merge",
+        "strategy": "delete-insert",
+        "deduplicated": True,
+    }  # Sync.changed_rows gives ids once
     return {
         "table_name": table.name,
         "name": table.name,

@@ -158,7 +158,7 @@ class Api:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=connections))
 
-    def hurry(self) -> None:
+    def fail_fast(self) -> None:
         """Give up soon where the source is down or asks for a wait: somebody waits, and what is held will do."""
         self._attempts, self._longest_wait = HURRIED_ATTEMPTS, HURRIED_WAIT
 

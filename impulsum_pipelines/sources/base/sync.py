@@ -1,8 +1,8 @@
-"""One sync as a source sees it: what to read, what is held already, and where to say how it went.
+"""One sync as a source sees it: what to read, which rows are stored already, and how each stream went.
 
-A source shapes documents into rows and gives them to :meth:`Sync.fresh`, which drops those that are held unchanged.
-What a read proves about absence (all comments of these issues, all boards) it records as a :class:`Scan`; loading
-turns what a scan misses into ``deleted_at``. Nothing here knows Dagster, and nothing writes.
+A source turns documents into rows and passes them to :meth:`Sync.changed_rows`, which drops rows that are stored
+unchanged. What a read proves about absence (all comments of these issues, all boards) it records as a :class:`Scan`;
+loading sets ``deleted_at`` on stored rows that a scan does not list. Nothing here knows Dagster, and nothing writes.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class Sync:
         reference_age: slow reference tables younger than this are not read again by a live sync.
         first_day: nothing that last changed before this is read.
         report: called with a stream, what is done, and the total where it is known.
-        deep: what to read whole, changed or not, by the names that events give their subjects: ``sprint:12``. What a
+        refresh: what to read whole, changed or not, by the names that events give their subjects: ``sprint:12``. What a
             source does not know by such a name it leaves aside. Slow reference tables are then read afresh.
         memory: what earlier syncs of this source chose to remember, by name: a cursor a channel, an ETag a page.
             Changes are stored with the rows, or not at all. A window's are thrown away.
@@ -171,7 +171,7 @@ class Sync:
     reference_age: timedelta
     first_day: datetime
     report: Progress
-    deep: frozenset[str] = frozenset()
+    refresh: frozenset[str] = frozenset()
     memory: dict[str, Any] = field(default_factory=dict)
     started_at: datetime | None = None
     newest_held: datetime | None = None
@@ -239,7 +239,7 @@ class Sync:
         """Whether slow reference data must be read afresh now; the same answer for the whole sync."""
         if table.name not in self.refreshed:
             at = self.held.refreshed_at(table.name)
-            always = self.census or self.is_first or self.window is not None or self.deep
+            always = self.census or self.is_first or self.window is not None or self.refresh
             self.refreshed[table.name] = bool(always) or at is None or datetime.now(UTC) - at >= self.reference_age
         return self.refreshed[table.name]
 
@@ -247,7 +247,7 @@ class Sync:
         """The record of one stream."""
         return self.streams.setdefault(name, Stream())
 
-    def shaped(
+    def parse(
         self, table: Table, shape: Callable[[Any], Mapping[str, Any]], documents: Iterable[Any]
     ) -> Iterator[Mapping[str, Any]]:
         """The documents as rows; one that does not fit is quarantined and the others go on."""
@@ -259,7 +259,7 @@ class Sync:
                 kept = json.dumps(document, default=repr)[:1_000_000]
                 self.quarantined.append(Quarantined(table.name, reason, kept))
 
-    def fresh(
+    def changed_rows(
         self, table: Table, rows: Iterable[Mapping[str, Any]], *, shared: bool = False, more: bool = False
     ) -> Iterator[pa.Table]:
         """The rows that are new or changed, as one Arrow table, or nothing.
@@ -292,12 +292,12 @@ class Sync:
         if waiting and (not more or len(waiting) >= PIECE_ROWS):
             yield from self._pieces(table, waiting)
 
-    def whole(
+    def replace_table(
         self, table: Table, rows: Iterable[Mapping[str, Any]], *, unreachable: bool = False
     ) -> Iterator[pa.Table]:
-        """Like :meth:`fresh`, for a table that was read whole: what is held and not among the rows is gone."""
+        """Like :meth:`changed_rows`, for a table that was read whole: what is held and not among the rows is gone."""
         documents = list(rows)
-        yield from self.fresh(table, documents)
+        yield from self.changed_rows(table, documents)
         self.found_all(Scan(table.name, {row["id"] for row in documents}, unreachable=unreachable))
         self.stream(table.name).ended = "complete"
 

@@ -82,7 +82,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Scope:
     """The parts of a source in which people look for what it has: projects, repositories, channels.
 
     Args:

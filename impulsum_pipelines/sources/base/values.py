@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 
-def moment(value: object) -> datetime | None:
+def as_datetime(value: object) -> datetime | None:
     """An instant, UTC, from ISO 8601 with any offset or from an epoch (seconds or ms). None if it is neither."""
     try:
         if isinstance(value, str):
@@ -20,7 +20,7 @@ def moment(value: object) -> datetime | None:
     return None
 
 
-def day(value: object) -> date | None:
+def as_date(value: object) -> date | None:
     """A plain date, or None."""
     try:
         return date.fromisoformat(value[:10]) if isinstance(value, str) else None
@@ -28,22 +28,22 @@ def day(value: object) -> date | None:
         return None
 
 
-def text(value: object) -> str | None:
+def as_text(value: object) -> str | None:
     """An id or word as text, or None."""
     return None if value is None else str(value)
 
 
-def number(value: object) -> float | None:
+def as_float(value: object) -> float | None:
     """A number, or None."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def whole(value: object) -> int | None:
+def as_int(value: object) -> int | None:
     """A whole number that fits 64 bits, or None."""
     is_whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
     return value if is_whole and isinstance(value, int) else None
 
 
-def part(value: object, name: str) -> str | None:
+def text_field(value: object, name: str) -> str | None:
     """``value[name]`` as text, where value is an object."""
-    return text(value.get(name)) if isinstance(value, dict) else None
+    return as_text(value.get(name)) if isinstance(value, dict) else None

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base.sync import Sync
-from impulsum_pipelines.sources.base.values import moment
+from impulsum_pipelines.sources.base.values import as_datetime
 from impulsum_pipelines.sources.fireflies.client import MOST_SKIP, PAGE, FirefliesClient
 from impulsum_pipelines.sources.fireflies.documents import Document
 
@@ -95,5 +95,5 @@ class Lister:
 
 def _within(document: Document, lower: datetime, upper: datetime) -> bool:
     """Whether it began in the span; one whose date could not be read is not left out."""
-    began = moment(document.get("date"))
+    began = as_datetime(document.get("date"))
     return began is None or lower <= began < upper

@@ -15,7 +15,7 @@ import requests
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base.http import retry_after
-from impulsum_pipelines.sources.base.values import moment
+from impulsum_pipelines.sources.base.values import as_datetime
 
 NOT_FOUND = "object_not_found"
 _LIMITED = "too_many_requests"
@@ -128,5 +128,5 @@ def seconds_until(told: object) -> float | None:
             told = float(told)
     if isinstance(told, int | float) and not isinstance(told, bool) and told <= 86_400:
         return max(float(told), 0.0)
-    at = moment(told)
+    at = as_datetime(told)
     return None if at is None else max(at.timestamp() - time.time(), 0.0)

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from impulsum_pipelines.sources.base.values import moment, number, text, whole
+from impulsum_pipelines.sources.base.values import as_datetime, as_float, as_int, as_text
 from impulsum_pipelines.sources.fireflies.documents import LIGHT, Document, cut, fingerprint, status_of
 
 Row = dict[str, Any]
@@ -37,28 +37,28 @@ def transcript(document: Document, *, is_whole: bool, listed: Document | None) -
     summary = document.get("summary")
     summary = summary if isinstance(summary, dict) else {}
     sentences = document.get("sentences")
-    privacy = text(document.get("privacy"))
+    privacy = as_text(document.get("privacy"))
     payload = {name: value for name, value in document.items() if name != "sentences"}
     if listed is not None and fingerprint(listed) != fingerprint(light):
         payload["listed"] = listed
     return {
         "id": str(document["id"]),
-        "title": text(document.get("title")),
-        "started_at": moment(document.get("date")),
-        "duration_minutes": number(document.get("duration")),
-        "organizer_email": text(document.get("organizer_email")),
-        "host_email": text(document.get("host_email")),
+        "title": as_text(document.get("title")),
+        "started_at": as_datetime(document.get("date")),
+        "duration_minutes": as_float(document.get("duration")),
+        "organizer_email": as_text(document.get("organizer_email")),
+        "host_email": as_text(document.get("host_email")),
         "is_live": bool(document.get("is_live")),
         "summary_status": status_of(document),
         "is_whole": is_whole,
         "privacy": privacy,
         "is_private": privacy in _PRIVATE if privacy else None,
-        "overview": text(summary.get("overview")),
-        "action_items": text(summary.get("action_items")),
+        "overview": as_text(summary.get("overview")),
+        "action_items": as_text(summary.get("action_items")),
         "keywords": orjson.dumps(summary.get("keywords") or []).decode(),
         "sentence_total": len(sentences) if is_whole and isinstance(sentences, list) else (0 if is_whole else None),
-        "meeting_link": text(document.get("meeting_link")),
-        "transcript_url": text(document.get("transcript_url")),
+        "meeting_link": as_text(document.get("meeting_link")),
+        "transcript_url": as_text(document.get("transcript_url")),
         "fingerprint": fingerprint(light if listed is None else listed),
         "payload": payload,
     }
@@ -73,11 +73,11 @@ def sentence(transcript_id: str, document: Document) -> Row:
         "id": f"{transcript_id}:{index}",
         "transcript_id": transcript_id,
         "index": index,
-        "speaker_id": text(document.get("speaker_id")),
-        "speaker": text(document.get("speaker_name")),
-        "text": text(document.get("text")),
-        "start_seconds": number(document.get("start_time")),
-        "end_seconds": number(document.get("end_time")),
+        "speaker_id": as_text(document.get("speaker_id")),
+        "speaker": as_text(document.get("speaker_name")),
+        "text": as_text(document.get("text")),
+        "start_seconds": as_float(document.get("start_time")),
+        "end_seconds": as_float(document.get("end_time")),
         "payload": document,
     }
 
@@ -99,7 +99,7 @@ def attendees(document: Document) -> Iterator[Row]:
                 "id": f"{transcript_id}:{key}",
                 "transcript_id": transcript_id,
                 "email": email or None,
-                "name": text(name) or None,
+                "name": as_text(name) or None,
                 "payload": person,
             }
 
@@ -125,7 +125,7 @@ def action_items(document: Document) -> Iterator[Row]:
             "number": count,
             "person": person,
             "text": _BULLET.sub("", _TIME.sub("", stripped)),
-            "at_seconds": whole(int(said[1] or 0) * 3600 + int(said[2]) * 60 + int(said[3])) if said else None,
+            "at_seconds": as_int(int(said[1] or 0) * 3600 + int(said[2]) * 60 + int(said[3])) if said else None,
             "payload": {"person": person, "line": stripped},
         }
         count += 1

@@ -56,16 +56,16 @@ def build_source(client: FirefliesClient, sync: Sync, account: Document) -> Any:
 
     @of_pages(t.TRANSCRIPTS)
     def transcripts(page: Page) -> Iterator[Any]:
-        light = sync.shaped(t.TRANSCRIPTS, lambda d: rows.transcript(d, is_whole=False, listed=d), page.light)
-        whole = sync.shaped(
+        light = sync.parse(t.TRANSCRIPTS, lambda d: rows.transcript(d, is_whole=False, listed=d), page.light)
+        whole = sync.parse(
             t.TRANSCRIPTS, lambda pair: rows.transcript(pair[0], is_whole=True, listed=pair[1]), page.whole
         )
-        yield from sync.fresh(t.TRANSCRIPTS, [*light, *whole], more=not page.is_last)
+        yield from sync.changed_rows(t.TRANSCRIPTS, [*light, *whole], more=not page.is_last)
 
     def children(table: Table, shape: Callable[[Document], Iterator[rows.Row]], page: Page) -> Iterator[Any]:
         """The rows of meetings that were read whole; what else is held of these is gone."""
         shaped = [row for document, _ in page.whole for row in shape(document)]
-        yield from sync.fresh(table, shaped, more=not page.is_last)
+        yield from sync.changed_rows(table, shaped, more=not page.is_last)
         if page.whole:
             read = {str(document["id"]) for document, _ in page.whole}
             ids = {row["id"] for row in shaped}
@@ -75,7 +75,7 @@ def build_source(client: FirefliesClient, sync: Sync, account: Document) -> Any:
     def sentences(page: Page) -> Iterator[Any]:
         def shape(document: Document) -> Iterator[Any]:
             said = document.get("sentences") or []
-            yield from sync.shaped(t.SENTENCES, lambda s: rows.sentence(str(document["id"]), s), said)
+            yield from sync.parse(t.SENTENCES, lambda s: rows.sentence(str(document["id"]), s), said)
 
         yield from children(t.SENTENCES, shape, page)
 

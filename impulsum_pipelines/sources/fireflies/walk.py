@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base.sync import NOT_CUT_OFF, CensusCount, Sync
-from impulsum_pipelines.sources.base.values import moment
+from impulsum_pipelines.sources.base.values import as_datetime
 from impulsum_pipelines.sources.fireflies.client import WHOLE_BATCH, FirefliesClient
 from impulsum_pipelines.sources.fireflies.documents import LIGHT, Document, cut, fingerprint, is_finished
 from impulsum_pipelines.sources.fireflies.listing import Lister, Listing
@@ -117,7 +117,9 @@ class MeetingWalk:
             listing = self._listed(max(behind - OVERLAP, self.sync.first_day), now + AHEAD)
             if sweep:  # what was held since it began is above where it goes on
                 since = datetime.fromisoformat(sweep["from"])
-                sweep["listed"] += sum((moment(d.get("date")) or since) > since for d in listing.documents.values())
+                sweep["listed"] += sum(
+                    (as_datetime(d.get("date")) or since) > since for d in listing.documents.values()
+                )
                 sweep["from"] = now.isoformat()
             yield from self._take(listing)
             yield from self._left_over()

@@ -10,7 +10,7 @@ from functools import partial
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base.http import NotFoundError
 from impulsum_pipelines.sources.base.sync import Scan
-from impulsum_pipelines.sources.base.values import moment
+from impulsum_pipelines.sources.base.values import as_datetime
 from impulsum_pipelines.sources.github.client import CONCURRENCY, PAGE
 from impulsum_pipelines.sources.github.reading import Piece, Reading
 from impulsum_pipelines.sources.github.rows import Document
@@ -80,7 +80,7 @@ class Deliveries:
         failed = {i for i, (_, _, state) in self._held().items() if state in FAILED}
         ids = sorted(listed, key=int)
         for place, deployment_id in enumerate(ids):
-            created = moment(listed[deployment_id].get("created_at"))
+            created = as_datetime(listed[deployment_id].get("created_at"))
             if created and self.reading.low - ASKED_ALWAYS <= created < self.reading.low:
                 asked.add(deployment_id)
             if deployment_id in in_span:
@@ -94,7 +94,7 @@ class Deliveries:
         held = self._held()
         states = {row_id: state for row_id, (_, _, state) in held.items()}
         known = {row_id: (environment, at) for row_id, (environment, at, _) in held.items()}
-        known |= {i: (d.get("environment"), moment(d.get("created_at"))) for i, d in listed.items()}
+        known |= {i: (d.get("environment"), as_datetime(d.get("created_at"))) for i, d in listed.items()}
         due = self.sync.due(DEPLOYMENT_STATUSES)
         replaced: dict[str, datetime] = {}  # by environment, when the deployment after this one was made
         asked = set()
@@ -167,7 +167,7 @@ class Deliveries:
         """Runs of workflows. They are listed by creation and go on changing: they end, and are run again."""
         reading = self.reading
         if reading.full:
-            start = max(moment(reading.document.get("created_at")) or self.sync.first_day, self.sync.first_day)
+            start = max(as_datetime(reading.document.get("created_at")) or self.sync.first_day, self.sync.first_day)
             met: set[str] = set()
             for runs in self._between(start, self.now + timedelta(days=1)):
                 met.update(str(run.get("id")) for run in runs)
@@ -201,7 +201,7 @@ class Deliveries:
         page = next(newest.pages(), [])
         met.update(str(run.get("id")) for run in page)
         yield self._piece(page)
-        oldest = moment(page[-1].get("created_at")) if page else None
+        oldest = as_datetime(page[-1].get("created_at")) if page else None
         is_all = newest.total is not None and newest.total <= len(page)
         reaches = newest.unchanged or is_all or oldest is None or oldest < start
         if not reaches or (due and newest.unchanged and len(reading.held_ids("workflow_runs")) > PAGE):

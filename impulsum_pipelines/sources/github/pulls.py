@@ -11,7 +11,7 @@ import orjson
 
 from impulsum_pipelines.sources.base.http import NotFoundError
 from impulsum_pipelines.sources.base.sync import NOT_CUT_OFF, Scan
-from impulsum_pipelines.sources.base.values import moment, whole
+from impulsum_pipelines.sources.base.values import as_datetime, as_int
 from impulsum_pipelines.sources.github.client import CONCURRENCY, EmptyRepositoryError
 from impulsum_pipelines.sources.github.reading import BY_CHANGE, BY_CREATION, Piece, Reading
 from impulsum_pipelines.sources.github.rows import Document
@@ -87,7 +87,7 @@ class Pulls:
                 if piece.table == "pull_requests":
                     self.reached = max(self.reached, piece.items[0][1]["number"])
                 yield piece
-            self.reached = max([self.reached, *(whole(d.get("number")) or 0 for d in page)])
+            self.reached = max([self.reached, *(as_int(d.get("number")) or 0 for d in page)])
             self.sync.report("pull_requests", len(counted), None)
         reading.census("pull_requests", existing, counted)
 
@@ -95,14 +95,14 @@ class Pulls:
         """Ids of those that need not be read: held as they are, or read by a first read that was cut short."""
         reading = self.reading
         if reading.is_new:
-            number, until = reading.resume.get("number", 0), moment(reading.resume.get("until"))
+            number, until = reading.resume.get("number", 0), as_datetime(reading.resume.get("until"))
             if until is None:
                 return set()
             settled = until - self.sync.overlap
             return {
                 d["id"]
                 for d in documents
-                if (whole(d.get("number")) or 0) <= number and (moment(d.get("updated_at")) or until) < settled
+                if (as_int(d.get("number")) or 0) <= number and (as_datetime(d.get("updated_at")) or until) < settled
             }
         held = self.sync.held.query(
             "select id, updated_at, extracted_at from raw.pull_requests where repository_id = ? "
@@ -110,7 +110,7 @@ class Pulls:
             [reading.id],
         )
         settled_at = {row_id: at for row_id, at, read in held if _settled(at, read)}
-        return {d["id"] for d in documents if settled_at.get(str(d["id"])) == moment(d.get("updated_at"))}
+        return {d["id"] for d in documents if settled_at.get(str(d["id"])) == as_datetime(d.get("updated_at"))}
 
     def _details(self, documents: Sequence[Document]) -> Iterator[Piece]:
         """What the list does not say, a few pull requests at once; one that is gone by now is left out."""
@@ -134,7 +134,7 @@ class Pulls:
             commits = self.client.everything(reading.path(f"{below}/commits"), f"{template}/commits")
         except NotFoundError:
             return None
-        total = whole(pull.get("commits")) or 0
+        total = as_int(pull.get("commits")) or 0
         if total > len(commits) >= MOST_LISTED:
             commits = self._beyond(pull) or commits
         return Detail(pull, reviews, commits)
@@ -173,7 +173,7 @@ class Pulls:
         """
         reading = self.reading
         branch, pushed = reading.document.get("default_branch"), reading.document.get("pushed_at")
-        head, is_settled = reading.before.get("head"), _settled(moment(pushed), self.sync.started_at)
+        head, is_settled = reading.before.get("head"), _settled(as_datetime(pushed), self.sync.started_at)
         reading.after |= {"branch": branch, "pushed_at": pushed if is_settled else None, "head": head}
         stream = self.sync.stream("commits")
         if reading.full or self._lost_track():

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from impulsum_pipelines.sources.base.sync import CensusCount, Scan, Sync
-from impulsum_pipelines.sources.base.values import moment
+from impulsum_pipelines.sources.base.values import as_datetime
 from impulsum_pipelines.sources.github.client import GitHubClient
 from impulsum_pipelines.sources.github.rows import Document
 
@@ -81,12 +81,12 @@ class Reading:
             return first
         if self.sync.window:
             return max(self.sync.window.start, first)
-        until = moment(self.before.get("until")) or first
+        until = as_datetime(self.before.get("until")) or first
         return max(until - self.sync.overlap, first).replace(second=0, microsecond=0)
 
     def wanted(self, document: Document, *names: str, low: datetime | None = None) -> bool:
         """Whether any of these times of a document lies in the span that is asked for; one without times does."""
-        times = [at for name in names if (at := moment(document.get(name)))]
+        times = [at for name in names if (at := as_datetime(document.get(name)))]
         start, end = low or self.low, None if self.full else self.sync.until
         return not times or any(at >= start and (end is None or at < end) for at in times)
 
@@ -129,7 +129,7 @@ class Reading:
         for page in listing.pages():
             pages += 1
             yield page
-            oldest = moment(page[-1].get(by)) if page else None
+            oldest = as_datetime(page[-1].get(by)) if page else None
             if oldest is not None and oldest < start:
                 break
         if pages > 1:

@@ -13,7 +13,7 @@ from impulsum_pipelines.sources.github.client import GitHubClient
 from impulsum_pipelines.sources.github.rows import Document
 
 
-class Site:
+class GitHubSite:
     """The repositories of one sync, each read once."""
 
     def __init__(self, client: GitHubClient, sync: Sync, settings: Settings) -> None:

@@ -17,7 +17,7 @@ from impulsum_pipelines.sources.base.table import Table
 from impulsum_pipelines.sources.github import rows
 from impulsum_pipelines.sources.github.client import GitHubClient
 from impulsum_pipelines.sources.github.reading import Piece
-from impulsum_pipelines.sources.github.site import Site
+from impulsum_pipelines.sources.github.site import GitHubSite
 from impulsum_pipelines.sources.github.tables import REPOSITORIES, TABLES
 from impulsum_pipelines.sources.github.walk import Walk
 
@@ -27,16 +27,16 @@ def open_client(settings: Settings) -> GitHubClient:
     return GitHubClient(settings)
 
 
-def begin(client: GitHubClient, sync: Sync, settings: Settings) -> Site:
+def begin(client: GitHubClient, sync: Sync, settings: Settings) -> GitHubSite:
     """The first read of a sync: proves that the token works, and reads GitHub's clock before any list."""
-    site = Site(client, sync, settings)
+    site = GitHubSite(client, sync, settings)
     sync.site = client.api.site
     _ = site.visible
     return site
 
 
 @dlt.source(name="github", max_table_nesting=0)
-def build_source(client: GitHubClient, sync: Sync, site: Site) -> Any:
+def build_source(client: GitHubClient, sync: Sync, site: GitHubSite) -> Any:
     """The dlt source of one sync."""
     walk = Walk(client, site, sync)
 
@@ -48,7 +48,7 @@ def build_source(client: GitHubClient, sync: Sync, site: Site) -> Any:
 
     @dlt.resource(**hints(REPOSITORIES, sync.held))
     def repositories() -> Iterator[Any]:
-        yield from sync.fresh(REPOSITORIES, sync.shaped(REPOSITORIES, rows.repository, site.visible))
+        yield from sync.changed_rows(REPOSITORIES, sync.parse(REPOSITORIES, rows.repository, site.visible))
         sync.found_all(Scan(REPOSITORIES.name, site.hidden, are_gone=True, unreachable=True))
         sync.stream(REPOSITORIES.name).ended = "complete"
 
@@ -64,7 +64,7 @@ def _of(table: Table, pieces: Any, sync: Sync) -> Any:
     def resource(piece: Piece) -> Any:
         if not piece.is_last and piece.table != table.name:
             return None
-        shaped = sync.shaped(table, lambda item: shape(*item), piece.items)
-        return list(sync.fresh(table, shaped, shared=True, more=not piece.is_last)) or None
+        shaped = sync.parse(table, lambda item: shape(*item), piece.items)
+        return list(sync.changed_rows(table, shaped, shared=True, more=not piece.is_last)) or None
 
     return resource

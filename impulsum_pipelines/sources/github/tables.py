@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from impulsum_pipelines.sources.base.table import Column, Parts, Table
+from impulsum_pipelines.sources.base.table import Column, Scope, Table
 
 #: Without these the source is off.
 REQUIRED_SETTINGS = ("GITHUB_TOKEN", "GITHUB_REPOSITORIES")
 
 #: In what people look for it.
-PARTS = Parts("repositories", "full_name", "repository_id")
+PARTS = Scope("repositories", "full_name", "repository_id")
 
 _REPOSITORY = Column("repository_id", "text", "Repository, by the id that survives renames and transfers.")
 

@@ -17,7 +17,7 @@ from impulsum_pipelines.sources.github.deliveries import Deliveries
 from impulsum_pipelines.sources.github.pulls import Pulls
 from impulsum_pipelines.sources.github.reading import Piece, Reading
 from impulsum_pipelines.sources.github.rows import Document
-from impulsum_pipelines.sources.github.site import Site
+from impulsum_pipelines.sources.github.site import GitHubSite
 from impulsum_pipelines.sources.github.tables import REPOSITORIES, TABLES
 
 #: Tables of comments, and the column that says of which number they are.
@@ -30,7 +30,7 @@ _STREAMS = [table.name for table in TABLES if table is not REPOSITORIES]
 class Walk:
     """Everything that hangs on the repositories of one sync."""
 
-    def __init__(self, client: GitHubClient, site: Site, sync: Sync) -> None:
+    def __init__(self, client: GitHubClient, site: GitHubSite, sync: Sync) -> None:
         self._client = client
         self._site = site
         self._sync = sync

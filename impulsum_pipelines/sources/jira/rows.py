@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from impulsum_pipelines.sources.base.values import day, moment, number, part, text, whole
+from impulsum_pipelines.sources.base.values import as_date, as_datetime, as_float, as_int, as_text, text_field
 from impulsum_pipelines.sources.jira.client import Document
 
 Row = dict[str, Any]
@@ -37,31 +37,31 @@ def issue(document: Document, *, sprint_field: str | None, epic_field: str | Non
     return {
         "id": str(document["id"]),
         "key": document["key"],
-        "project_id": part(project, "id"),
-        "project_key": part(project, "key"),
-        "issue_type": part(kind, "name"),
+        "project_id": text_field(project, "id"),
+        "project_key": text_field(project, "key"),
+        "issue_type": text_field(kind, "name"),
         "is_subtask": bool(kind.get("subtask")) if isinstance(kind, dict) else None,
-        "parent_id": part(fields.get("parent"), "id"),
-        "epic_key": text(fields.get(epic_field)) if epic_field else None,
-        "summary": text(fields.get("summary")),
-        "status_id": part(status, "id"),
-        "status_name": part(status, "name"),
-        "status_category": part(status.get("statusCategory"), "key") if isinstance(status, dict) else None,
-        "priority": part(fields.get("priority"), "name"),
-        "resolution": part(fields.get("resolution"), "name"),
-        "resolved_at": moment(fields.get("resolutiondate")),
-        "created_at": moment(fields.get("created")),
-        "updated_at": moment(fields.get("updated")),
-        "due_date": day(fields.get("duedate")),
-        "assignee_id": part(fields.get("assignee"), "accountId"),
-        "reporter_id": part(fields.get("reporter"), "accountId"),
-        "creator_id": part(fields.get("creator"), "accountId"),
+        "parent_id": text_field(fields.get("parent"), "id"),
+        "epic_key": as_text(fields.get(epic_field)) if epic_field else None,
+        "summary": as_text(fields.get("summary")),
+        "status_id": text_field(status, "id"),
+        "status_name": text_field(status, "name"),
+        "status_category": text_field(status.get("statusCategory"), "key") if isinstance(status, dict) else None,
+        "priority": text_field(fields.get("priority"), "name"),
+        "resolution": text_field(fields.get("resolution"), "name"),
+        "resolved_at": as_datetime(fields.get("resolutiondate")),
+        "created_at": as_datetime(fields.get("created")),
+        "updated_at": as_datetime(fields.get("updated")),
+        "due_date": as_date(fields.get("duedate")),
+        "assignee_id": text_field(fields.get("assignee"), "accountId"),
+        "reporter_id": text_field(fields.get("reporter"), "accountId"),
+        "creator_id": text_field(fields.get("creator"), "accountId"),
         "labels": orjson.dumps(fields.get("labels") or []).decode(),
         "sprint_ids": orjson.dumps([str(s["id"]) for s in sprints_of(fields, sprint_field) if "id" in s]).decode(),
-        "estimates": orjson.dumps({name: number(fields.get(name)) for name in estimates}).decode(),
-        "time_spent_seconds": whole(fields.get("timespent")),
-        "change_total": whole(changelog.get("total")),
-        "comment_total": whole(comment.get("total")) if isinstance(comment, dict) else None,
+        "estimates": orjson.dumps({name: as_float(fields.get(name)) for name in estimates}).decode(),
+        "time_spent_seconds": as_int(fields.get("timespent")),
+        "change_total": as_int(changelog.get("total")),
+        "comment_total": as_int(comment.get("total")) if isinstance(comment, dict) else None,
         "payload": {name: value for name, value in document.items() if name != "changelog"},
     }
 
@@ -71,8 +71,8 @@ def change(issue_id: str, history: Document) -> Row:
     return {
         "id": str(history["id"]),
         "issue_id": issue_id,
-        "author_id": part(history.get("author"), "accountId"),
-        "created_at": moment(history.get("created")),
+        "author_id": text_field(history.get("author"), "accountId"),
+        "created_at": as_datetime(history.get("created")),
         "payload": history,
     }
 
@@ -82,9 +82,9 @@ def comment(issue_id: str, document: Document) -> Row:
     return {
         "id": str(document["id"]),
         "issue_id": issue_id,
-        "author_id": part(document.get("author"), "accountId"),
-        "created_at": moment(document.get("created")),
-        "updated_at": moment(document.get("updated")),
+        "author_id": text_field(document.get("author"), "accountId"),
+        "created_at": as_datetime(document.get("created")),
+        "updated_at": as_datetime(document.get("updated")),
         "is_restricted": bool(document.get("visibility")),
         "payload": document,
     }
@@ -94,11 +94,11 @@ def links(issue_id: str, fields: Document) -> Iterator[Row]:
     """The links of an issue, each told from its source to its target whichever end is read."""
     for link in fields.get("issuelinks") or []:
         kind = link.get("type")
-        outward, inward = part(link.get("outwardIssue"), "id"), part(link.get("inwardIssue"), "id")
+        outward, inward = text_field(link.get("outwardIssue"), "id"), text_field(link.get("inwardIssue"), "id")
         yield {
             "id": str(link["id"]),
-            "type": part(kind, "name"),
-            "outward": part(kind, "outward"),
+            "type": text_field(kind, "name"),
+            "outward": text_field(kind, "outward"),
             "source_issue_id": issue_id if outward else inward,
             "target_issue_id": outward or issue_id,
             # Each end sees the other's summary and status; only what both ends agree on makes the link.
@@ -115,12 +115,12 @@ def worklog(document: Document) -> Row:
     """One worklog entry."""
     return {
         "id": str(document["id"]),
-        "issue_id": text(document.get("issueId")),
-        "author_id": part(document.get("author"), "accountId"),
-        "started_at": moment(document.get("started")),
-        "time_spent_seconds": whole(document.get("timeSpentSeconds")),
-        "created_at": moment(document.get("created")),
-        "updated_at": moment(document.get("updated")),
+        "issue_id": as_text(document.get("issueId")),
+        "author_id": text_field(document.get("author"), "accountId"),
+        "started_at": as_datetime(document.get("started")),
+        "time_spent_seconds": as_int(document.get("timeSpentSeconds")),
+        "created_at": as_datetime(document.get("created")),
+        "updated_at": as_datetime(document.get("updated")),
         "payload": document,
     }
 
@@ -129,14 +129,14 @@ def sprint(document: Document) -> Row:
     """One sprint, from the software API or from an issue's Sprint field (which says boardId)."""
     return {
         "id": str(document["id"]),
-        "name": text(document.get("name")),
-        "state": text(document.get("state")),
-        "board_id": text(document.get("originBoardId", document.get("boardId"))),
-        "goal": text(document.get("goal")),
-        "created_at": moment(document.get("createdDate")),
-        "start_at": moment(document.get("startDate")),
-        "end_at": moment(document.get("endDate")),
-        "complete_at": moment(document.get("completeDate")),
+        "name": as_text(document.get("name")),
+        "state": as_text(document.get("state")),
+        "board_id": as_text(document.get("originBoardId", document.get("boardId"))),
+        "goal": as_text(document.get("goal")),
+        "created_at": as_datetime(document.get("createdDate")),
+        "start_at": as_datetime(document.get("startDate")),
+        "end_at": as_datetime(document.get("endDate")),
+        "complete_at": as_datetime(document.get("completeDate")),
         "payload": document,
     }
 
@@ -152,12 +152,12 @@ def board(document: Document, configuration: Document) -> Row:
     mapped = [column["status_ids"] for column in columns if column["status_ids"]]
     return {
         "id": str(document["id"]),
-        "name": text(document.get("name")),
-        "type": text(document.get("type")),
-        "project_id": part(document.get("location"), "projectId"),
-        "estimation_type": text(estimation.get("type")),
-        "estimation_field_id": text(estimation_field.get("fieldId")),
-        "estimation_field_name": text(estimation_field.get("displayName")),
+        "name": as_text(document.get("name")),
+        "type": as_text(document.get("type")),
+        "project_id": text_field(document.get("location"), "projectId"),
+        "estimation_type": as_text(estimation.get("type")),
+        "estimation_field_id": as_text(estimation_field.get("fieldId")),
+        "estimation_field_name": as_text(estimation_field.get("displayName")),
         "columns": orjson.dumps(columns).decode(),
         "done_status_ids": orjson.dumps(mapped[-1] if mapped else []).decode(),
         "payload": {"board": document, "configuration": configuration},
@@ -169,13 +169,13 @@ def project(document: Document) -> Row:
     insight = document.get("insight") or {}
     return {
         "id": str(document["id"]),
-        "key": text(document.get("key")),
-        "name": text(document.get("name")),
-        "type": text(document.get("projectTypeKey")),
-        "style": text(document.get("style")),
+        "key": as_text(document.get("key")),
+        "name": as_text(document.get("name")),
+        "type": as_text(document.get("projectTypeKey")),
+        "style": as_text(document.get("style")),
         "is_archived": bool(document.get("archived")),
-        "issue_total": whole(insight.get("totalIssueCount")),
-        "last_issue_updated_at": moment(insight.get("lastIssueUpdateTime")),
+        "issue_total": as_int(insight.get("totalIssueCount")),
+        "last_issue_updated_at": as_datetime(insight.get("lastIssueUpdateTime")),
         "payload": document,
     }
 
@@ -184,11 +184,11 @@ def user(document: Document) -> Row:
     """One account."""
     return {
         "id": str(document["accountId"]),
-        "display_name": text(document.get("displayName")),
-        "email": text(document.get("emailAddress")),
+        "display_name": as_text(document.get("displayName")),
+        "email": as_text(document.get("emailAddress")),
         "is_active": bool(document.get("active")),
-        "account_type": text(document.get("accountType")),
-        "time_zone": text(document.get("timeZone")),
+        "account_type": as_text(document.get("accountType")),
+        "time_zone": as_text(document.get("timeZone")),
         "payload": document,
     }
 
@@ -198,11 +198,11 @@ def field(document: Document, role: str | None) -> Row:
     schema = document.get("schema") or {}
     return {
         "id": str(document["id"]),
-        "name": text(document.get("name")),
+        "name": as_text(document.get("name")),
         "is_custom": bool(document.get("custom")),
-        "schema_type": text(schema.get("type")),
-        "schema_items": text(schema.get("items")),
-        "schema_custom": text(schema.get("custom")),
+        "schema_type": as_text(schema.get("type")),
+        "schema_items": as_text(schema.get("items")),
+        "schema_custom": as_text(schema.get("custom")),
         "role": role,
         "payload": document,
     }
@@ -213,9 +213,9 @@ def status(document: Document) -> Row:
     scope = document.get("scope") or {}
     return {
         "id": str(document["id"]),
-        "name": text(document.get("name")),
-        "category": part(document.get("statusCategory"), "key"),
-        "project_id": part(scope.get("project"), "id"),
+        "name": as_text(document.get("name")),
+        "category": text_field(document.get("statusCategory"), "key"),
+        "project_id": text_field(scope.get("project"), "id"),
         "payload": document,
     }
 
@@ -224,11 +224,11 @@ def version(document: Document) -> Row:
     """One version of a project."""
     return {
         "id": str(document["id"]),
-        "project_id": text(document.get("projectId")),
-        "name": text(document.get("name")),
+        "project_id": as_text(document.get("projectId")),
+        "name": as_text(document.get("name")),
         "is_released": bool(document.get("released")),
         "is_archived": bool(document.get("archived")),
-        "start_date": day(document.get("startDate")),
-        "release_date": day(document.get("releaseDate")),
+        "start_date": as_date(document.get("startDate")),
+        "release_date": as_date(document.get("releaseDate")),
         "payload": document,
     }

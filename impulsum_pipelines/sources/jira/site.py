@@ -44,7 +44,7 @@ class FieldRoles:
         return self.ids.get(role)
 
 
-class Site:
+class JiraSite:
     """One Jira site during one sync. Each property is one read, done when first needed."""
 
     def __init__(self, client: JiraClient, sync: Sync, settings: Settings) -> None:
@@ -198,7 +198,7 @@ class Site:
     @property
     def deep_sprints(self) -> list[str]:
         """Ids of the sprints to be read whole. Only of those that a board shows: a search for another one fails."""
-        named = (subject.removeprefix("sprint:") for subject in self.sync.deep if subject.startswith("sprint:"))
+        named = (subject.removeprefix("sprint:") for subject in self.sync.refresh if subject.startswith("sprint:"))
         return sorted(sprint for sprint in named if sprint in self.board_sprints)
 
     def unlisted_sprints(self) -> Iterator[Document]:

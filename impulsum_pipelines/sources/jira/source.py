@@ -19,7 +19,7 @@ from impulsum_pipelines.sources.base.table import Table
 from impulsum_pipelines.sources.jira import rows
 from impulsum_pipelines.sources.jira import tables as t
 from impulsum_pipelines.sources.jira.client import INLINE_COMMENTS, WORKLOG_BATCH, Document, JiraClient
-from impulsum_pipelines.sources.jira.site import Site, role_of
+from impulsum_pipelines.sources.jira.site import JiraSite, role_of
 from impulsum_pipelines.sources.jira.walk import IssueWalk, Page
 
 
@@ -28,22 +28,22 @@ def open_client(settings: Settings) -> JiraClient:
     return JiraClient(settings)
 
 
-def begin(client: JiraClient, sync: Sync, settings: Settings) -> Site:
+def begin(client: JiraClient, sync: Sync, settings: Settings) -> JiraSite:
     """The first read of a sync: proves that the account works, and reads the source's clock before any search."""
-    site = Site(client, sync, settings)
+    site = JiraSite(client, sync, settings)
     sync.site = client.api.site
     _ = site.visible
     return site
 
 
 @dlt.source(name="jira", max_table_nesting=0)
-def build_source(client: JiraClient, sync: Sync, site: Site) -> Any:
+def build_source(client: JiraClient, sync: Sync, site: JiraSite) -> Any:
     """The dlt source of one sync: a resource per table, those of issues fed by one shared walk."""
     walk = IssueWalk(client, site, sync)
     return (*_reference(client, sync, site), *_of_issues(client, sync, site, walk))
 
 
-def _of_issues(client: JiraClient, sync: Sync, site: Site, walk: IssueWalk) -> tuple[Any, ...]:
+def _of_issues(client: JiraClient, sync: Sync, site: JiraSite, walk: IssueWalk) -> tuple[Any, ...]:
     @dlt.resource(name="pages", selected=False)
     def pages() -> Iterator[Page]:
         yield from walk.pages()
@@ -59,19 +59,19 @@ def _of_issues(client: JiraClient, sync: Sync, site: Site, walk: IssueWalk) -> t
             epic_field=site.roles.get("epic_link"),
             estimates=site.estimates,
         )
-        yield from sync.fresh(t.ISSUES, sync.shaped(t.ISSUES, shape, page.issues), more=not page.is_last)
+        yield from sync.changed_rows(t.ISSUES, sync.parse(t.ISSUES, shape, page.issues), more=not page.is_last)
 
     @of_pages(t.CHANGES)
     def changes(page: Page) -> Iterator[Any]:
-        shaped = sync.shaped(t.CHANGES, lambda pair: rows.change(*pair), page.histories)
-        yield from sync.fresh(t.CHANGES, shaped, more=not page.is_last)
+        shaped = sync.parse(t.CHANGES, lambda pair: rows.change(*pair), page.histories)
+        yield from sync.changed_rows(t.CHANGES, shaped, more=not page.is_last)
 
     @of_pages(t.COMMENTS)
     def comments(page: Page) -> Iterator[Any]:
         found = {issue_id: _comments(client, issue_id, inline) for issue_id, inline in _inline_comments(page)}
         pairs = [(issue_id, comment) for issue_id, listed in found.items() for comment in listed.visible]
-        shaped = list(sync.shaped(t.COMMENTS, lambda pair: rows.comment(*pair), pairs))
-        yield from sync.fresh(t.COMMENTS, shaped, more=not page.is_last)
+        shaped = list(sync.parse(t.COMMENTS, lambda pair: rows.comment(*pair), pairs))
+        yield from sync.changed_rows(t.COMMENTS, shaped, more=not page.is_last)
         ids = {row["id"] for row in shaped}
         for hidden in (False, True):
             scope = {issue_id for issue_id, listed in found.items() if listed.some_hidden is hidden}
@@ -79,11 +79,11 @@ def _of_issues(client: JiraClient, sync: Sync, site: Site, walk: IssueWalk) -> t
 
     @of_pages(t.LINKS)
     def links(page: Page) -> Iterator[Any]:
-        nested = sync.shaped(
+        nested = sync.parse(
             t.LINKS, lambda issue: {"rows": list(rows.links(str(issue["id"]), issue["fields"]))}, page.issues
         )
         shaped = [row for found in nested for row in found["rows"]]
-        yield from sync.fresh(t.LINKS, shaped, shared=True, more=not page.is_last)
+        yield from sync.changed_rows(t.LINKS, shaped, shared=True, more=not page.is_last)
         scope = {str(issue.get("id")) for issue in page.issues}
         ends = ("source_issue_id", "target_issue_id")
         sync.found_all(Scan(t.LINKS.name, {row["id"] for row in shaped}, ends, scope, guarded=False))
@@ -97,7 +97,7 @@ def _of_issues(client: JiraClient, sync: Sync, site: Site, walk: IssueWalk) -> t
             for sprint in rows.sprints_of(issue.get("fields") or {}, site.roles.get("sprint"))
         }
         unlisted = [sprint for sprint_id, sprint in named.items() if sprint_id not in site.board_sprints]
-        yield from sync.fresh(t.SPRINTS, sync.shaped(t.SPRINTS, rows.sprint, unlisted), shared=True)
+        yield from sync.changed_rows(t.SPRINTS, sync.parse(t.SPRINTS, rows.sprint, unlisted), shared=True)
 
     @dlt.resource(**hints(t.WORKLOGS, sync.held))
     def worklogs() -> Iterator[Any]:
@@ -107,17 +107,17 @@ def _of_issues(client: JiraClient, sync: Sync, site: Site, walk: IssueWalk) -> t
     def worklogs_of_issues(page: Page) -> Iterator[Any]:
         """Worklogs of issues that came into sight by a change, say a move: the feed told of theirs long ago."""
         found = (worklog for issue_id in walk.came_by_change(page.issues) for worklog in client.worklogs_of(issue_id))
-        yield from sync.fresh(t.WORKLOGS, sync.shaped(t.WORKLOGS, rows.worklog, found), shared=True)
+        yield from sync.changed_rows(t.WORKLOGS, sync.parse(t.WORKLOGS, rows.worklog, found), shared=True)
 
     return pages, issues, changes, comments, links, sprints_of_issues, worklogs, worklogs_of_issues
 
 
-def _reference(client: JiraClient, sync: Sync, site: Site) -> tuple[Any, ...]:
+def _reference(client: JiraClient, sync: Sync, site: JiraSite) -> tuple[Any, ...]:
     @dlt.resource(**hints(t.SPRINTS, sync.held))
     def sprints() -> Iterator[Any]:
         unlisted = list(site.unlisted_sprints())
         alive = [*site.board_sprints.values(), *(s for s in unlisted if not s.get("gone"))]
-        yield from sync.fresh(t.SPRINTS, sync.shaped(t.SPRINTS, rows.sprint, alive), shared=True)
+        yield from sync.changed_rows(t.SPRINTS, sync.parse(t.SPRINTS, rows.sprint, alive), shared=True)
         gone = {sprint["id"] for sprint in unlisted if sprint.get("gone")}
         sync.found_all(Scan(t.SPRINTS.name, gone, are_gone=True))
         sync.stream(t.SPRINTS.name).ended = "complete"
@@ -125,34 +125,34 @@ def _reference(client: JiraClient, sync: Sync, site: Site) -> tuple[Any, ...]:
     @dlt.resource(**hints(t.BOARDS, sync.held))
     def boards() -> Iterator[Any]:
         if sync.due(t.BOARDS):
-            yield from sync.whole(t.BOARDS, site.boards)
+            yield from sync.replace_table(t.BOARDS, site.boards)
 
     @dlt.resource(**hints(t.PROJECTS, sync.held))
     def projects() -> Iterator[Any]:
-        yield from sync.whole(t.PROJECTS, sync.shaped(t.PROJECTS, rows.project, site.visible), unreachable=True)
+        yield from sync.replace_table(t.PROJECTS, sync.parse(t.PROJECTS, rows.project, site.visible), unreachable=True)
 
     @dlt.resource(**hints(t.FIELDS, sync.held))
     def fields() -> Iterator[Any]:
         if sync.due(t.FIELDS):
             _ = site.roles  # refuses a lost field before the table forgets that it had a role
-            shaped = sync.shaped(t.FIELDS, lambda document: rows.field(document, role_of(document)), site.fields)
-            yield from sync.whole(t.FIELDS, shaped)
+            shaped = sync.parse(t.FIELDS, lambda document: rows.field(document, role_of(document)), site.fields)
+            yield from sync.replace_table(t.FIELDS, shaped)
 
     @dlt.resource(**hints(t.USERS, sync.held))
     def users() -> Iterator[Any]:
         if sync.due(t.USERS):
-            yield from sync.whole(t.USERS, sync.shaped(t.USERS, rows.user, client.users()))
+            yield from sync.replace_table(t.USERS, sync.parse(t.USERS, rows.user, client.users()))
 
     @dlt.resource(**hints(t.STATUSES, sync.held))
     def statuses() -> Iterator[Any]:
         if sync.due(t.STATUSES):
-            yield from sync.whole(t.STATUSES, sync.shaped(t.STATUSES, rows.status, client.statuses()))
+            yield from sync.replace_table(t.STATUSES, sync.parse(t.STATUSES, rows.status, client.statuses()))
 
     @dlt.resource(**hints(t.VERSIONS, sync.held))
     def versions() -> Iterator[Any]:
         if sync.due(t.VERSIONS):
             found = (v for project in site.visible for v in client.versions(str(project["id"])))
-            yield from sync.whole(t.VERSIONS, sync.shaped(t.VERSIONS, rows.version, found))
+            yield from sync.replace_table(t.VERSIONS, sync.parse(t.VERSIONS, rows.version, found))
 
     return projects, fields, statuses, users, versions, boards, sprints
 
@@ -191,10 +191,10 @@ def _worklogs(client: JiraClient, sync: Sync, walk: IssueWalk) -> Iterator[Any]:
     since = sync.first_day if walk.came_into_sight else sync.since
     changed = [i for i, at in client.worklogs_changed(since, "updated") if at < until]
     for start in range(0, len(changed), WORKLOG_BATCH):
-        shaped = list(sync.shaped(t.WORKLOGS, rows.worklog, client.worklogs(changed[start : start + WORKLOG_BATCH])))
+        shaped = list(sync.parse(t.WORKLOGS, rows.worklog, client.worklogs(changed[start : start + WORKLOG_BATCH])))
         others = {row["issue_id"] for row in shaped} - issue_ids
         issue_ids |= set(sync.held.hashes("issues", list(others)))
-        yield from sync.fresh(t.WORKLOGS, [row for row in shaped if row["issue_id"] in issue_ids], shared=True)
+        yield from sync.changed_rows(t.WORKLOGS, [row for row in shaped if row["issue_id"] in issue_ids], shared=True)
         stream.pages += 1
         sync.report("worklogs", min(start + WORKLOG_BATCH, len(changed)), len(changed))
     deleted = [i for i, at in client.worklogs_changed(sync.since, "deleted") if at < until]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from impulsum_pipelines.sources.base.table import Column, Parts, Table
+from impulsum_pipelines.sources.base.table import Column, Scope, Table
 
 #: Without these the source is off.
 REQUIRED_SETTINGS = ("JIRA_BASE_URL", "JIRA_EMAIL", "JIRA_API_TOKEN")
 
 #: In what people look for it; most of what hangs on an issue has no project of its own.
-PARTS = Parts("projects", "key", "project_id", through=("issue_id", "issues"))
+PARTS = Scope("projects", "key", "project_id", through=("issue_id", "issues"))
 
 ISSUES = Table(
     "issues",

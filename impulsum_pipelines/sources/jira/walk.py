@@ -18,9 +18,9 @@ from itertools import chain, islice
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base.sync import NOT_CUT_OFF, CensusCount, Scan, Sync
-from impulsum_pipelines.sources.base.values import moment
+from impulsum_pipelines.sources.base.values import as_datetime
 from impulsum_pipelines.sources.jira.client import CHANGELOG_BATCH, ISSUE_BATCH, Document, JiraClient
-from impulsum_pipelines.sources.jira.site import Site
+from impulsum_pipelines.sources.jira.site import JiraSite
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Page:
 class IssueWalk:
     """The issues of one sync."""
 
-    def __init__(self, client: JiraClient, site: Site, sync: Sync) -> None:
+    def __init__(self, client: JiraClient, site: JiraSite, sync: Sync) -> None:
         self.client = client
         self.site = site
         self.sync = sync
@@ -250,7 +250,7 @@ class IssueWalk:
 
 def _is_older(fields: Document, since: datetime) -> bool:
     """Whether an issue was created before that time, and has work logged on it."""
-    created = moment(fields.get("created"))
+    created = as_datetime(fields.get("created"))
     return bool(fields.get("timespent")) and created is not None and created < since
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from impulsum_pipelines.sources.base.values import moment, part, text
+from impulsum_pipelines.sources.base.values import as_datetime, as_text, text_field
 
 Document = dict[str, Any]
 Row = Mapping[str, Any]
@@ -40,15 +40,15 @@ def plain(rich_text: object) -> str | None:
 def parent_of(document: Document) -> tuple[str | None, str | None]:
     """Type and id of what holds a thing; the id is None at the top of the workspace."""
     parent = document.get("parent") or {}
-    kind = text(parent.get("type"))
-    return kind, text(parent.get(kind)) if kind and kind != "workspace" else None
+    kind = as_text(parent.get("type"))
+    return kind, as_text(parent.get(kind)) if kind and kind != "workspace" else None
 
 
 def _edits(document: Document) -> Document:
     return {
-        "created_at": moment(document.get("created_time")),
-        "updated_at": moment(document.get("last_edited_time")),
-        "created_by_id": part(document.get("created_by"), "id"),
+        "created_at": as_datetime(document.get("created_time")),
+        "updated_at": as_datetime(document.get("last_edited_time")),
+        "created_by_id": text_field(document.get("created_by"), "id"),
     }
 
 
@@ -64,13 +64,13 @@ def page(document: Document) -> Row:
         "parent_type": kind,
         "parent_id": parent_id,
         "data_source_id": parent_id if kind == "data_source_id" else None,
-        "database_id": part(document.get("parent"), "database_id"),
-        "url": text(document.get("url")),
-        "public_url": text(document.get("public_url")),
+        "database_id": text_field(document.get("parent"), "database_id"),
+        "url": as_text(document.get("url")),
+        "public_url": as_text(document.get("public_url")),
         "is_public": document.get("public_url") is not None,
         "in_trash": bool(document.get("in_trash")),
         **_edits(document),
-        "last_edited_by_id": part(document.get("last_edited_by"), "id"),
+        "last_edited_by_id": text_field(document.get("last_edited_by"), "id"),
         "properties": orjson.dumps(simple).decode(),
         "payload": document,
         "hashed": lasting(document),
@@ -84,13 +84,13 @@ def simplified(value: Document) -> Any:  # noqa: PLR0911  # one line a kind
     if kind in ("title", "rich_text"):
         return plain(inner)
     if kind in ("select", "status"):
-        return part(inner, "name")
+        return text_field(inner, "name")
     if kind in ("multi_select", "files"):
-        return [part(one, "name") for one in inner or []]
+        return [text_field(one, "name") for one in inner or []]
     if kind in ("people", "relation"):
-        return [part(one, "id") for one in inner or []]
+        return [text_field(one, "id") for one in inner or []]
     if kind in ("created_by", "last_edited_by"):
-        return part(inner, "id")
+        return text_field(inner, "id")
     if kind == "formula" and isinstance(inner, dict):
         return inner.get(inner.get("type"))
     if kind == "unique_id" and isinstance(inner, dict):
@@ -106,7 +106,7 @@ def block(document: Document, page_id: str, depth: int, position: int) -> Row:
     kind = str(document["type"])
     content = document.get(kind)
     content = content if isinstance(content, dict) else {}
-    found = plain(content.get("rich_text")) or plain(content.get("caption")) or text(content.get("title"))
+    found = plain(content.get("rich_text")) or plain(content.get("caption")) or as_text(content.get("title"))
     return {
         "id": str(document["id"]),
         "page_id": page_id,
@@ -114,11 +114,11 @@ def block(document: Document, page_id: str, depth: int, position: int) -> Row:
         "depth": depth,
         "position": position,
         "type": kind,
-        "text": found or text(content.get("expression")) or text(content.get("url")),
+        "text": found or as_text(content.get("expression")) or as_text(content.get("url")),
         "has_children": bool(document.get("has_children")),
         "is_checked": bool(content["checked"]) if "checked" in content else None,
         **_edits(document),
-        "last_edited_by_id": part(document.get("last_edited_by"), "id"),
+        "last_edited_by_id": text_field(document.get("last_edited_by"), "id"),
         "payload": document,
         "hashed": [page_id, depth, position, lasting(document)],
     }
@@ -132,7 +132,7 @@ def comment(document: Document, page_id: str) -> Row:
         "page_id": page_id,
         "parent_type": kind,
         "parent_id": parent_id,
-        "discussion_id": text(document.get("discussion_id")),
+        "discussion_id": as_text(document.get("discussion_id")),
         "text": plain(document.get("rich_text")),
         **_edits(document),
         "payload": document,
@@ -144,7 +144,7 @@ def data_source(document: Document) -> Row:
     """One data source."""
     _, database_id = parent_of(document)
     kind, parent_id = parent_of({"parent": document.get("database_parent")})
-    schema = {name: part(value, "type") for name, value in (document.get("properties") or {}).items()}
+    schema = {name: text_field(value, "type") for name, value in (document.get("properties") or {}).items()}
     edits = _edits(document)
     del edits["created_by_id"]
     return {
@@ -153,7 +153,7 @@ def data_source(document: Document) -> Row:
         "database_id": database_id,
         "parent_type": kind,
         "parent_id": parent_id,
-        "url": text(document.get("url")),
+        "url": as_text(document.get("url")),
         "in_trash": bool(document.get("in_trash")),
         **edits,
         "schema": orjson.dumps(schema).decode(),
@@ -166,9 +166,9 @@ def user(document: Document) -> Row:
     """One member or integration."""
     return {
         "id": str(document["id"]),
-        "name": text(document.get("name")),
-        "type": text(document.get("type")),
-        "email": part(document.get("person"), "email"),
+        "name": as_text(document.get("name")),
+        "type": as_text(document.get("type")),
+        "email": text_field(document.get("person"), "email"),
         "payload": document,
         "hashed": lasting(document),
     }

@@ -16,7 +16,7 @@ from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.hints import hints
 from impulsum_pipelines.sources.base.sync import Sync
 from impulsum_pipelines.sources.base.table import Table
-from impulsum_pipelines.sources.base.values import moment
+from impulsum_pipelines.sources.base.values import as_datetime
 from impulsum_pipelines.sources.notion import rows
 from impulsum_pipelines.sources.notion import tables as t
 from impulsum_pipelines.sources.notion.client import Document, NotionClient
@@ -43,7 +43,7 @@ def begin(client: NotionClient, sync: Sync, settings: Settings) -> list[Document
     found: list[Document] = []
     for documents in client.search():
         found += documents
-        oldest = moment(documents[-1].get("last_edited_time")) if documents else None
+        oldest = as_datetime(documents[-1].get("last_edited_time")) if documents else None
         if not (sync.is_first or sync.census) and oldest and oldest < sync.since:
             break
     if not found and sync.held.is_empty(t.PAGES.name) and sync.held.is_empty(t.DATA_SOURCES.name):
@@ -71,22 +71,24 @@ def build_source(client: NotionClient, sync: Sync, site: list[Document]) -> Any:
 
     @of_steps(t.PAGES)
     def pages(step: Step) -> Iterator[Any]:
-        yield from sync.fresh(t.PAGES, sync.shaped(t.PAGES, rows.page, step.pages), shared=True, more=not step.is_last)
+        yield from sync.changed_rows(
+            t.PAGES, sync.parse(t.PAGES, rows.page, step.pages), shared=True, more=not step.is_last
+        )
 
     @of_steps(t.BLOCKS)
     def blocks(step: Step) -> Iterator[Any]:
-        shaped = sync.shaped(t.BLOCKS, lambda placed: rows.block(*placed), step.blocks)
-        yield from sync.fresh(t.BLOCKS, shaped, shared=True, more=not step.is_last)
+        shaped = sync.parse(t.BLOCKS, lambda placed: rows.block(*placed), step.blocks)
+        yield from sync.changed_rows(t.BLOCKS, shaped, shared=True, more=not step.is_last)
 
     @of_steps(t.COMMENTS)
     def comments(step: Step) -> Iterator[Any]:
-        shaped = sync.shaped(t.COMMENTS, lambda pair: rows.comment(pair[1], pair[0]), step.comments)
-        yield from sync.fresh(t.COMMENTS, shaped, shared=True, more=not step.is_last)
+        shaped = sync.parse(t.COMMENTS, lambda pair: rows.comment(pair[1], pair[0]), step.comments)
+        yield from sync.changed_rows(t.COMMENTS, shaped, shared=True, more=not step.is_last)
 
     @of_steps(t.DATA_SOURCES)
     def data_sources(step: Step) -> Iterator[Any]:
-        shaped = sync.shaped(t.DATA_SOURCES, rows.data_source, step.data_sources)
-        yield from sync.fresh(t.DATA_SOURCES, shaped, shared=True, more=not step.is_last)
+        shaped = sync.parse(t.DATA_SOURCES, rows.data_source, step.data_sources)
+        yield from sync.changed_rows(t.DATA_SOURCES, shaped, shared=True, more=not step.is_last)
 
     @dlt.resource(**hints(t.USERS, sync.held))
     def users() -> Iterator[Any]:
@@ -107,4 +109,4 @@ def _users(client: NotionClient, sync: Sync) -> Iterator[Any]:
         sync.refreshed[t.USERS.name] = False  # the next pull asks again
         log.warning("Notion's users are not read: %s", error.what)
         return
-    yield from sync.whole(t.USERS, sync.shaped(t.USERS, rows.user, found))
+    yield from sync.replace_table(t.USERS, sync.parse(t.USERS, rows.user, found))

@@ -5,13 +5,13 @@ Notion shows no seconds: two edits within a minute cannot be told apart by their
 
 from __future__ import annotations
 
-from impulsum_pipelines.sources.base.table import Column, Parts, Table
+from impulsum_pipelines.sources.base.table import Column, Scope, Table
 
 #: Without these the source is off.
 REQUIRED_SETTINGS = ("NOTION_TOKEN",)
 
 #: In what people look for it; what hangs on a page has no data source of its own.
-PARTS = Parts("data_sources", "title", "data_source_id", through=("page_id", "pages"))
+PARTS = Scope("data_sources", "title", "data_source_id", through=("page_id", "pages"))
 
 PAGES = Table(
     "pages",

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base.http import NotFoundError
 from impulsum_pipelines.sources.base.sync import CensusCount, Scan, Sync
-from impulsum_pipelines.sources.base.values import moment
+from impulsum_pipelines.sources.base.values import as_datetime
 from impulsum_pipelines.sources.notion.client import Document, NotionClient
 from impulsum_pipelines.sources.notion.rows import parent_of
 from impulsum_pipelines.sources.notion.site import ALIVE, Gone, Places
@@ -99,7 +99,7 @@ class Walk:
 
     def _wants(self, document: Document) -> bool:
         """Whether a page outside data sources is to be read, by its own times or those of its block."""
-        at = moment(document.get("last_edited_time"))
+        at = as_datetime(document.get("last_edited_time"))
         until = self.sync.until
         in_span = at is None or (at >= self.sync.since and (until is None or at < until))
         return self.whole or in_span or (until is None and str(document["id"]) not in self._settled)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from impulsum_pipelines.sources.base.values import moment, part, text, whole
+from impulsum_pipelines.sources.base.values import as_datetime, as_int, as_text, text_field
 from impulsum_pipelines.sources.slack.client import Document
 
 Row = dict[str, Any]
@@ -48,19 +48,19 @@ def channel(document: Document) -> Row:
     kind = type_of(document)
     return {
         "id": str(document["id"]),
-        "name": text(document.get("name")) if kind != "im" else None,
+        "name": as_text(document.get("name")) if kind != "im" else None,
         "type": kind,
         "is_private": kind != "public_channel",
         "is_archived": bool(document.get("is_archived")),
         "is_member": is_member(document),
         "is_general": bool(document.get("is_general")),
         "is_shared": bool(document.get("is_ext_shared") or document.get("is_shared")),
-        "num_members": whole(document.get("num_members")) if kind != "im" else None,
-        "creator_id": text(document.get("creator")),
-        "user_id": text(document.get("user")) if kind == "im" else None,
-        "topic": part(document.get("topic"), "value"),
-        "purpose": part(document.get("purpose"), "value"),
-        "created_at": moment(document.get("created")),
+        "num_members": as_int(document.get("num_members")) if kind != "im" else None,
+        "creator_id": as_text(document.get("creator")),
+        "user_id": as_text(document.get("user")) if kind == "im" else None,
+        "topic": text_field(document.get("topic"), "value"),
+        "purpose": text_field(document.get("purpose"), "value"),
+        "created_at": as_datetime(document.get("created")),
         "payload": document,
     }
 
@@ -85,17 +85,17 @@ def user(document: Document) -> Row:
     profile = document.get("profile")
     return {
         "id": str(document["id"]),
-        "name": text(document.get("name")),
-        "real_name": text(document.get("real_name")) or part(profile, "real_name"),
-        "display_name": part(profile, "display_name") or None,
-        "email": part(profile, "email"),
-        "title": part(profile, "title") or None,
+        "name": as_text(document.get("name")),
+        "real_name": as_text(document.get("real_name")) or text_field(profile, "real_name"),
+        "display_name": text_field(profile, "display_name") or None,
+        "email": text_field(profile, "email"),
+        "title": text_field(profile, "title") or None,
         "is_active": not document.get("deleted"),
         "is_bot": bool(document.get("is_bot")) or document["id"] == SLACKBOT,
         "is_guest": bool(document.get("is_restricted") or document.get("is_ultra_restricted")),
         "is_admin": bool(document.get("is_admin")),
-        "time_zone": text(document.get("tz")),
-        "updated_at": moment(document.get("updated")),
+        "time_zone": as_text(document.get("tz")),
+        "updated_at": as_datetime(document.get("updated")),
         "payload": document,
     }
 
@@ -109,7 +109,7 @@ def message(channel_id: str, kind: str, document: Document) -> Row:
     stale with its next reply.
     """
     ts = str(document["ts"])
-    root = text(document.get("thread_ts"))
+    root = as_text(document.get("thread_ts"))
     edited = document.get("edited")
     reactions = document.get("reactions")
     files = document.get("files")
@@ -119,15 +119,15 @@ def message(channel_id: str, kind: str, document: Document) -> Row:
         "ts": ts,
         "thread_ts": root,
         "is_reply": root is not None and root != ts,
-        "user_id": text(document.get("user")),
-        "bot_id": text(document.get("bot_id")),
-        "subtype": text(document.get("subtype")),
-        "text": text(document.get("text")),
+        "user_id": as_text(document.get("user")),
+        "bot_id": as_text(document.get("bot_id")),
+        "subtype": as_text(document.get("subtype")),
+        "text": as_text(document.get("text")),
         "channel_type": kind,
         "is_private": kind != "public_channel",
-        "reply_count": whole(document.get("reply_count")) or None,
-        "latest_reply": text(document.get("latest_reply")),
-        "reaction_count": sum(whole(r.get("count")) or 0 for r in reactions) if isinstance(reactions, list) else 0,
+        "reply_count": as_int(document.get("reply_count")) or None,
+        "latest_reply": as_text(document.get("latest_reply")),
+        "reaction_count": sum(as_int(r.get("count")) or 0 for r in reactions) if isinstance(reactions, list) else 0,
         "file_count": len(files) if isinstance(files, list) else 0,
         "posted_at": instant(ts),
         "edited_at": instant(edited.get("ts")) if isinstance(edited, dict) else None,

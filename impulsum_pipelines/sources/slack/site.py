@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 SCOPES = {"public_channel": "channels", "private_channel": "groups", "mpim": "mpim", "im": "im"}
 
 
-class Workspace:
+class SlackSite:
     """One workspace during one sync. The list of conversations is one read, done when first needed.
 
     Args:

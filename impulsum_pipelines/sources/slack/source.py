@@ -21,7 +21,7 @@ from impulsum_pipelines.sources.slack import rows
 from impulsum_pipelines.sources.slack import tables as t
 from impulsum_pipelines.sources.slack.client import SlackClient
 from impulsum_pipelines.sources.slack.refusals import NOT_READABLE, SlackError
-from impulsum_pipelines.sources.slack.site import Workspace
+from impulsum_pipelines.sources.slack.site import SlackSite
 from impulsum_pipelines.sources.slack.walk import ChannelReading
 
 log = logging.getLogger(__name__)
@@ -35,21 +35,21 @@ def open_client(settings: Settings) -> SlackClient:
     return SlackClient(settings)
 
 
-def begin(client: SlackClient, sync: Sync, settings: Settings) -> Workspace:
+def begin(client: SlackClient, sync: Sync, settings: Settings) -> SlackSite:
     """The first read of a sync: proves that the token works, and reads Slack's clock before any message."""
-    workspace = Workspace(client, sync, settings)
+    workspace = SlackSite(client, sync, settings)
     sync.site = workspace.site
     return workspace
 
 
 @dlt.source(name="slack", max_table_nesting=0)
-def build_source(client: SlackClient, sync: Sync, site: Workspace) -> Any:
+def build_source(client: SlackClient, sync: Sync, site: SlackSite) -> Any:
     """The dlt source of one sync: a resource per table."""
 
     @dlt.resource(**hints(t.CHANNELS, sync.held))
     def channels() -> Iterator[Any]:
-        shaped = sync.shaped(t.CHANNELS, rows.channel, site.channels)
-        yield from sync.whole(t.CHANNELS, shaped, unreachable=True)
+        shaped = sync.parse(t.CHANNELS, rows.channel, site.channels)
+        yield from sync.replace_table(t.CHANNELS, shaped, unreachable=True)
 
     @dlt.resource(**hints(t.MEMBERS, sync.held))
     def members() -> Iterator[Any]:
@@ -58,7 +58,7 @@ def build_source(client: SlackClient, sync: Sync, site: Workspace) -> Any:
     @dlt.resource(**hints(t.USERS, sync.held))
     def users() -> Iterator[Any]:
         if sync.due(t.USERS):
-            yield from sync.whole(t.USERS, sync.shaped(t.USERS, rows.user, client.users()))
+            yield from sync.replace_table(t.USERS, sync.parse(t.USERS, rows.user, client.users()))
 
     @dlt.resource(**hints(t.MESSAGES, sync.held))
     def messages() -> Iterator[Any]:
@@ -67,7 +67,7 @@ def build_source(client: SlackClient, sync: Sync, site: Workspace) -> Any:
     return channels, users, members, messages
 
 
-def _members(client: SlackClient, sync: Sync, site: Workspace) -> Iterator[Any]:
+def _members(client: SlackClient, sync: Sync, site: SlackSite) -> Iterator[Any]:
     """Members of each readable channel, read again when Slack counts another number of them, and when due."""
     known: dict[str, int | None] = sync.memory.setdefault("members", {})
     due = sync.due(t.MEMBERS)
@@ -83,20 +83,20 @@ def _members(client: SlackClient, sync: Sync, site: Workspace) -> Iterator[Any]:
                     raise
                 _ended_early(sync, t.MEMBERS, channel_id, error)
             continue
-        shaped = list(sync.shaped(t.MEMBERS, partial(rows.member, channel_id), found))
-        yield from sync.fresh(t.MEMBERS, shaped, more=True)
+        shaped = list(sync.parse(t.MEMBERS, partial(rows.member, channel_id), found))
+        yield from sync.changed_rows(t.MEMBERS, shaped, more=True)
         ids = {row["id"] for row in shaped}
         # Fewer members than Slack counts may be a list cut short; as many as it counts are proof.
         sync.found_all(Scan(t.MEMBERS.name, ids, ("channel_id",), [channel_id], guarded=len(found) != count))
         known[channel_id] = count
-    yield from sync.fresh(t.MEMBERS, [])
+    yield from sync.changed_rows(t.MEMBERS, [])
     sync.found_all(Scan(t.MEMBERS.name, (), ("channel_id",), site.out_of_sight, unreachable=True))
     for channel_id in site.out_of_sight & known.keys():
         del known[channel_id]
     sync.stream(t.MEMBERS.name).conclude()
 
 
-def _messages(client: SlackClient, sync: Sync, site: Workspace) -> Iterator[Any]:
+def _messages(client: SlackClient, sync: Sync, site: SlackSite) -> Iterator[Any]:
     """Channel by channel. When one cannot be read to its end, the others are loaded and stay read."""
     if sync.window is None:
         sync.due(t.MESSAGES)  # asked in any case, so that it is on record when the thread windows were listed whole
@@ -108,13 +108,13 @@ def _messages(client: SlackClient, sync: Sync, site: Workspace) -> Iterator[Any]
         try:
             for documents in reading.read():
                 shape = partial(rows.message, reading.id, reading.kind)
-                yield from sync.fresh(t.MESSAGES, sync.shaped(t.MESSAGES, shape, documents), more=True)
+                yield from sync.changed_rows(t.MESSAGES, sync.parse(t.MESSAGES, shape, documents), more=True)
         except ImpulsumError as error:
             if isinstance(error, SlackError) and error.code in NOT_READABLE:
                 log.warning("%s can no longer be read (%s)", reading.name, error.code)  # put out since they were listed
             elif _ended_early(sync, t.MESSAGES, reading.id, error):
                 break
-    yield from sync.fresh(t.MESSAGES, [])
+    yield from sync.changed_rows(t.MESSAGES, [])
     sync.report(t.MESSAGES.name, len(site.readable), len(site.readable))
     if sync.window is None:
         _forget(sync, site)
@@ -137,7 +137,7 @@ def _ended_early(sync: Sync, table: Table, channel_id: str, error: ImpulsumError
     return is_outage or error.category in (Category.RATE_LIMIT, Category.NETWORK)
 
 
-def _forget(sync: Sync, site: Workspace) -> None:
+def _forget(sync: Sync, site: SlackSite) -> None:
     """What can no longer be read is out of sight, not deleted; when the bot is back, its whole past is read again."""
     sync.found_all(Scan(t.MESSAGES.name, (), ("channel_id",), site.out_of_sight, unreachable=True))
     for channel_id in site.out_of_sight & sync.memory.get("channels", {}).keys():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from impulsum_pipelines.sources.base.table import Column, Parts, Table
+from impulsum_pipelines.sources.base.table import Column, Scope, Table
 
 #: Without these the source is off.
 REQUIRED_SETTINGS = ("SLACK_BOT_TOKEN",)
 
 #: In what people look for it.
-PARTS = Parts("channels", "name", "channel_id")
+PARTS = Scope("channels", "name", "channel_id")
 
 MESSAGES = Table(
     "messages",

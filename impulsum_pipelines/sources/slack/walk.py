@@ -16,11 +16,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from impulsum_pipelines.sources.base.sync import CensusCount, Scan, Sync
-from impulsum_pipelines.sources.base.values import whole
+from impulsum_pipelines.sources.base.values import as_int
 from impulsum_pipelines.sources.slack import rows
 from impulsum_pipelines.sources.slack.client import Document, SlackClient
 from impulsum_pipelines.sources.slack.refusals import THREAD_GONE, SlackError
-from impulsum_pipelines.sources.slack.site import Workspace
+from impulsum_pipelines.sources.slack.site import SlackSite
 from impulsum_pipelines.sources.slack.tables import MESSAGES
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class ChannelReading:
         channel: its document.
     """
 
-    def __init__(self, client: SlackClient, workspace: Workspace, sync: Sync, channel: Document) -> None:
+    def __init__(self, client: SlackClient, workspace: SlackSite, sync: Sync, channel: Document) -> None:
         self.client = client
         self.sync = sync
         self.id = str(channel["id"])
@@ -165,7 +165,7 @@ class ChannelReading:
         held = self._held_threads([str(m.get("ts")) for m in listed])
         chosen = []
         for message in listed:
-            ts, count = str(message.get("ts")), whole(message.get("reply_count")) or 0
+            ts, count = str(message.get("ts")), as_int(message.get("reply_count")) or 0
             latest = str(message.get("latest_reply") or "")
             if _is_broadcast(message):
                 continue

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources.base.values import part
+from impulsum_pipelines.sources.base.values import text_field
 from impulsum_pipelines.sources.tempo.client import TempoClient
 
 #: How far back to look for who logs hours.
@@ -30,11 +30,11 @@ def probe(settings: Settings) -> Iterator[tuple[str, str]]:
     try:
         teams = [team for page in client.teams() for team in page]
         listed = [m for page in client.memberships([team["id"] for team in teams]) for m in page]
-        members = {part(membership.get("member"), "accountId") for membership in listed}
+        members = {text_field(membership.get("member"), "accountId") for membership in listed}
         yield "teams", f"{len(teams)} teams, {len(members)} members"
         since = (client.api.traffic.clock or datetime.now(UTC)) - LOOK_BACK
         worklogs = [worklog for page in client.worklogs_updated(since) for worklog in page]
-        authors = {part(worklog.get("author"), "accountId") for worklog in worklogs}
+        authors = {text_field(worklog.get("author"), "accountId") for worklog in worklogs}
         yield "worklogs", _seen(len(worklogs), len(authors), len(members))
         yield "accounts", f"{sum(len(page) for page in client.accounts())} accounts"
         yield "plans", _optional(lambda: f"{sum(len(p) for p in client.plans(since))} changed in 30 days", "left out")

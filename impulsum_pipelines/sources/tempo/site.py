@@ -9,7 +9,7 @@ from functools import cached_property
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base.sync import Scan, Sync
 from impulsum_pipelines.sources.base.table import Table
-from impulsum_pipelines.sources.base.values import moment
+from impulsum_pipelines.sources.base.values import as_datetime
 from impulsum_pipelines.sources.tempo import tables as t
 from impulsum_pipelines.sources.tempo.client import TempoClient
 from impulsum_pipelines.sources.tempo.rows import Document
@@ -27,7 +27,7 @@ AUDIT = "audit log"
 UNAUDITED = "unaudited"
 
 
-class Site:
+class TempoSite:
     """One Tempo during one sync.
 
     Args:
@@ -119,6 +119,6 @@ class Site:
             log.warning("Tempo's audit log: %s (%s)", stream.ended, error.what)
             return None
         if sync.until:
-            found = [event for event in found if (moment(event.get("timestamp")) or sync.until) < sync.until]
+            found = [event for event in found if (as_datetime(event.get("timestamp")) or sync.until) < sync.until]
         stream.ended, stream.rows = "complete", len(found)
         return found

@@ -18,7 +18,7 @@ from impulsum_pipelines.sources.base.sync import CensusCount, Scan, Sync
 from impulsum_pipelines.sources.tempo import rows
 from impulsum_pipelines.sources.tempo import tables as t
 from impulsum_pipelines.sources.tempo.client import TempoClient
-from impulsum_pipelines.sources.tempo.site import Site
+from impulsum_pipelines.sources.tempo.site import TempoSite
 from impulsum_pipelines.sources.tempo.walk import WorklogWalk
 
 log = logging.getLogger(__name__)
@@ -29,17 +29,17 @@ def open_client(settings: Settings) -> TempoClient:
     return TempoClient(settings)
 
 
-def begin(client: TempoClient, sync: Sync, settings: Settings) -> Site:
+def begin(client: TempoClient, sync: Sync, settings: Settings) -> TempoSite:
     """The first read of a sync: proves that the token works, and reads the source's clock before any worklog.
 
     It is one that is needed anyway: the deletions since the last sync, or on the first one the teams.
     """
     sync.site = client.api.site
-    return Site(client, sync)
+    return TempoSite(client, sync)
 
 
 @dlt.source(name="tempo", max_table_nesting=0)
-def build_source(client: TempoClient, sync: Sync, site: Site) -> Any:
+def build_source(client: TempoClient, sync: Sync, site: TempoSite) -> Any:
     """The dlt source of one sync: a resource per table."""
 
     @dlt.resource(**hints(t.WORKLOGS, sync.held))
@@ -59,13 +59,13 @@ def build_source(client: TempoClient, sync: Sync, site: Site) -> Any:
         if sync.due(t.ACCOUNTS):
             documents = (document for page in client.accounts() for document in page)
             # An archived account leaves the list as a deleted one does; the audit log knows the deleted ones.
-            yield from sync.whole(t.ACCOUNTS, sync.shaped(t.ACCOUNTS, rows.account, documents), unreachable=True)
+            yield from sync.replace_table(t.ACCOUNTS, sync.parse(t.ACCOUNTS, rows.account, documents), unreachable=True)
 
     @dlt.resource(**hints(t.TEAMS, sync.held))
     def teams() -> Iterator[Any]:
         sync.found_all(site.deletions(t.TEAMS))
         if sync.due(t.TEAMS):
-            yield from sync.whole(t.TEAMS, sync.shaped(t.TEAMS, rows.team, site.teams), unreachable=True)
+            yield from sync.replace_table(t.TEAMS, sync.parse(t.TEAMS, rows.team, site.teams), unreachable=True)
 
     @dlt.resource(**hints(t.TEAM_MEMBERS, sync.held))
     def team_members() -> Iterator[Any]:
@@ -75,20 +75,22 @@ def build_source(client: TempoClient, sync: Sync, site: Site) -> Any:
     @dlt.resource(**hints(t.WORKLOAD_SCHEMES, sync.held))
     def workload_schemes() -> Iterator[Any]:
         if sync.due(t.WORKLOAD_SCHEMES) and (schemes := site.workload_schemes) is not None:
-            yield from sync.whole(t.WORKLOAD_SCHEMES, sync.shaped(t.WORKLOAD_SCHEMES, rows.workload_scheme, schemes))
+            yield from sync.replace_table(
+                t.WORKLOAD_SCHEMES, sync.parse(t.WORKLOAD_SCHEMES, rows.workload_scheme, schemes)
+            )
 
     @dlt.resource(**hints(t.WORKLOAD_SCHEME_MEMBERS, sync.held))
     def workload_scheme_members() -> Iterator[Any]:
         if sync.due(t.WORKLOAD_SCHEME_MEMBERS) and (schemes := site.workload_schemes) is not None:
             pages = client.workload_scheme_members([scheme["id"] for scheme in schemes if "id" in scheme])
             documents = (document for page in pages for document in page)
-            shaped = sync.shaped(t.WORKLOAD_SCHEME_MEMBERS, rows.workload_scheme_member, documents)
-            yield from sync.whole(t.WORKLOAD_SCHEME_MEMBERS, shaped)
+            shaped = sync.parse(t.WORKLOAD_SCHEME_MEMBERS, rows.workload_scheme_member, documents)
+            yield from sync.replace_table(t.WORKLOAD_SCHEME_MEMBERS, shaped)
 
     return worklogs, plans, accounts, teams, team_members, workload_schemes, workload_scheme_members
 
 
-def _plans(client: TempoClient, sync: Sync, site: Site) -> Iterator[Any]:
+def _plans(client: TempoClient, sync: Sync, site: TempoSite) -> Iterator[Any]:
     """Plans that changed; all of them for a census. A Tempo without its planner has none to show."""
     stream = sync.stream(t.PLANS.name)
     everything = site.takes_census or sync.is_first
@@ -98,18 +100,18 @@ def _plans(client: TempoClient, sync: Sync, site: Site) -> Iterator[Any]:
             stream.pages += 1
             shaped = [
                 row
-                for row in sync.shaped(t.PLANS, rows.plan, page)
+                for row in sync.parse(t.PLANS, rows.plan, page)
                 if not sync.until or not row["updated_at"] or row["updated_at"] < sync.until
             ]
             found |= {row["id"] for row in shaped}
-            yield from sync.fresh(t.PLANS, shaped, shared=True, more=True)
+            yield from sync.changed_rows(t.PLANS, shaped, shared=True, more=True)
     except ImpulsumError as error:
         if error.category is not Category.PERMISSION:
             raise
         stream.ended = "not permitted"
         log.warning("Tempo's plans are not read: %s", error.what)
         return
-    yield from sync.fresh(t.PLANS, [], shared=True)
+    yield from sync.changed_rows(t.PLANS, [], shared=True)
     if everything:
         missing = len(found - sync.held.ids(t.PLANS.name))
         sync.counts.append(CensusCount(t.PLANS.name, sync.site, "all", len(found), missing, column="site"))
@@ -117,12 +119,12 @@ def _plans(client: TempoClient, sync: Sync, site: Site) -> Iterator[Any]:
     stream.ended = "complete"
 
 
-def _team_members(client: TempoClient, sync: Sync, site: Site) -> Iterator[Any]:
+def _team_members(client: TempoClient, sync: Sync, site: TempoSite) -> Iterator[Any]:
     """Memberships of the teams in sight. One that is missing there was removed; those of other teams are unknown."""
     visible = [team["id"] for team in site.teams if "id" in team]
     documents = (document for page in client.memberships(visible) for document in page)
-    shaped = list(sync.shaped(t.TEAM_MEMBERS, rows.team_member, documents))
-    yield from sync.fresh(t.TEAM_MEMBERS, shaped)
+    shaped = list(sync.parse(t.TEAM_MEMBERS, rows.team_member, documents))
+    yield from sync.changed_rows(t.TEAM_MEMBERS, shaped)
     found, scope = {row["id"] for row in shaped}, {str(number) for number in visible}
     gone = {team for (team,) in sync.held.query("select distinct team_id from raw.team_members") if team not in scope}
     parents = ("team_id",)

@@ -6,13 +6,13 @@ by name nor by key.
 
 from __future__ import annotations
 
-from impulsum_pipelines.sources.base.table import Column, Parts, Table
+from impulsum_pipelines.sources.base.table import Column, Scope, Table
 
 #: Without these the source is off.
 REQUIRED_SETTINGS = ("TEMPO_API_TOKEN",)
 
 #: In what people look for it: memberships alone have a team, time is booked on issues.
-PARTS = Parts("teams", "name", "team_id")
+PARTS = Scope("teams", "name", "team_id")
 
 WORKLOGS = Table(
     "worklogs",

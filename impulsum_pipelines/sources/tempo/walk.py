@@ -14,7 +14,7 @@ from impulsum_pipelines.sources.tempo import rows
 from impulsum_pipelines.sources.tempo import tables as t
 from impulsum_pipelines.sources.tempo.client import TempoClient
 from impulsum_pipelines.sources.tempo.rows import Document
-from impulsum_pipelines.sources.tempo.site import Site
+from impulsum_pipelines.sources.tempo.site import TempoSite
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ _DATED = "from raw.worklogs where start_date is not null"
 class WorklogWalk:
     """The worklogs of one sync. Every reading gives Arrow tables of what is new or changed."""
 
-    def __init__(self, client: TempoClient, site: Site, sync: Sync) -> None:
+    def __init__(self, client: TempoClient, site: TempoSite, sync: Sync) -> None:
         self.client = client
         self.site = site
         self.sync = sync
@@ -41,7 +41,7 @@ class WorklogWalk:
         yield from self._changed()
         if self.site.takes_census:
             yield from self._census()
-        yield from self.sync.fresh(t.WORKLOGS, [], shared=True)  # what was held back
+        yield from self.sync.changed_rows(t.WORKLOGS, [], shared=True)  # what was held back
         if self.site.takes_census or self.sync.is_first:
             self._count()
             self._record_absence()
@@ -118,9 +118,9 @@ class WorklogWalk:
 
     def _fresh(self, page: list[Document]) -> Iterator[Any]:
         self.stream.pages += 1
-        shaped = [row for row in self.sync.shaped(t.WORKLOGS, rows.worklog, page) if self._wanted(row)]
+        shaped = [row for row in self.sync.parse(t.WORKLOGS, rows.worklog, page) if self._wanted(row)]
         self._met.update({row["id"]: (row["work_month"], row["author_id"]) for row in shaped})
-        yield from self.sync.fresh(t.WORKLOGS, shaped, shared=True, more=True)
+        yield from self.sync.changed_rows(t.WORKLOGS, shaped, shared=True, more=True)
         self.sync.report("worklogs", self.stream.rows, None)
 
     def _wanted(self, row: Mapping[str, Any]) -> bool:

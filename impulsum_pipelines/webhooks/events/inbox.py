@@ -47,7 +47,7 @@ ANSWERED_FOR = timedelta(hours=12)
 
 
 @dataclass
-class Worked:
+class InboxResult:
     """What was done, in files.
 
     Args:
@@ -69,7 +69,7 @@ class Worked:
         """Files that are no longer waiting."""
         return self.committed + self.repeated + self.failed
 
-    def add(self, other: Worked) -> None:
+    def add(self, other: InboxResult) -> None:
         """Count another round."""
         self.committed += other.committed
         self.repeated += other.repeated
@@ -85,13 +85,13 @@ class _Judged:
     verdict: Verdict
 
 
-def work_off(settings: Settings) -> Worked:
+def process_inbox(settings: Settings) -> InboxResult:
     """One round: the oldest files that wait, the most urgent first.
 
     Raises:
         ImpulsumError: the rules cannot be used, or the ops store is out of reach; what waits goes on waiting.
     """
-    worked = Worked()
+    worked = InboxResult()
     ready = list(_judged(settings, worked))
     ready.sort(key=lambda judged: PRIORITIES.index(judged.verdict.priority))  # stable: the oldest first in each
     for start in range(0, len(ready), COMMITTED_AT_ONCE):
@@ -99,7 +99,7 @@ def work_off(settings: Settings) -> Worked:
     return worked
 
 
-def _judged(settings: Settings, worked: Worked) -> Iterator[_Judged]:
+def _judged(settings: Settings, worked: InboxResult) -> Iterator[_Judged]:
     book, size = rules(settings), 0
     for path in dropfiles.waiting(Home.of(settings), LOOKED_AT):
         try:
@@ -122,7 +122,7 @@ def _judged(settings: Settings, worked: Worked) -> Iterator[_Judged]:
                 return
 
 
-def _commit(settings: Settings, some: Sequence[_Judged], worked: Worked) -> None:
+def _commit(settings: Settings, some: Sequence[_Judged], worked: InboxResult) -> None:
     """Commit them together; if the store refuses what one of them says, each by itself.
 
     Only values that it cannot hold are a file's fault. Whatever else it says, the files wait for its repair.
@@ -156,13 +156,13 @@ def _written(settings: Settings, some: Sequence[_Judged]) -> list[_Judged]:
             return _record(connection, some, settings)
 
 
-def _refuse(path: Path, reason: str, worked: Worked) -> None:
+def _refuse(path: Path, reason: str, worked: InboxResult) -> None:
     if _move(path, "failed", reason, worked):
         log.warning("drop file %a: %s", path.name, reason)
         worked.failed += 1
 
 
-def _move(path: Path, to: Literal["done", "failed"], reason: str, worked: Worked) -> bool:
+def _move(path: Path, to: Literal["done", "failed"], reason: str, worked: InboxResult) -> bool:
     try:
         dropfiles.move(path, to, reason)
     except OSError as error:
@@ -171,7 +171,7 @@ def _move(path: Path, to: Literal["done", "failed"], reason: str, worked: Worked
     return True
 
 
-def _leave(path: Path, error: OSError, worked: Worked) -> None:
+def _leave(path: Path, error: OSError, worked: InboxResult) -> None:
     """Let it lie this round: one that cannot be read or moved, such as another user's folder, holds up no other."""
     _warn_once(path, error.strerror or type(error).__name__)
     worked.left += 1

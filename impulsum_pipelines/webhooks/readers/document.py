@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from impulsum_pipelines.sources.base.values import moment
+from impulsum_pipelines.sources.base.values import as_datetime
 
 #: Lists and objects may stand within each other so deep.
 DEEPEST = 100
@@ -96,7 +96,7 @@ class Document:
         value = self.value(*path)
         if isinstance(value, str) and value.replace(".", "", 1).isdecimal() and len(value) <= 20:
             value = float(value)
-        return moment(value)
+        return as_datetime(value)
 
 
 def _text(value: object) -> str | None:

@@ -116,7 +116,7 @@ def test_a_process_that_was_killed_after_something_urgent_does_not_lose_its_pull
     jira_is_on(monkeypatch)
     settings = load_settings()
     drop("OPS-1", "Highest")
-    webhooks_inbox.work_off(settings)
+    webhooks_inbox.process_inbox(settings)
     told = tick(instance)
     assert isinstance(told, dg.SensorResult)
     assert ([pull.job_name for pull in told.run_requests or ()], told.asset_events) == (["jira_sync"], [])

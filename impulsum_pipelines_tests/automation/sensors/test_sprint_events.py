@@ -15,7 +15,7 @@ from impulsum_pipelines.automation.sensors.sprint_events import look
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.definitions import build_definitions, build_source_definitions
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.webhooks.events.inbox import work_off
+from impulsum_pipelines.webhooks.events.inbox import process_inbox
 from impulsum_pipelines.webhooks.receiving import dropfiles
 from impulsum_pipelines_tests.conftest import SandboxFactory
 from impulsum_pipelines_tests.sources.jira.support import held, one, sync
@@ -33,7 +33,7 @@ def tell(sprint: int, kind: str = "sprint_closed") -> None:
     dropfiles.write(
         Home.of(settings), "jira", orjson.dumps(body), headers={}, delivery=f"{kind}-{datetime.now(UTC).isoformat()}"
     )
-    assert work_off(settings).committed == 1
+    assert process_inbox(settings).committed == 1
 
 
 def asked(instance: dg.DagsterInstance, later: timedelta = timedelta(0)) -> dg.RunRequest | str:
@@ -44,7 +44,7 @@ def asked(instance: dg.DagsterInstance, later: timedelta = timedelta(0)) -> dg.R
 
 def sprints(request: dg.RunRequest | str) -> list[str]:
     assert isinstance(request, dg.RunRequest), request
-    found: list[str] = request.run_config["ops"]["jira_pull"]["config"]["deep"]
+    found: list[str] = request.run_config["ops"]["jira_pull"]["config"]["refresh"]
     return found
 
 
@@ -100,7 +100,7 @@ def test_what_a_search_showed_late_is_right_after_the_event(
 def test_names_that_no_board_shows_are_left_aside(sandbox: SandboxFactory) -> None:
     sandbox(seed=3, issues=20)
     sync()
-    assert sync(deep=["sprint:999", "sprint:1) or (project = X", "board:1", "issue:ACME-1"]).rows["issues"].new == 0
+    assert sync(refresh=["sprint:999", "sprint:1) or (project = X", "board:1", "issue:ACME-1"]).rows["issues"].new == 0
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from impulsum_pipelines.loading.raw import BOOKS
+from impulsum_pipelines.loading.raw import METADATA_TABLES
 from impulsum_pipelines.sources.notion.tables import TABLES
 from impulsum_pipelines_tests.places import ROOT
 
@@ -18,7 +18,7 @@ def test_sources_equal_the_declared_tables() -> None:
 
     (source,) = yaml.safe_load((STAGING / "_notion__sources.yml").read_text())["sources"]
     described = {table["name"]: table for table in source["tables"]}
-    assert set(described) == {table.name for table in TABLES} | set(BOOKS) - {"quarantine"}
+    assert set(described) == {table.name for table in TABLES} | set(METADATA_TABLES) - {"quarantine"}
     for table in TABLES:
         assert described[table.name]["description"] == table.description
         assert described[table.name]["columns"] == [

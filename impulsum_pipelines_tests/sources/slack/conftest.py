@@ -17,7 +17,7 @@ NOW = "2026-11-01T12:00:00Z"
 
 @pytest.fixture
 def workspace(sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Running]:
-    """Starts a sandbox with its Slack in a hurry; the arguments are those of ``sandbox``."""
+    """Starts a sandbox with its Slack in a fail_fast; the arguments are those of ``sandbox``."""
 
     def start(**options: Any) -> Running:
         monkeypatch.setattr(client, "RATES", {method: calls * FACTOR for method, calls in client.RATES.items()})

@@ -21,7 +21,7 @@ DAY = 86_400
 ALWAYS_DUE = ("IMPULSUM_REFERENCE_MINUTES", "0")
 
 
-def hurry() -> None:
+def fail_fast() -> None:
     """Let this process, which is not a test's own, ask as often as the workspace of the tests allows."""
     client.RATES = {method: calls * FACTOR for method, calls in client.RATES.items()}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from impulsum_pipelines.sources.base import sync as sync_module
-from impulsum_pipelines_tests.sources.slack.support import ATLAS, everything, hurry, later, sync, wrong
+from impulsum_pipelines_tests.sources.slack.support import ATLAS, everything, fail_fast, later, sync, wrong
 from impulsum_pipelines_tests.sources.stops import stopped_after
 from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
 
@@ -30,7 +30,7 @@ def test_a_killed_sync_is_simply_run_again(workspace, tmp_path, monkeypatch, poi
             site.control("slack/reply", channel=ATLAS, thread=root, broadcast=number == 5)
         site.control("slack/delete", channel=ATLAS, ts=deleted)
         site.control("slack/post", channel="general")
-    kill("slack", point, after=3 if point == "messages" else 0, first=hurry)
+    kill("slack", point, after=3 if point == "messages" else 0, first=fail_fast)
     sync()
     assert wrong(site) == {}
     rerun = everything()

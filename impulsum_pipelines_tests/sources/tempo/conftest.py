@@ -13,7 +13,7 @@ FACTOR = 40
 
 
 @pytest.fixture
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+def fail_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Tempo that allows, and a client that takes, more requests a second: a month passes in seconds."""
     monkeypatch.setattr(limit, "PER_SECOND", limit.PER_SECOND * FACTOR)
     monkeypatch.setattr(client, "RATE", Rate(client.RATE.limit * FACTOR, client.RATE.interval))

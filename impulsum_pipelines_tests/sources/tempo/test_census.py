@@ -7,7 +7,7 @@ import pytest
 from impulsum_pipelines.sources.tempo.client import TempoClient
 from impulsum_pipelines_tests.sources.tempo.support import NOW, alive, asked, door, held, later, one, state, sync, wrong
 
-pytestmark = pytest.mark.usefixtures("hurry")
+pytestmark = pytest.mark.usefixtures("fail_fast")
 
 
 def months() -> list[tuple[object, ...]]:

@@ -9,7 +9,7 @@ import pytest
 from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines_tests.sources.tempo.support import NOW, alive, asked, door, held, later, one, state, sync, wrong
 
-pytestmark = pytest.mark.usefixtures("hurry")
+pytestmark = pytest.mark.usefixtures("fail_fast")
 
 
 def some_worklog(number: int = 0) -> int:

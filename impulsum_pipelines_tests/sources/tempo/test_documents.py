@@ -12,7 +12,7 @@ import pytest
 from impulsum_pipelines.sources.tempo import rows
 from impulsum_pipelines_tests.places import SHARED
 
-pytestmark = pytest.mark.usefixtures("hurry")
+pytestmark = pytest.mark.usefixtures("fail_fast")
 
 EXAMPLES = SHARED / "data" / "webhooks" / "tempo_examples.json"
 

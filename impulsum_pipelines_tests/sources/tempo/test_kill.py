@@ -10,7 +10,7 @@ from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines_tests.sources.tempo.support import NOW, door, everything, later, one, sync, wrong
 from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
 
-pytestmark = pytest.mark.usefixtures("hurry")
+pytestmark = pytest.mark.usefixtures("fail_fast")
 
 
 @pytest.mark.exhaustive

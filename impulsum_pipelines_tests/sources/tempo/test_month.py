@@ -13,7 +13,7 @@ from impulsum_pipelines.sources.base import http
 from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines_tests.sources.tempo.support import Do, alive, door, everything, sync, tempo, wrong
 
-pytestmark = pytest.mark.usefixtures("hurry")
+pytestmark = pytest.mark.usefixtures("fail_fast")
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 DAYS = 30

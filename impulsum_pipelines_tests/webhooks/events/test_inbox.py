@@ -21,7 +21,7 @@ from impulsum_pipelines.ops.store import engine, transaction
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.webhooks.events import inbox
 from impulsum_pipelines.webhooks.events.event import Event
-from impulsum_pipelines.webhooks.events.inbox import work_off
+from impulsum_pipelines.webhooks.events.inbox import process_inbox
 from impulsum_pipelines.webhooks.events.rules import RuleBook
 from impulsum_pipelines.webhooks.events.triage import Verdict
 from impulsum_pipelines.webhooks.receiving import dropfiles
@@ -67,7 +67,7 @@ def folder(settings: Settings, name: str) -> set[str]:
 
 def test_a_good_file_is_an_event_and_what_is_urgent_an_alert(ops_settings: Settings) -> None:
     name = drop(ops_settings, urgent("OPS-1"), "d1")
-    worked = work_off(ops_settings)
+    worked = process_inbox(ops_settings)
     assert (worked.committed, worked.repeated, worked.failed, worked.urgent) == (1, 0, 0, {"jira"})
     e, a = schema.events.c, schema.alerts.c
     [(event_id, key, priority, file, incident)] = rows(ops_settings, e.id, e.key, e.priority, e.file, e.incident_id)
@@ -85,9 +85,9 @@ def _links(settings: Settings) -> list[str]:
 def test_a_delivery_that_comes_again_is_counted_and_nothing_more(ops_settings: Settings) -> None:
     for _ in range(3):
         drop(ops_settings, urgent(), "d1")
-    assert work_off(ops_settings).committed == 1
+    assert process_inbox(ops_settings).committed == 1
     drop(ops_settings, urgent(), "d1")
-    again = work_off(ops_settings)
+    again = process_inbox(ops_settings)
     assert (again.committed, again.repeated) == (0, 1)
     assert len(rows(ops_settings, schema.events.c.id)) == 1
     assert rows(ops_settings, schema.alerts.c.occurrences) == [(1,)]
@@ -100,7 +100,7 @@ def test_a_bad_file_stops_no_good_one_and_has_its_reason(ops_settings: Settings)
     incoming = Home.of(ops_settings).inbox / "incoming"
     (incoming / "..surprise").mkdir(parents=True)
     (incoming / "notes.txt").write_text("hello")
-    worked = work_off(ops_settings)
+    worked = process_inbox(ops_settings)
     assert (worked.committed, worked.failed) == (1, 2)
     assert folder(ops_settings, "done") == {good}
     assert {bad, f"{bad}.reason.txt", "notes.txt", "notes.txt.reason.txt"} <= folder(ops_settings, "failed")
@@ -128,7 +128,7 @@ def test_a_file_on_which_our_code_fails_stops_no_good_one(
 
 
 def only_one_is_refused(ops_settings: Settings, good: str, bad: str, reason: str) -> None:
-    worked = work_off(ops_settings)
+    worked = process_inbox(ops_settings)
     assert (worked.committed, worked.failed) == (1, 1)
     assert folder(ops_settings, "done") == {good}
     assert reason in (Home.of(ops_settings).inbox / "failed" / f"{bad}.reason.txt").read_text()
@@ -147,19 +147,19 @@ def test_what_cannot_be_moved_stays_and_stops_no_good_one(
         return move(path, to, reason)
 
     monkeypatch.setattr(dropfiles, "move", refuse)
-    first, second = work_off(ops_settings), work_off(ops_settings)
+    first, second = process_inbox(ops_settings), process_inbox(ops_settings)
     assert (first.committed, first.failed, first.left) == (2, 0, 2)
     assert (second.files, second.left) == (0, 2)
     assert folder(ops_settings, "done") == {names[1]}
     monkeypatch.setattr(dropfiles, "move", move)
-    assert (work_off(ops_settings).repeated, folder(ops_settings, "incoming")) == (1, set())
+    assert (process_inbox(ops_settings).repeated, folder(ops_settings, "incoming")) == (1, set())
 
 
 def test_what_is_urgent_overtakes_what_came_before(ops_settings: Settings) -> None:
     for number in range(70):
         drop(ops_settings, ordinary(f"OPS-{number + 10}"))
     drop(ops_settings, urgent("OPS-1"))
-    assert work_off(ops_settings).committed == 71
+    assert process_inbox(ops_settings).committed == 71
     [(first,), *_] = rows(ops_settings, schema.events.c.priority)
     assert first == "P0"
 
@@ -168,7 +168,7 @@ def test_a_round_holds_only_so_much_in_memory(ops_settings: Settings, monkeypatc
     for number in range(3):
         drop(ops_settings, ordinary(f"OPS-{number + 1}"))
     monkeypatch.setattr(inbox, "LARGEST_ROUND", 1)
-    assert [work_off(ops_settings).committed for _ in range(4)] == [1, 1, 1, 0]
+    assert [process_inbox(ops_settings).committed for _ in range(4)] == [1, 1, 1, 0]
 
 
 def test_a_store_that_refuses_one_takes_the_others(ops_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +181,7 @@ def test_a_store_that_refuses_one_takes_the_others(ops_settings: Settings, monke
         return record(connection, arrivals, **named)
 
     monkeypatch.setattr(inbox, "record", refuse)
-    worked = work_off(ops_settings)
+    worked = process_inbox(ops_settings)
     assert (worked.committed, worked.failed) == (3, 1)
     assert folder(ops_settings, "done") == {names[0], names[1], names[3]}
     assert names[2] in folder(ops_settings, "failed")
@@ -200,7 +200,7 @@ def test_a_damaged_store_is_no_fault_of_the_files() -> None:
         file.seek((root - 1) * size)
         file.write(b"\xff" * size)
     with pytest.raises(ImpulsumError, match="malformed"):
-        work_off(ops_settings)
+        process_inbox(ops_settings)
     assert (folder(ops_settings, "incoming"), folder(ops_settings, "failed")) == (names, set())
 
 
@@ -217,7 +217,7 @@ def test_a_store_that_may_not_be_written_is_no_fault_of_the_files(monkeypatch: p
 
     monkeypatch.setattr(inbox, "record", prevented)
     with pytest.raises(ImpulsumError, match="ops store"):
-        work_off(ops_settings)
+        process_inbox(ops_settings)
     assert (folder(ops_settings, "incoming"), folder(ops_settings, "failed")) == (names, set())
 
 
@@ -234,7 +234,7 @@ def test_a_row_that_another_wrote_meanwhile_is_tried_once_more(
         return record(connection, arrivals, **named)
 
     monkeypatch.setattr(inbox, "record", beaten)
-    assert work_off(ops_settings).committed == 1
+    assert process_inbox(ops_settings).committed == 1
 
 
 def say(settings: Settings, *texts: str) -> None:
@@ -248,12 +248,12 @@ def test_incidents_that_become_one_leave_one_alert(ops_settings: Settings) -> No
     drop(ops_settings, ordinary("OPS-1"))
     drop(ops_settings, urgent("OPS-2"))
     drop(ops_settings, urgent("OPS-3"))
-    work_off(ops_settings)
+    process_inbox(ops_settings)
     a = schema.alerts.c
     [(second, _), (third, _)] = before = rows(ops_settings, a.id, a.state)
     assert before == [(second, "open"), (third, "open")]
     say(ops_settings, "OPS-1 is why", "OPS-2 waits for it", "OPS-3 too")  # none of them is urgent
-    work_off(ops_settings)
+    process_inbox(ops_settings)
     [(incident,)] = rows(ops_settings, schema.incidents.c.id)
     [left, over] = rows(ops_settings, a.id, a.key, a.state, a.priority, a.occurrences)
     assert left == (second, f"incident:{incident}", "open", "P0", 2)
@@ -270,7 +270,7 @@ def test_rules_that_cannot_be_used_leave_everything_waiting(
     wrong.write_text("rules: 7")
     monkeypatch.setenv("IMPULSUM_TRIAGE", str(wrong))
     with pytest.raises(ImpulsumError, match="rules"):
-        work_off(load_settings())
+        process_inbox(load_settings())
     assert folder(ops_settings, "incoming") == {name}
 
 
@@ -285,7 +285,7 @@ def _die_before_moving(environment: dict[str, str], after: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     inbox.dropfiles.move = move
-    work_off(load_settings())
+    process_inbox(load_settings())
 
 
 def test_killed_between_the_commit_and_the_move_nothing_is_twice(ops_settings: Settings) -> None:
@@ -297,7 +297,7 @@ def test_killed_between_the_commit_and_the_move_nothing_is_twice(ops_settings: S
         victim.join()
         assert victim.exitcode == -signal.SIGKILL
     assert folder(ops_settings, "incoming") == names
-    worked = work_off(ops_settings)
+    worked = process_inbox(ops_settings)
     assert (worked.committed, worked.repeated) == (0, 5)
     assert len(rows(ops_settings, schema.events.c.id)) == 5
     assert rows(ops_settings, schema.alerts.c.occurrences) == [(1,)] * 5

@@ -51,7 +51,7 @@ def happens(there: Settings, monkeypatch: pytest.MonkeyPatch) -> Happens:
         if body is not None:
             body["timestamp"] = round(now.timestamp() * 1000)
             dropfiles.write(Home.of(there), "jira", orjson.dumps(body), headers={}, received_at=now)
-            assert inbox.work_off(there).committed == 1
+            assert inbox.process_inbox(there).committed == 1
         with transaction(there) as connection:
             end_quiet(connection, there, now)
         deliver(there, now=now)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.settings import Settings, load_settings
-from impulsum_pipelines.webhooks.events.inbox import work_off
+from impulsum_pipelines.webhooks.events.inbox import process_inbox
 from impulsum_pipelines.webhooks.receiving import dropfiles
 from impulsum_pipelines_tests.webhooks.events.reckoning import complaints
 from impulsum_pipelines_tests.webhooks.events.storm import drop_at_once
@@ -23,7 +23,7 @@ def work_off_all(environment: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     while dropfiles.waiting(Home.of(load_settings()), 1):
-        work_off(load_settings())
+        process_inbox(load_settings())
 
 
 def test_whoever_is_killed_and_whatever_is_dropped_nothing_is_lost_or_twice(

@@ -18,7 +18,7 @@ from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.sandbox.server import Running
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import SOURCES
-from impulsum_pipelines.webhooks.events.inbox import work_off
+from impulsum_pipelines.webhooks.events.inbox import process_inbox
 from impulsum_pipelines.webhooks.health.check import Checked, check
 from impulsum_pipelines.webhooks.receiving import dropfiles
 
@@ -33,7 +33,7 @@ def arrive(source: str, body: Mapping[str, Any], at: datetime, headers: Mapping[
 
 def commit() -> None:
     """The inbox is worked off."""
-    work_off(load_settings())
+    process_inbox(load_settings())
 
 
 class Team:

@@ -11,23 +11,23 @@ from starlette.routing import Route
 
 from impulsum_pipelines.sandbox.jira.api.answers import Refusal, answer, numbered_page
 from impulsum_pipelines.sandbox.jira.site import Board
-from impulsum_pipelines.sandbox.jira.world import World
+from impulsum_pipelines.sandbox.jira.world import JiraWorld
 
 _PAGE = 50
 _STATES = ("closed", "active", "future")
 
 
-def _allow(world: World) -> None:
+def _allow(world: JiraWorld) -> None:
     if "boards" in world.denied:
         raise Refusal(403, "You do not have permission to view boards.")
 
 
-def _shown(world: World, board: Board) -> bool:
+def _shown(world: JiraWorld, board: Board) -> bool:
     project = world.site.projects.get(board.project_id or "")
     return not (project and project.hidden)
 
 
-def _board(world: World, request: Request) -> Board:
+def _board(world: JiraWorld, request: Request) -> Board:
     _allow(world)
     board = world.site.boards.get(int(request.path_params["board"]))
     if board is None or not _shown(world, board):
@@ -39,7 +39,7 @@ def _board(world: World, request: Request) -> Board:
     return board
 
 
-async def boards(world: World, request: Request) -> Response:
+async def boards(world: JiraWorld, request: Request) -> Response:
     """``board``: the boards that the account may see."""
     _allow(world)
     shown = [
@@ -50,12 +50,12 @@ async def boards(world: World, request: Request) -> Response:
     return answer(world, numbered_page(shown, request, most=_PAGE))
 
 
-async def configuration(world: World, request: Request) -> Response:
+async def configuration(world: JiraWorld, request: Request) -> Response:
     """``board/{id}/configuration``: columns and what the board estimates with."""
     return answer(world, _board(world, request).configuration(world.site.fields))
 
 
-async def board_sprints(world: World, request: Request) -> Response:
+async def board_sprints(world: JiraWorld, request: Request) -> Response:
     """``board/{id}/sprint``: closed ones first, then active, then future."""
     board = _board(world, request)
     if not board.has_sprints:
@@ -72,7 +72,7 @@ async def board_sprints(world: World, request: Request) -> Response:
     return answer(world, numbered_page([s.document for s in found], request, most=_PAGE))
 
 
-async def sprint(world: World, request: Request) -> Response:
+async def sprint(world: JiraWorld, request: Request) -> Response:
     """``sprint/{id}``."""
     _allow(world)
     found = world.site.sprints.get(int(request.path_params["sprint"]))
@@ -81,7 +81,7 @@ async def sprint(world: World, request: Request) -> Response:
     return answer(world, found.document)
 
 
-def routes(bound: Callable[[Callable[[World, Request], Awaitable[Response]]], Any]) -> list[Route]:
+def routes(bound: Callable[[Callable[[JiraWorld, Request], Awaitable[Response]]], Any]) -> list[Route]:
     """The routes of the interface; ``bound`` makes an endpoint of a handler."""
     base = "/rest/agile/1.0"
     return [

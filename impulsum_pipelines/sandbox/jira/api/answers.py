@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from impulsum_pipelines.sandbox.jira.site import API, SPRINT_FIELD, Document
 from impulsum_pipelines.sandbox.jira.store import Stored
-from impulsum_pipelines.sandbox.jira.world import World
+from impulsum_pipelines.sandbox.jira.world import JiraWorld
 
 INLINE_HISTORIES = 40
 _PLATFORM_TIME = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{3})\+0000")
@@ -37,7 +37,7 @@ class Refusal(Exception):  # noqa: N818 - it is an answer
         return Response(body, self.status, media_type="application/json", headers=self.headers)
 
 
-def answer(world: World, body: Document | list[Any] | bytes) -> Response:
+def answer(world: JiraWorld, body: Document | list[Any] | bytes) -> Response:
     """A 200 with the body's times in the token user's zone, as Jira writes them."""
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
     return Response(in_zone(raw, world.account.time_zone), media_type="application/json")
@@ -106,7 +106,7 @@ def numbered_page(values: Sequence[Any], request: Request, *, most: int, default
 
 
 def issue_bytes(
-    world: World, issues: Sequence[Stored], fields: Sequence[str], *, with_changelog: bool, expand: str = ""
+    world: JiraWorld, issues: Sequence[Stored], fields: Sequence[str], *, with_changelog: bool, expand: str = ""
 ) -> bytes:
     """The JSON array of issues with the fields asked for (``*all``, ``*navigable``, names, ``-name``)."""
     changelogs = {}
@@ -128,7 +128,7 @@ def issue_bytes(
     return b"[" + b",".join(parts) + b"]"
 
 
-def _fields(world: World, issue: Stored, names: Sequence[str]) -> bytes:
+def _fields(world: JiraWorld, issue: Stored, names: Sequence[str]) -> bytes:
     wanted = {name for name in names if not name.startswith("-")}
     unwanted = {name[1:] for name in names if name.startswith("-")} | world.site.removed_fields
     everything = bool(wanted & {"*all", "*navigable"}) or (bool(unwanted) and not wanted)
@@ -144,7 +144,7 @@ def _fields(world: World, issue: Stored, names: Sequence[str]) -> bytes:
     return orjson.dumps(shown)
 
 
-def _sprints(world: World, issue: Stored) -> bytes:
+def _sprints(world: JiraWorld, issue: Stored) -> bytes:
     if not issue.sprint_ids:
         return b"null"
     sprints = world.site.sprints

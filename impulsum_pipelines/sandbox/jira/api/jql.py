@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from lark import Lark, Token, Tree, UnexpectedInput
 
 from impulsum_pipelines.sandbox.clock import to_ms
-from impulsum_pipelines.sandbox.jira.site import Site
+from impulsum_pipelines.sandbox.jira.site import JiraSiteData
 from impulsum_pipelines.sandbox.jira.store import Store
 
 _DATE_FORMATS = ("%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M", "%Y-%m-%d", "%Y/%m/%d")
@@ -73,7 +73,7 @@ def _grammar() -> Lark:
     return Lark(Path(__file__).with_name("jql.lark").read_text(), start="query", parser="lalr")
 
 
-def compile_jql(jql: str, site: Site, store: Store) -> Query:
+def compile_jql(jql: str, site: JiraSiteData, store: Store) -> Query:
     """The SQL of a JQL query on a site.
 
     Raises:
@@ -132,7 +132,7 @@ def _text(token: Any) -> str:
 class _Compiler:
     """Turns the tree of one query into SQL, collecting its values."""
 
-    def __init__(self, site: Site, store: Store, values: list[Any]) -> None:
+    def __init__(self, site: JiraSiteData, store: Store, values: list[Any]) -> None:
         self.site = site
         self.store = store
         self.values = values

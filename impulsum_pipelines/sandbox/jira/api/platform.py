@@ -24,9 +24,9 @@ from impulsum_pipelines.sandbox.jira.api.answers import (
 )
 from impulsum_pipelines.sandbox.jira.api.jql import JqlError, Query, compile_jql
 from impulsum_pipelines.sandbox.jira.site import Document, Project, platform_time
-from impulsum_pipelines.sandbox.jira.world import World
+from impulsum_pipelines.sandbox.jira.world import JiraWorld
 
-Handler = Callable[[World, Request], Awaitable[Response]]
+Handler = Callable[[JiraWorld, Request], Awaitable[Response]]
 
 ID_PAGE = 5000
 RICH_PAGE = 100
@@ -42,7 +42,7 @@ def _names(value: object) -> list[str]:
     return [str(name).strip() for part in listed for name in str(part).split(",") if name.strip()]
 
 
-def _compiled(world: World, jql: object) -> Query:
+def _compiled(world: JiraWorld, jql: object) -> Query:
     world.store.reveal(world.clock.now())
     try:
         return compile_jql(str(jql or ""), world.site, world.store)
@@ -53,7 +53,7 @@ def _compiled(world: World, jql: object) -> Query:
 # -- search
 
 
-async def search(world: World, request: Request) -> Response:
+async def search(world: JiraWorld, request: Request) -> Response:
     """``search/jql``: a walk by token, without a total; pages of ids are long, pages of fields are not."""
     asked = await json_body(request) if request.method == "POST" else dict(request.query_params)
     fields = _names(asked.get("fields")) or ["id"]
@@ -83,12 +83,12 @@ async def search(world: World, request: Request) -> Response:
     return answer(world, body + b',"isLast":true}')
 
 
-async def approximate_count(world: World, request: Request) -> Response:
+async def approximate_count(world: JiraWorld, request: Request) -> Response:
     """``search/approximate-count``."""
     return answer(world, {"count": _compiled(world, (await json_body(request)).get("jql")).count(world.store)})
 
 
-async def removed_search(world: World, request: Request) -> Response:
+async def removed_search(world: JiraWorld, request: Request) -> Response:
     """The search that Jira Cloud took away."""
     raise Refusal(410, _GONE)
 
@@ -96,7 +96,7 @@ async def removed_search(world: World, request: Request) -> Response:
 # -- issues
 
 
-def _visible(world: World, key_or_id: str) -> int | None:
+def _visible(world: JiraWorld, key_or_id: str) -> int | None:
     """The id of an issue that the account may see."""
     issue_id = world.store.find(key_or_id)
     if issue_id is None:
@@ -104,14 +104,14 @@ def _visible(world: World, key_or_id: str) -> int | None:
     return None if world.site.projects[world.store.project_id(issue_id)].hidden else issue_id
 
 
-def _issue_id(world: World, request: Request) -> int:
+def _issue_id(world: JiraWorld, request: Request) -> int:
     issue_id = _visible(world, request.path_params["issue"])
     if issue_id is None:
         raise Refusal(404, "Issue does not exist or you do not have permission to see it.")
     return issue_id
 
 
-async def issue(world: World, request: Request) -> Response:
+async def issue(world: JiraWorld, request: Request) -> Response:
     """``issue/{id}``."""
     found = world.store.stored([_issue_id(world, request)], as_searched=False)
     fields = _names(request.query_params.get("fields")) or ["*all"]
@@ -119,7 +119,7 @@ async def issue(world: World, request: Request) -> Response:
     return answer(world, issue_bytes(world, found, fields, with_changelog="changelog" in expand, expand=expand)[1:-1])
 
 
-async def issue_bulkfetch(world: World, request: Request) -> Response:
+async def issue_bulkfetch(world: JiraWorld, request: Request) -> Response:
     """``issue/bulkfetch``: up to 100 issues, in the order of their ids; unknown ones are left out without a word."""
     asked = await json_body(request)
     wanted = [str(name) for name in asked.get("issueIdsOrKeys") or []]
@@ -141,7 +141,7 @@ async def issue_bulkfetch(world: World, request: Request) -> Response:
     return answer(world, b'{"issues":' + issues + b',"issueErrors":' + orjson.dumps(errors) + b"}")
 
 
-async def changelog_bulkfetch(world: World, request: Request) -> Response:
+async def changelog_bulkfetch(world: JiraWorld, request: Request) -> Response:
     """``changelog/bulkfetch``: histories by date, so that those of one issue are split over pages."""
     asked = await json_body(request)
     wanted = [str(name) for name in asked.get("issueIdsOrKeys") or []]
@@ -171,7 +171,7 @@ async def changelog_bulkfetch(world: World, request: Request) -> Response:
     return answer(world, body + b"}")
 
 
-async def issue_changelog(world: World, request: Request) -> Response:
+async def issue_changelog(world: JiraWorld, request: Request) -> Response:
     """``issue/{id}/changelog``: oldest first, with a total."""
     issue_id = _issue_id(world, request)
     start, size = max(0, number(request, "startAt", 0)), number(request, "maxResults", 100, 100)
@@ -182,7 +182,7 @@ async def issue_changelog(world: World, request: Request) -> Response:
     return answer(world, head.encode() + b",".join(shown) + b"]}")
 
 
-async def issue_worklogs(world: World, request: Request) -> Response:
+async def issue_worklogs(world: JiraWorld, request: Request) -> Response:
     """``issue/{id}/worklog``."""
     _allow(world, "worklogs")
     issue_id = _issue_id(world, request)
@@ -192,7 +192,7 @@ async def issue_worklogs(world: World, request: Request) -> Response:
     return answer(world, head.encode() + b",".join(shown) + b"]}")
 
 
-async def issue_comments(world: World, request: Request) -> Response:
+async def issue_comments(world: JiraWorld, request: Request) -> Response:
     """``issue/{id}/comment``."""
     issue_id = _issue_id(world, request)
     start, size = max(0, number(request, "startAt", 0)), number(request, "maxResults", 100, 5000)
@@ -208,7 +208,7 @@ WORKLOGS_A_PAGE = 1000
 
 
 def _changed_worklogs(table: str) -> Handler:
-    async def changed(world: World, request: Request) -> Response:
+    async def changed(world: JiraWorld, request: Request) -> Response:
         """``worklog/updated`` and ``worklog/deleted``: pages by time; the last minute is left out."""
         _allow(world, "worklogs")
         since = number(request, "since", 0)
@@ -235,7 +235,7 @@ def _changed_worklogs(table: str) -> Handler:
     return changed
 
 
-async def worklog_list(world: World, request: Request) -> Response:
+async def worklog_list(world: JiraWorld, request: Request) -> Response:
     """``worklog/list``: details of up to 1,000 worklogs; those that are gone or hidden are left out."""
     _allow(world, "worklogs")
     ids = [int(i) for i in (await json_body(request)).get("ids") or []]
@@ -248,12 +248,12 @@ async def worklog_list(world: World, request: Request) -> Response:
 # -- reference data
 
 
-def _allow(world: World, permission: str) -> None:
+def _allow(world: JiraWorld, permission: str) -> None:
     if permission in world.denied:
         raise Refusal(403, "You do not have permission to perform this operation.")
 
 
-async def project_search(world: World, request: Request) -> Response:
+async def project_search(world: JiraWorld, request: Request) -> Response:
     """``project/search``; ``expand=insight`` counts each project's issues."""
     _allow(world, "projects")
     world.store.reveal(world.clock.now())
@@ -267,7 +267,7 @@ async def project_search(world: World, request: Request) -> Response:
     return answer(world, page)
 
 
-def _insight(world: World, project: Project) -> Document:
+def _insight(world: JiraWorld, project: Project) -> Document:
     total, newest = world.store.project_insight(project.id)
     insight: Document = {"totalIssueCount": total}
     if newest is not None:
@@ -275,30 +275,30 @@ def _insight(world: World, project: Project) -> Document:
     return {"insight": insight, **({"archived": True} if project.archived else {})}
 
 
-def _versions(world: World, request: Request) -> list[Document]:
+def _versions(world: JiraWorld, request: Request) -> list[Document]:
     project = world.site.project(request.path_params["project"])
     if project is None:
         raise Refusal(404, f"No project could be found with key '{request.path_params['project']}'.")
     return [v.document for v in world.site.versions.values() if v.project_id == project.id]
 
 
-async def versions(world: World, request: Request) -> Response:
+async def versions(world: JiraWorld, request: Request) -> Response:
     """``project/{id}/versions``: all of them."""
     return answer(world, _versions(world, request))
 
 
-async def version_page(world: World, request: Request) -> Response:
+async def version_page(world: JiraWorld, request: Request) -> Response:
     """``project/{id}/version``: by page."""
     return answer(world, numbered_page(_versions(world, request), request, most=50))
 
 
-async def fields(world: World, request: Request) -> Response:
+async def fields(world: JiraWorld, request: Request) -> Response:
     """``field``."""
     _allow(world, "fields")
     return answer(world, [f.document for f in world.site.fields.values()])
 
 
-async def statuses(world: World, request: Request) -> Response:
+async def statuses(world: JiraWorld, request: Request) -> Response:
     """``status``."""
     return answer(world, [s.document for s in world.site.statuses.values()])
 
@@ -307,19 +307,19 @@ async def statuses(world: World, request: Request) -> Response:
 USERS_A_PAGE = 1000
 
 
-async def users(world: World, request: Request) -> Response:
+async def users(world: JiraWorld, request: Request) -> Response:
     """``users/search``: a plain list; the walk ends at an empty one."""
     _allow(world, "users")
     start, size = max(0, number(request, "startAt", 0)), number(request, "maxResults", 50, USERS_A_PAGE)
     return answer(world, [u.profile for u in islice(world.site.users.values(), start, start + size)])
 
 
-async def myself(world: World, request: Request) -> Response:
+async def myself(world: JiraWorld, request: Request) -> Response:
     """``myself``: the token's user, with the zone that JQL reads dates in."""
     return answer(world, world.account.profile)
 
 
-async def server_info(world: World, request: Request) -> Response:
+async def server_info(world: JiraWorld, request: Request) -> Response:
     """``serverInfo``."""
     return answer(
         world,

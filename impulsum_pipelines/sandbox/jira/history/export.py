@@ -18,14 +18,23 @@ import orjson
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sandbox.clock import Clock, to_ms
 from impulsum_pipelines.sandbox.jira.issues import INLINE_COMMENTS, Issue, comment_page, rich_text
-from impulsum_pipelines.sandbox.jira.site import EPIC_LINK_FIELD, Board, Document, Project, Site, Sprint, Status, User
-from impulsum_pipelines.sandbox.jira.world import World
+from impulsum_pipelines.sandbox.jira.site import (
+    EPIC_LINK_FIELD,
+    Board,
+    Document,
+    JiraSiteData,
+    Project,
+    Sprint,
+    Status,
+    User,
+)
+from impulsum_pipelines.sandbox.jira.world import JiraWorld
 
 _PEOPLE = ("assignee", "reporter", "creator")
 _BATCH = 1000
 
 
-def read_export(path: Path, *, now: datetime | None = None, time_zone: str = "Etc/UTC") -> World:
+def read_export(path: Path, *, now: datetime | None = None, time_zone: str = "Etc/UTC") -> JiraWorld:
     """The site of an export.
 
     Args:
@@ -37,7 +46,7 @@ def read_export(path: Path, *, now: datetime | None = None, time_zone: str = "Et
         ImpulsumError: the file is not there, or a line is not an issue.
     """
     account = User("sandbox-account", "Sandbox Account", "sandbox@example.com", time_zone=time_zone)
-    world = World(Site(account, users={account.account_id: account}), Clock(now))
+    world = JiraWorld(JiraSiteData(account, users={account.account_id: account}), Clock(now))
     reader = _Reader(world)
     batch: list[Issue] = []
     with world.store.transaction():
@@ -75,7 +84,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 class _Reader:
     """Makes Cloud's issues of the export's, and gathers the site that they name."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: JiraWorld) -> None:
         self.site = world.site
         self.store = world.store
         self.comments: list[tuple[int, int, Document]] = []

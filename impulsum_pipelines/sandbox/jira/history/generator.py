@@ -16,7 +16,7 @@ from impulsum_pipelines.sandbox.hours import log_hours
 from impulsum_pipelines.sandbox.jira.history.season import Season
 from impulsum_pipelines.sandbox.jira.history.teams import build_site
 from impulsum_pipelines.sandbox.jira.issues import Issue, rich_text
-from impulsum_pipelines.sandbox.jira.world import World
+from impulsum_pipelines.sandbox.jira.world import JiraWorld
 
 #: People of a site of ordinary size, all teams together.
 PEOPLE = 12
@@ -36,7 +36,7 @@ def generate(
     sprints: int | None = None,
     document_bytes: int | None = None,
     time_zone: str = "Etc/UTC",
-) -> World:
+) -> JiraWorld:
     """A site on which one to three teams have worked until ``now``.
 
     Args:
@@ -52,7 +52,7 @@ def generate(
     clock = Clock(now)
     teams_count = projects or (1 if issues < 40 else 2 if issues < 200 else 3)
     site, teams = build_site(rng, teams=teams_count, people=_members(issues, teams_count), time_zone=time_zone)
-    world = World(site, clock, seed=seed)
+    world = JiraWorld(site, clock, seed=seed)
     share, rest = divmod(issues, len(teams))
     closed = sprints if sprints is not None else max(3, min(52, share // 12))
     end = (to_ms(now) if now else clock.now()) - 60_000
@@ -93,7 +93,7 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _save(world: World, issues: list[Issue], rng: Random, document_bytes: int | None) -> None:
+def _save(world: JiraWorld, issues: list[Issue], rng: Random, document_bytes: int | None) -> None:
     sizes = dict(
         world.store.db.execute("SELECT issue_id, sum(length(document)) FROM histories GROUP BY issue_id").fetchall()
         if document_bytes

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from impulsum_pipelines.sandbox.jira.issues import Issue
-from impulsum_pipelines.sandbox.jira.site import Document, Site
+from impulsum_pipelines.sandbox.jira.site import Document, JiraSiteData
 
 #: How long after the completion of a sprint its issues are looked for in the sprints beside it, ms.
 _MOVING_MS = 60_000
@@ -117,7 +117,7 @@ class _Standing:
 class Ledger:
     """The books of all sprints of a site."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: JiraSiteData) -> None:
         self.site = site
         self._facts: dict[int, _Facts] = {}
         self._books: dict[int, _Book] = {}

@@ -19,7 +19,7 @@ from impulsum_pipelines.sandbox.jira import issues as edits
 from impulsum_pipelines.sandbox.jira.history.teams import Team
 from impulsum_pipelines.sandbox.jira.issues import Issue
 from impulsum_pipelines.sandbox.jira.site import Sprint, Status, User
-from impulsum_pipelines.sandbox.jira.world import World, add_link, comment_document, worklog_document
+from impulsum_pipelines.sandbox.jira.world import JiraWorld, add_link, comment_document, worklog_document
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -46,7 +46,7 @@ class Season:
     """
 
     def __init__(
-        self, world: World, team: Team, others: list[Team], rng: Random, *, issues: int, sprints: int, now: int
+        self, world: JiraWorld, team: Team, others: list[Team], rng: Random, *, issues: int, sprints: int, now: int
     ) -> None:
         self.world = world
         self.team = team

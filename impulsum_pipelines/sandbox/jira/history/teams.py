@@ -14,8 +14,8 @@ from impulsum_pipelines.sandbox.jira.site import (
     STORY_POINT_ESTIMATE_FIELD,
     STORY_POINTS_FIELD,
     Board,
+    JiraSiteData,
     Project,
-    Site,
     Status,
     User,
     Version,
@@ -54,7 +54,7 @@ class Team:
     members: tuple[User, ...]
 
 
-def build_site(rng: Random, *, teams: int, people: int, time_zone: str) -> tuple[Site, list[Team]]:
+def build_site(rng: Random, *, teams: int, people: int, time_zone: str) -> tuple[JiraSiteData, list[Team]]:
     """A site with its teams, and no issue yet.
 
     Args:
@@ -64,7 +64,7 @@ def build_site(rng: Random, *, teams: int, people: int, time_zone: str) -> tuple
         time_zone: zone of the token user's profile.
     """
     account = User("sandbox-account", "Sandbox Account", "sandbox@example.com", time_zone=time_zone)
-    site = Site(account, users={account.account_id: account})
+    site = JiraSiteData(account, users={account.account_id: account})
     shared = _workflow(site, 10000, None)
     built = []
     for number, (key, name) in enumerate(_PROJECTS[:teams]):
@@ -88,7 +88,7 @@ def build_site(rng: Random, *, teams: int, people: int, time_zone: str) -> tuple
     return site, built
 
 
-def _workflow(site: Site, first_id: int, project_id: str | None) -> Workflow:
+def _workflow(site: JiraSiteData, first_id: int, project_id: str | None) -> Workflow:
     statuses = [
         Status(str(first_id), "To Do", "new", project_id),
         Status(str(first_id + 1), "In Progress", "indeterminate", project_id),
@@ -110,7 +110,7 @@ def _columns(workflow: Workflow, *, cancelled_is_mapped: bool) -> list[tuple[str
     ]
 
 
-def _person(rng: Random, site: Site, team: int) -> User:
+def _person(rng: Random, site: JiraSiteData, team: int) -> User:
     name = f"{rng.choice(_FIRST.split())} {rng.choice(_LAST.split())}"
     account_id = f"712020:{team}{len(site.users):04d}-{rng.getrandbits(48):012x}"
     # Who sees an address is each person's own setting at Atlassian: some hide theirs from every API.
