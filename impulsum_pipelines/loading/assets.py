@@ -23,7 +23,7 @@ import dagster as dg
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.files import Home
-from impulsum_pipelines.loading.raw import BOOKS, why_off
+from impulsum_pipelines.loading.raw import BOOKS, GRAINS, why_off
 from impulsum_pipelines.loading.run_load import LoadResult, RowCounts, Window, run_load
 from impulsum_pipelines.ops.history import Origin
 from impulsum_pipelines.progress import reporter
@@ -133,15 +133,10 @@ def build_source_assets(source: Source, settings: Settings) -> dg.AssetsDefiniti
 
 def build_books(source: Source) -> list[dg.AssetSpec]:
     """The tables in which loading keeps its books; they are written by every pull, whichever tables it reads."""
-    meanings = {
-        "syncs": "One row per sync: what it read, what it cost, and how it ended.",
-        "census": "One row per census and scope: ids at the source against rows held.",
-        "quarantine": "One row per document that did not fit its table, with the reason.",
-    }
     return [
         dg.AssetSpec(
             [source.name, book],
-            description=meanings[book],
+            description=GRAINS[book],
             deps=[[source.name, tables(source.name)[0].name]],
             group_name=source.name,
             owners=[OWNER],
