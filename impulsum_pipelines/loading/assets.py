@@ -26,7 +26,7 @@ from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.base.progress import reporter
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.loading.history import Origin
-from impulsum_pipelines.loading.raw import METADATA_TABLES
+from impulsum_pipelines.loading.raw import GRAINS, METADATA_TABLES
 from impulsum_pipelines.loading.result import LoadResult, RowCounts
 from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.settings import Settings, load_settings
@@ -129,15 +129,10 @@ def build_source_assets(source: Source, settings: Settings) -> dg.AssetsDefiniti
 
 def build_metadata_assets(source: Source) -> list[dg.AssetSpec]:
     """The tables in which loading keeps its books; they are written by every pull, whichever tables it reads."""
-    meanings = {
-        "syncs": "One row per sync: what it read, what it cost, and how it ended.",
-        "census": "One row per census and scope: ids at the source against rows held.",
-        "quarantine": "One row per document that did not fit its table, with the reason.",
-    }
     return [
         dg.AssetSpec(
             [source.name, book],
-            description=meanings[book],
+            description=GRAINS[book],
             deps=[[source.name, tables(source.name)[0].name]],
             group_name=source.name,
             owners=[OWNER],

@@ -1,8 +1,8 @@
 """The raw file of a source: its tables, and the books that loading keeps beside them.
 
-Beside the declared tables every file has ``syncs`` (one row per sync), ``census`` (one row per census and scope),
-``quarantine`` (one row per document that did not fit its table) and ``state`` (one row: where the next live sync
-begins).
+Beside the declared tables every file has ``syncs`` (one row per sync), ``census`` (one row per census, table and
+scope), ``quarantine`` (one row per document that did not fit its table) and ``state`` (one row: where the next live
+sync begins).
 
 A sync first writes its row in ``syncs`` with the status ``loading``, and its metadata rows last. A row that still says
 ``loading`` when no sync runs is a load that was cut off (killed between the two). It counts as no load: the next sync
@@ -42,58 +42,68 @@ SQL_TYPES = {
 }
 
 SYNCS = (
-    Column("sync_id", "text", "The sync."),
-    Column("source", "text", "The source."),
-    Column("mode", "text", "live or window."),
-    Column("census", "bool", "Whether every id at the source was compared with the ids held."),
-    Column("window_start", "timestamp", "First instant of the window."),
-    Column("window_end", "timestamp", "End of the window, exclusive."),
-    Column("watermark_from", "timestamp", "Watermark before; null for the first sync."),
-    Column("watermark_to", "timestamp", "Watermark after; null when it was not moved."),
-    Column("started_at", "timestamp", "Start, by our clock."),
-    Column("finished_at", "timestamp", "End, by our clock; null while it loads."),
+    Column("sync_id", "text", "Id of the sync; every row names the sync that wrote it."),
+    Column("source", "text", "Name of the source."),
+    Column("mode", "text", "live (from the watermark on) or window (a closed period)."),
+    Column("census", "bool", "True when every id at the source was compared with the ids held."),
+    Column("window_start", "timestamp", "First instant of the window (UTC); null for a live sync."),
+    Column("window_end", "timestamp", "End of the window (UTC), exclusive; null for a live sync."),
+    Column("watermark_from", "timestamp", "Watermark before it (UTC, the source's clock); null where none was set."),
+    Column("watermark_to", "timestamp", "Watermark after it (UTC, the source's clock); null where it did not move."),
+    Column("started_at", "timestamp", "When the sync began (UTC, our clock)."),
+    Column(
+        "finished_at", "timestamp", "When the sync ended (UTC, our clock); null while it loads or if it was cut off."
+    ),
     Column(
         "status",
         "text",
         "loading, done, incomplete (loaded, but a stream ended early), or cut off (killed while it loaded; what it "
         "wrote is read again until a sync that reads as much is done).",
     ),
-    Column("requests", "int", "Requests answered by the source."),
-    Column("limit_waits", "int", "How often the source made us wait."),
-    Column("limit_wait_seconds", "double", "How long in all, s."),
-    Column("extract_seconds", "double", "Time to read, s."),
-    Column("normalize_seconds", "double", "Time to prepare, s."),
-    Column("load_seconds", "double", "Time to write, under the file's lock, s."),
-    Column("rows", "json", "Per table: new, changed, unchanged, deleted, unreachable."),
-    Column("streams", "json", "Per stream of what was loaded: why it ended, pages, rows, whether it was read afresh."),
-    Column("error", "text", "Why it is incomplete."),
+    Column("requests", "int", "Number of requests that the source answered."),
+    Column("limit_waits", "int", "Number of times that a rate limit of the source made the sync wait."),
+    Column("limit_wait_seconds", "double", "Time that it waited for rate limits, s."),
+    Column("extract_seconds", "double", "Time to read the source, s."),
+    Column("normalize_seconds", "double", "Time to prepare the rows for loading, s."),
+    Column("load_seconds", "double", "Time to write the rows, with the raw file locked, s."),
+    Column("rows", "json", "By table: number of rows new, changed, unchanged, deleted and unreachable."),
+    Column("streams", "json", "By stream: why it ended, its pages and rows, and whether it was read afresh."),
+    Column("error", "text", "Why the sync is incomplete; null otherwise."),
 )
 CENSUS = (
-    Column("sync_id", "text", "The sync that took it."),
-    Column("taken_at", "timestamp", "When, by the source's clock."),
-    Column("entity", "text", "What was counted, such as issues."),
-    Column("scope_id", "text", "Where, such as a project's id."),
-    Column("scope_name", "text", "Its name, such as a project's key."),
-    Column("at_source", "int", "Ids at the source."),
-    Column("held", "int", "Rows held and alive after the sync."),
-    Column("missing", "int", "Ids that were not held before it; they were read then."),
-    Column("deleted", "int", "Rows found deleted."),
-    Column("unreachable", "int", "Rows found out of sight."),
-    Column("approximate", "int", "The source's own count."),
+    Column("sync_id", "text", "The sync that took the census."),
+    Column("taken_at", "timestamp", "When the census was taken (UTC, the source's clock)."),
+    Column("entity", "text", "The table that was counted, such as issues."),
+    Column("scope_id", "text", "The part of the source that was counted, such as the id of a project."),
+    Column("scope_name", "text", "Name of that part, such as the key of the project."),
+    Column("at_source", "int", "Number of ids at the source."),
+    Column("held", "int", "Number of rows held after the sync, neither deleted nor unreachable."),
+    Column("missing", "int", "Number of ids at the source that were not held before the sync; it read them."),
+    Column("deleted", "int", "Number of rows that the census found deleted."),
+    Column("unreachable", "int", "Number of rows that the census found unreachable."),
+    Column("approximate", "int", "The source's own, approximate count; null where it gives none."),
 )
 QUARANTINE = (
-    Column("sync_id", "text", "The sync that met it."),
-    Column("stream", "text", "The table that it was meant for."),
-    Column("reason", "text", "Why it does not fit."),
-    Column("document", "text", "The document, at most 1 MB of it."),
+    Column("sync_id", "text", "The sync that read the document."),
+    Column("stream", "text", "The table that the document was meant for."),
+    Column("reason", "text", "Why the document does not fit the table."),
+    Column("document", "text", "The document as JSON, cut at 1,000,000 characters."),
 )
 STATE = (
-    Column("sync_id", "text", "The live sync that left it."),
-    Column("saved_at", "timestamp", "When, by our clock."),
-    Column("watermark", "timestamp", "Start of the last complete live sync, by the source's clock."),
-    Column("memory", "json", "What the source chose to remember, such as a cursor a channel."),
+    Column("sync_id", "text", "The live sync that wrote the state."),
+    Column("saved_at", "timestamp", "When the state was saved (UTC, our clock)."),
+    Column("watermark", "timestamp", "Start of the last complete live sync (UTC, the source's clock)."),
+    Column("memory", "json", "What the source keeps for its next sync, such as a cursor per channel."),
 )
 METADATA_TABLES = {"syncs": SYNCS, "census": CENSUS, "quarantine": QUARANTINE}
+#: What a row of each is.
+GRAINS = {
+    "syncs": "One row per sync: what it read, what it cost, and how it ended.",
+    "census": "One row per census, table and scope: ids at the source against rows held.",
+    "quarantine": "One row per document that did not fit its table, with the reason.",
+}
+#: The columns that tell the rows of each apart; two documents in quarantine may be alike.
+KEYS = {"syncs": ("sync_id",), "census": ("sync_id", "entity", "scope_id")}
 
 
 def ensure_tables(home: Home, source: str) -> None:

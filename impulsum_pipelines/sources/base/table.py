@@ -1,7 +1,7 @@
 """What a raw table is: its columns, their types and their meaning, declared once.
 
-The Arrow schema of the rows, the dlt hints, the column docs in the Dagster UI and the dbt sources all follow from
-these declarations.
+The Arrow schema of the rows, the dlt hints, the column docs in the Dagster UI and, by ``make sources``, the dbt sources
+all follow from these declarations.
 """
 
 from __future__ import annotations
