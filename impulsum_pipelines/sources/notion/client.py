@@ -43,15 +43,15 @@ class NotionClient:
     """Reads what is shared with one integration."""
 
     def __init__(self, settings: Settings) -> None:
-        if not settings.notion_token:
+        if not settings.notion.token:
             raise ImpulsumError(Category.CONFIGURATION, "Notion is off", next_step="set NOTION_TOKEN.")
         self.api = Api(
             "Notion",
-            settings.notion_api_url,
-            auth=BearerAuth(settings.notion_token.get_secret_value()),
+            settings.notion.api_url,
+            auth=BearerAuth(settings.notion.token.get_secret_value()),
             budget=Budget(
                 Home.of(settings).limits,
-                urlsplit(settings.notion_api_url).netloc,
+                urlsplit(settings.notion.api_url).netloc,
                 lambda kind: [Rate(PER_WINDOW, WINDOW)],
             ),
             headers={"Notion-Version": VERSION},

@@ -64,16 +64,16 @@ class SlackClient:
     """Reads one workspace with the bot token of an app."""
 
     def __init__(self, settings: Settings) -> None:
-        if not settings.slack_bot_token:
+        if not settings.slack.bot_token:
             raise ImpulsumError(Category.CONFIGURATION, "Slack is off", next_step="set SLACK_BOT_TOKEN.")
-        url = urlsplit(settings.slack_api_url)
+        url = urlsplit(settings.slack.api_url)
         provider = f"{url.netloc}{url.path}".rstrip("/")
         #: Why pages of messages are short; empty while they are not.
         self.clamped = ""
         self.api = Api(
             "Slack",
-            settings.slack_api_url,
-            auth=BearerAuth(settings.slack_bot_token.get_secret_value()),
+            settings.slack.api_url,
+            auth=BearerAuth(settings.slack.bot_token.get_secret_value()),
             budget=Budget(Home.of(settings).limits, provider, lambda kind: [Rate(RATES[kind], PERIOD)]),
             judge=judge,
         )

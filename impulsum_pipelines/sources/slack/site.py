@@ -30,7 +30,7 @@ class SlackSite:
     def __init__(self, client: SlackClient, sync: Sync, settings: Settings) -> None:
         self.client = client
         self.sync = sync
-        self.thread_days = settings.slack_thread_days
+        self.thread_days = settings.slack.thread_days
         me, self._scopes = client.who_am_i()
         self.site = urlsplit(str(me.get("url"))).netloc or client.api.site
         self._stay_in(str(me.get("team_id")))
