@@ -240,7 +240,7 @@ def test_the_service_refuses_what_goes_over_its_limit(workspace):
     assert wrong(site) == {}
 
 
-def test_a_document_that_does_not_fit_is_quarantined_and_the_others_go_on(workspace):
+def test_a_document_that_does_not_fit_is_quarantined_and_the_others_are_loaded(workspace):
     site = workspace(seed=46)
     page = {"ok": True, "has_more": False, "messages": [
         {"type": "message", "text": "no ts"}, {"type": "message", "text": "fits", "ts": "1793000000.000001"},
