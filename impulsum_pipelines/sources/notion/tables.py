@@ -1,6 +1,6 @@
 """The raw tables of Notion: grain, columns and meaning. Ids are text with dashes, times are UTC, cut to the minute.
 
-Notion shows no seconds: two edits within a minute cannot be told apart by their times.
+Notion shows no seconds: two edits within one minute have the same time.
 """
 
 from __future__ import annotations

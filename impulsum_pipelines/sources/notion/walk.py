@@ -189,7 +189,7 @@ class NotionWalk:
         yield NotionStep(pages=[contents.page], blocks=contents.blocks, comments=contents.comments)
 
     def _read_again(self, page_id: str, error: ImpulsumError, *, is_retry: bool) -> Iterator[NotionStep]:
-        """Read a page of which a part was not found once more, unless it is gone. After that, it stays as stored."""
+        """Read the page once more, unless it is gone. If a part is missing again, its stored rows stay unchanged."""
         document = self._ask_for_page(page_id)
         if document is None:
             return
