@@ -93,7 +93,7 @@ def _hours_agree_with_jira(raw: Raw) -> Finding:
         )
         known = {issue_id for (issue_id,) in jira.execute("select id from raw.issues").fetchall()}
     if not known:
-        return Finding(True, "No issue of Jira is stored: there is nothing to compare with.")
+        return Finding(True, "No Jira issue is stored: there is nothing to compare with.")
     ours = {
         row["issue_id"]: row["seconds"]
         for row in raw.rows(
@@ -117,7 +117,7 @@ def _hours_agree_with_jira(raw: Raw) -> Finding:
         "issues that differ": len(differing),
         **({"largest": table_of(differing)} if differing else {}),
     }
-    both = f"Tempo has {tempo / 3600:.1f} h and Jira {there / 3600:.1f} h on the issues that are stored of Jira"
+    both = f"Tempo has {tempo / 3600:.1f} h and Jira {there / 3600:.1f} h on the stored Jira issues"
     if not differing:
         return Finding(True, f"{both}, the same on each.", numbers=numbers)
     text = f"{both}; {len(differing)} of {len(issues)} issues differ. Both record the same work: do not add them."
@@ -144,18 +144,18 @@ def _hours_on_accounts(raw: Raw) -> Finding:
 
 
 def _hours_on_issues(raw: Raw) -> Finding:
-    """Tempo names issues by id only: hours on one that is not stored of Jira have no key and no project."""
+    """Tempo names issues by id only: hours on an issue that Jira did not give us have no key and no project."""
     with Home.of(raw.settings).read_raw("jira") as jira:
         issues = {i for (i,) in jira.execute("select id from raw.issues").fetchall()} if jira else set()
     if not issues:
-        return Finding(True, "No issue of Jira is stored: there is nothing to join with.")
+        return Finding(True, "No Jira issue is stored: there is nothing to join with.")
     hours = raw.rows(
         "select issue_id, count(*) as worklogs, sum(time_spent_seconds)::bigint as seconds "
         f"from raw.worklogs where {ALIVE} group by issue_id order by issue_id"
     )
     orphans = [row for row in hours if row["issue_id"] not in issues]
     if not orphans:
-        return Finding(True, "All hours are on issues that are stored of Jira.")
+        return Finding(True, "All hours are on stored Jira issues.")
     numbers = {
         "issues": len(orphans),
         "worklogs": sum(row["worklogs"] for row in orphans),
@@ -163,8 +163,8 @@ def _hours_on_issues(raw: Raw) -> Finding:
         "first": table_of(orphans),
     }
     text = (
-        f"{numbers['hours']} hours are on {len(orphans)} issues that are not stored of Jira: add their projects to "
-        "JIRA_PROJECTS, or give Jira's account access to them."
+        f"{numbers['hours']} hours are on {len(orphans)} issues that are not among the stored Jira issues: add their "
+        "projects to JIRA_PROJECTS, or give Jira's account access to them."
     )
     return Finding(False, text, serious=False, numbers=numbers)
 
@@ -205,7 +205,7 @@ CHECKS = (
     Check(
         "hours_on_issues",
         "worklogs",
-        "All hours are on issues that are stored of Jira. Warns otherwise: such hours have no key and no project.",
+        "All hours are on stored Jira issues. Warns otherwise: such hours have no key and no project.",
         _hours_on_issues,
     ),
     Check(

@@ -86,7 +86,7 @@ def test_every_check_is_seen_to_fail() -> None:
     assert {(c[0], c[1]) for c in CORRUPTIONS} == {(check.name, check.table) for check in slack.CHECKS}
 
 
-def test_a_file_that_holds_nothing_yet_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_file_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path))
     home = Home.of(load_settings())
     ensure_tables(home, "slack")

@@ -37,7 +37,7 @@ insert into raw.worklogs (id, issue_id, time_spent_seconds) values
 insert into raw.worklogs (id, issue_id, time_spent_seconds, deleted_at) values ('903', '20', 99999, now());
 """
 
-#: (check, table, what breaks, source, statement, severity, what the finding says)
+#: (check, table, what breaks, source, statement, severity, what its text says)
 CORRUPTIONS = [
     ("completeness", "worklogs", "one lost", "tempo", "delete from raw.worklogs where id = '101'", "WARN", "2"),
     (
@@ -70,7 +70,7 @@ CORRUPTIONS = [
     (
         "sees_everybody",
         "worklogs",
-        "one went out of sight",
+        "one is no longer visible",
         "tempo",
         "insert into raw.worklogs (id, author_id, unreachable_since) values ('105', 'c', now())",
         "WARN",
@@ -115,7 +115,7 @@ CORRUPTIONS = [
     (
         "hours_on_accounts",
         "worklogs",
-        "an account not held",
+        "an account not stored",
         "tempo",
         "delete from raw.accounts where key = 'OLD'",
         "WARN",

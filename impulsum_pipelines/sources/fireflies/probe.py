@@ -16,7 +16,7 @@ def probe(settings: Settings) -> Iterator[tuple[str, str]]:
         What was tried, and what Fireflies answered, as text.
 
     Raises:
-        ImpulsumError: the first step failed that did; the error says what to do.
+        ImpulsumError: the first step that failed; the error says what to do.
     """
     client = FirefliesClient(settings)
     try:

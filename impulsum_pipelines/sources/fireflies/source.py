@@ -1,4 +1,4 @@
-"""The dlt source of Fireflies: a resource per table, fed by one walk over the meetings.
+"""The dlt source of Fireflies: one resource per table, all fed by one walk over the meetings.
 
 The only module of the source that imports dlt: listing the tables must not cost that import.
 """

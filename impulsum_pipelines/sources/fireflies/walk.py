@@ -130,7 +130,7 @@ class FirefliesWalk:
         else:
             behind = self.sync.watermark or (datetime.fromisoformat(sweep["from"]) if sweep else now)
             listing = self._list(max(behind - OVERLAP, self.sync.first_day), now + AHEAD)
-            if sweep:  # meetings held since the sweep began are above the point where it continues
+            if sweep:  # meetings that began after the sweep did are above the point where it continues
                 since = datetime.fromisoformat(sweep["from"])
                 sweep["listed"] += sum(
                     (as_datetime(d.get("date")) or since) > since for d in listing.documents.values()
