@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from impulsum_pipelines.webhooks.events.event import Event, read
-from impulsum_pipelines.webhooks.events.triage import PACKAGED, judge, rules_of
+from impulsum_pipelines.webhooks.events.event import Event, read_event
+from impulsum_pipelines.webhooks.events.triage import PACKAGED, classify, load_rules_file
 from impulsum_pipelines.webhooks.readers import vocabulary
 from impulsum_pipelines_tests.places import SHARED
 
@@ -37,7 +37,7 @@ class Body:
     body: bytes
 
     def event(self) -> Event:
-        return read(self.source, self.headers, self.body, RECEIVED, f"{self.source}/{self.name}")
+        return read_event(self.source, self.headers, self.body, RECEIVED, f"{self.source}/{self.name}")
 
 
 def bodies() -> list[Body]:
@@ -47,12 +47,12 @@ def bodies() -> list[Body]:
 
 def table() -> str:
     """The facts and the priorities, as Markdown."""
-    rules = rules_of(PACKAGED)
+    rules = load_rules_file(PACKAGED)
     counted: Counter[tuple[str, str, str, str]] = Counter()
     for body in bodies():
         event = body.event()
-        verdict = judge(event, rules)
-        counted[event.source, event.type, verdict.priority, verdict.rule] += 1
+        classification = classify(event, rules)
+        counted[event.source, event.type, classification.priority, classification.rule] += 1
     lines = ["| source | event | bodies | priority | rule |", "|---|---|---:|---|---|"]
     for (source, kind, priority, rule), count in sorted(counted.items()):
         lines.append(f"| {source} | `{kind}` | {count} | {priority} | {rule} |")

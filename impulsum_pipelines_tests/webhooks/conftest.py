@@ -14,7 +14,7 @@ from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.webhooks.receiving import dropfiles
-from impulsum_pipelines.webhooks.receiving.serving import running
+from impulsum_pipelines.webhooks.receiving.serving import running_receiver
 from impulsum_pipelines.webhooks.receiving.vendors import VENDORS
 
 SECRET = "It's a Secret to Everybody"
@@ -45,7 +45,7 @@ class Receiving:
 
     def held(self) -> list[dropfiles.DropFile]:
         """What lies in the inbox."""
-        return [dropfiles.read(path) for path in dropfiles.waiting(self.home, 10_000)]
+        return [dropfiles.read_dropfile(path) for path in dropfiles.waiting(self.home, 10_000)]
 
 
 @pytest.fixture
@@ -69,6 +69,6 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Receivin
             for source, secret in (dict.fromkeys(VENDORS, SECRET) if secrets is None else secrets).items():
                 monkeypatch.setenv(f"{source.upper()}_WEBHOOK_SECRET", secret)
             settings = load_settings()
-            return Receiving(stack.enter_context(running(settings, **options)), Home.of(settings))
+            return Receiving(stack.enter_context(running_receiver(settings, **options)), Home.of(settings))
 
         yield start

@@ -19,9 +19,9 @@ import orjson
 
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.webhooks.events.event import Event, read
+from impulsum_pipelines.webhooks.events.event import Event, read_event
 from impulsum_pipelines_tests.webhooks import bodies
-from impulsum_pipelines_tests.webhooks.reading import ACTIVE_SPRINT, DONE, issue, message, on_repository, pull
+from impulsum_pipelines_tests.webhooks.sample_events import ACTIVE_SPRINT, DONE, issue, message, on_repository, pull
 
 #: Shares of files.
 REPEATED, BAD = 0.05, 0.02
@@ -65,7 +65,7 @@ def drop_at_once(settings: Settings, outside: Path, *, files: int, seed: int = 1
     for number, (source, headers, body, delivery) in enumerate(sent):
         name = _name(source, number, chance)
         (folder / name).write_bytes(_envelope(source, headers, body, delivery))
-        event = read(source, headers, body, _RECEIVED, delivery)
+        event = read_event(source, headers, body, _RECEIVED, delivery)
         storm.good.add(name)
         storm.events[source, event.key] = event
     for number in range(bad):
@@ -194,8 +194,8 @@ def _bad(number: int, outside: Path) -> list[tuple[Callable[[Path], object], str
         ),
         *((partial(Path.symlink_to, target=target), "", "symbolic link") for target in links),
         (_make_huge, "", "larger than 25 MB"),
-        (_make_folder, "", "no regular file"),
-        (os.mkfifo, "", "no regular file"),
+        (_make_folder, "", "not a regular file"),
+        (os.mkfifo, "", "not a regular file"),
     ]
 
 

@@ -12,7 +12,7 @@ import pytest
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines.webhooks.readers import readers, vocabulary
-from impulsum_pipelines_tests.webhooks.reading import (
+from impulsum_pipelines_tests.webhooks.sample_events import (
     ACTIVE_SPRINT,
     RECEIVED,
     SAID_MS,

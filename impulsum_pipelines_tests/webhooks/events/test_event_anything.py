@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.tiers import SOURCES
-from impulsum_pipelines.webhooks.events.event import EARLIEST, read
+from impulsum_pipelines.webhooks.events.event import EARLIEST, read_event
 from impulsum_pipelines.webhooks.readers import vocabulary
-from impulsum_pipelines_tests.webhooks.reading import (
+from impulsum_pipelines_tests.webhooks.sample_events import (
     ACTIVE_SPRINT,
     RECEIVED,
+    classification,
     issue,
     message,
     on_repository,
     pull,
-    verdict,
 )
 
 _junk = st.recursive(
@@ -82,7 +82,7 @@ def test_anything_is_read_and_judged_or_refused(delivery: tuple[str, Any], heade
     source, body = delivery
     raw = json.dumps(body).encode()
     try:
-        event = read(source, headers, raw, RECEIVED, None)
+        event = read_event(source, headers, raw, RECEIVED, None)
     except ImpulsumError as error:
         assert error.category is Category.BAD_DATA
         return
@@ -95,19 +95,19 @@ def test_anything_is_read_and_judged_or_refused(delivery: tuple[str, Any], heade
     assert set(event.facts) <= set(vocabulary())
     written = [event.type, event.key, *event.subjects, event.title, event.url, event.actor]
     assert not any("\x00" in text or (not text.isprintable() and "\n" in text) for text in written if text)
-    assert verdict(event).why
+    assert classification(event).why
 
 
 @settings(max_examples=100)
 @given(st.sampled_from([source.name for source in SOURCES]), st.binary(max_size=200))
 def test_any_bytes_are_an_event_or_refused(source: str, body: bytes) -> None:
     try:
-        assert read(source, {}, body, RECEIVED, None).source == source
+        assert read_event(source, {}, body, RECEIVED, None).source == source
     except ImpulsumError as error:
         assert error.category is Category.BAD_DATA
 
 
 @pytest.mark.parametrize("source", [source.name for source in SOURCES])
 def test_an_empty_object_is_an_event_that_says_nothing(source: str) -> None:
-    event = read(source, {}, b"{}", RECEIVED, None)
+    event = read_event(source, {}, b"{}", RECEIVED, None)
     assert (event.type, event.subjects, event.occurred_at) == ("unknown", (), RECEIVED)

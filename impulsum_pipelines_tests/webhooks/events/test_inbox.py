@@ -22,18 +22,18 @@ from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.webhooks.events import inbox
 from impulsum_pipelines.webhooks.events.event import Event
 from impulsum_pipelines.webhooks.events.inbox import process_inbox
-from impulsum_pipelines.webhooks.events.rules import RuleBook
-from impulsum_pipelines.webhooks.events.triage import Verdict
+from impulsum_pipelines.webhooks.events.rules import RuleSet
+from impulsum_pipelines.webhooks.events.triage import Classification
 from impulsum_pipelines.webhooks.receiving import dropfiles
 from impulsum_pipelines_tests.conftest import on_postgresql, on_sqlite
-from impulsum_pipelines_tests.webhooks.events.test_storm import work_off_all
-from impulsum_pipelines_tests.webhooks.reading import issue, message
+from impulsum_pipelines_tests.webhooks.events.test_storm import process_all
+from impulsum_pipelines_tests.webhooks.sample_events import issue, message
 
 
 def drop(settings: Settings, body: Mapping[str, Any] | bytes, delivery: str | None = None) -> str:
     """Put a Jira event in the inbox; the name of its file."""
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
-    return dropfiles.write(Home.of(settings), "jira", raw, headers={}, delivery=delivery).name
+    return dropfiles.write_dropfile(Home.of(settings), "jira", raw, headers={}, delivery=delivery).name
 
 
 def made(key: str, priority: str, **more: Any) -> dict[str, Any]:
@@ -67,8 +67,8 @@ def folder(settings: Settings, name: str) -> set[str]:
 
 def test_a_good_file_is_an_event_and_what_is_urgent_an_alert(ops_settings: Settings) -> None:
     name = drop(ops_settings, urgent("OPS-1"), "d1")
-    worked = process_inbox(ops_settings)
-    assert (worked.committed, worked.repeated, worked.failed, worked.urgent) == (1, 0, 0, {"jira"})
+    result = process_inbox(ops_settings)
+    assert (result.committed, result.repeated, result.failed, result.urgent) == (1, 0, 0, {"jira"})
     e, a = schema.events.c, schema.alerts.c
     [(event_id, key, priority, file, incident)] = rows(ops_settings, e.id, e.key, e.priority, e.file, e.incident_id)
     assert (key, priority, file) == ("d1", "P0", name)
@@ -100,8 +100,8 @@ def test_a_bad_file_stops_no_good_one_and_has_its_reason(ops_settings: Settings)
     incoming = Home.of(ops_settings).inbox / "incoming"
     (incoming / "..surprise").mkdir(parents=True)
     (incoming / "notes.txt").write_text("hello")
-    worked = process_inbox(ops_settings)
-    assert (worked.committed, worked.failed) == (1, 2)
+    result = process_inbox(ops_settings)
+    assert (result.committed, result.failed) == (1, 2)
     assert folder(ops_settings, "done") == {good}
     assert {bad, f"{bad}.reason.txt", "notes.txt", "notes.txt.reason.txt"} <= folder(ops_settings, "failed")
 
@@ -118,18 +118,18 @@ def test_a_file_on_which_our_code_fails_stops_no_good_one(
     ops_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good, bad = drop(ops_settings, ordinary("OPS-2"), "d2"), drop(ops_settings, ordinary("OPS-3"), "d3")
-    judge = inbox.judge
+    classify = inbox.classify
 
-    def fail(event: Event, rules: RuleBook) -> Verdict:
-        return judge(event, rules) if event.key == "d2" else judge(event, None)  # type: ignore[arg-type]
+    def fail(event: Event, rules: RuleSet) -> Classification:
+        return classify(event, rules) if event.key == "d2" else classify(event, None)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(inbox, "judge", fail)
+    monkeypatch.setattr(inbox, "classify", fail)
     only_one_is_refused(ops_settings, good, bad, "AttributeError")
 
 
 def only_one_is_refused(ops_settings: Settings, good: str, bad: str, reason: str) -> None:
-    worked = process_inbox(ops_settings)
-    assert (worked.committed, worked.failed) == (1, 1)
+    result = process_inbox(ops_settings)
+    assert (result.committed, result.failed) == (1, 1)
     assert folder(ops_settings, "done") == {good}
     assert reason in (Home.of(ops_settings).inbox / "failed" / f"{bad}.reason.txt").read_text()
 
@@ -167,22 +167,22 @@ def test_what_is_urgent_overtakes_what_came_before(ops_settings: Settings) -> No
 def test_a_round_holds_only_so_much_in_memory(ops_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
         drop(ops_settings, ordinary(f"OPS-{number + 1}"))
-    monkeypatch.setattr(inbox, "LARGEST_ROUND", 1)
+    monkeypatch.setattr(inbox, "MAX_BYTES_PER_ROUND", 1)
     assert [process_inbox(ops_settings).committed for _ in range(4)] == [1, 1, 1, 0]
 
 
 def test_a_store_that_refuses_one_takes_the_others(ops_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [drop(ops_settings, ordinary(f"OPS-{number}"), f"d{number}") for number in range(4)]
-    record = inbox.record
+    record = inbox.record_events
 
     def refuse(connection: sa.Connection, arrivals: Any, **named: Any) -> Any:
         if any(arrival.event.key == "d2" for arrival in arrivals):
             raise sa.exc.DataError("insert", {}, ValueError("no"))
         return record(connection, arrivals, **named)
 
-    monkeypatch.setattr(inbox, "record", refuse)
-    worked = process_inbox(ops_settings)
-    assert (worked.committed, worked.failed) == (3, 1)
+    monkeypatch.setattr(inbox, "record_events", refuse)
+    result = process_inbox(ops_settings)
+    assert (result.committed, result.failed) == (3, 1)
     assert folder(ops_settings, "done") == {names[0], names[1], names[3]}
     assert names[2] in folder(ops_settings, "failed")
 
@@ -209,13 +209,13 @@ def test_a_damaged_store_is_no_fault_of_the_files() -> None:
 def test_a_store_that_may_not_be_written_is_no_fault_of_the_files(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
     ops_settings = load_settings()
     names = {drop(ops_settings, ordinary(f"OPS-{number}")) for number in range(3)}
-    record = inbox.record
+    record = inbox.record_events
 
     def prevented(connection: sa.Connection, arrivals: Any, **named: Any) -> Any:
         connection.exec_driver_sql(wrong)
         return record(connection, arrivals, **named)
 
-    monkeypatch.setattr(inbox, "record", prevented)
+    monkeypatch.setattr(inbox, "record_events", prevented)
     with pytest.raises(ImpulsumError, match="ops store"):
         process_inbox(ops_settings)
     assert (folder(ops_settings, "incoming"), folder(ops_settings, "failed")) == (names, set())
@@ -225,7 +225,7 @@ def test_a_row_that_another_wrote_meanwhile_is_tried_once_more(
     ops_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drop(ops_settings, ordinary("OPS-2"))
-    record, tries = inbox.record, []
+    record, tries = inbox.record_events, []
 
     def beaten(connection: sa.Connection, arrivals: Any, **named: Any) -> Any:
         tries.append(1)
@@ -233,7 +233,7 @@ def test_a_row_that_another_wrote_meanwhile_is_tried_once_more(
             raise sa.exc.IntegrityError("insert", {}, ValueError("unique"))
         return record(connection, arrivals, **named)
 
-    monkeypatch.setattr(inbox, "record", beaten)
+    monkeypatch.setattr(inbox, "record_events", beaten)
     assert process_inbox(ops_settings).committed == 1
 
 
@@ -241,7 +241,7 @@ def say(settings: Settings, *texts: str) -> None:
     """Put messages of one thread in the inbox; an event binds the first issue that it names."""
     for number, text in enumerate(texts):
         body = message(text, ts=f"1793620500.{number:06}", thread_ts="1793620400.000100")
-        dropfiles.write(Home.of(settings), "slack", orjson.dumps(body), headers={})
+        dropfiles.write_dropfile(Home.of(settings), "slack", orjson.dumps(body), headers={})
 
 
 def test_incidents_that_become_one_leave_one_alert(ops_settings: Settings) -> None:
@@ -297,8 +297,8 @@ def test_killed_between_the_commit_and_the_move_nothing_is_twice(ops_settings: S
         victim.join()
         assert victim.exitcode == -signal.SIGKILL
     assert folder(ops_settings, "incoming") == names
-    worked = process_inbox(ops_settings)
-    assert (worked.committed, worked.repeated) == (0, 5)
+    result = process_inbox(ops_settings)
+    assert (result.committed, result.repeated) == (0, 5)
     assert len(rows(ops_settings, schema.events.c.id)) == 5
     assert rows(ops_settings, schema.alerts.c.occurrences) == [(1,)] * 5
     assert (folder(ops_settings, "incoming"), folder(ops_settings, "done")) == (set(), names)
@@ -307,7 +307,7 @@ def test_killed_between_the_commit_and_the_move_nothing_is_twice(ops_settings: S
 def test_two_processes_on_one_inbox_double_nothing(ops_settings: Settings) -> None:
     names = {drop(ops_settings, (urgent if number % 7 == 0 else ordinary)(f"OPS-{number}")) for number in range(120)}
     context = multiprocessing.get_context("forkserver")
-    workers = [context.Process(target=work_off_all, args=(dict(os.environ),)) for _ in range(2)]
+    workers = [context.Process(target=process_all, args=(dict(os.environ),)) for _ in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:

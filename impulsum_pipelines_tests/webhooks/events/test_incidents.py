@@ -16,10 +16,10 @@ from impulsum_pipelines.ops.schema import events, incident_subjects, incidents
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.webhooks.events.event import Event
-from impulsum_pipelines.webhooks.events.incidents import SPAN, binding
-from impulsum_pipelines.webhooks.events.journal import REPEATED_WITHIN, Arrival, record
-from impulsum_pipelines.webhooks.events.triage import Verdict
-from impulsum_pipelines_tests.webhooks.reading import event, github, issue, message, pull
+from impulsum_pipelines.webhooks.events.incidents import SPAN, binding_subjects
+from impulsum_pipelines.webhooks.events.journal import REPEATED_WITHIN, Arrival, record_events
+from impulsum_pipelines.webhooks.events.triage import Classification
+from impulsum_pipelines_tests.webhooks.sample_events import event, github, issue, message, pull
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -31,8 +31,8 @@ def made(key: str, subjects: str, at: datetime, *, title: str | None = None, con
 
 def keep(connection: sa.Connection, event: Event, priority: Any = "P3") -> int | None:
     """Record it, as the inbox does; the event's id."""
-    arrival = Arrival(event, Verdict(priority, "r", "w"), file="f.json", headers={"x": "y"}, signature="valid")
-    [recorded] = record(connection, [arrival], committed_at=START)
+    arrival = Arrival(event, Classification(priority, "r", "w"), file="f.json", headers={"x": "y"}, signature="valid")
+    [recorded] = record_events(connection, [arrival], committed_at=START)
     return recorded and recorded.event
 
 
@@ -109,7 +109,7 @@ def test_what_is_wide_joins_nothing(connection: sa.Connection) -> None:
     ],
 )
 def test_the_nearest_subject_of_a_kind_binds(subjects: str, bound: tuple[str, ...]) -> None:
-    assert binding(subjects.split()) == bound
+    assert binding_subjects(subjects.split()) == bound
 
 
 def test_an_event_about_nothing_stands_alone(connection: sa.Connection) -> None:

@@ -17,11 +17,11 @@ from impulsum_pipelines.ops.schema import alerts
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.webhooks.events import inbox
-from impulsum_pipelines.webhooks.events.resolving import end_quiet
+from impulsum_pipelines.webhooks.events.resolving import resolve_quiet
 from impulsum_pipelines.webhooks.receiving import dropfiles
 from impulsum_pipelines_tests.alerts.book_keeping import told_to
 from impulsum_pipelines_tests.alerts.sinks import Webhook
-from impulsum_pipelines_tests.webhooks.reading import DONE, issue
+from impulsum_pipelines_tests.webhooks.sample_events import DONE, issue
 
 #: A Tuesday morning, in nobody's quiet hours.
 BEGUN = datetime(2026, 11, 3, 10, tzinfo=UTC)
@@ -50,10 +50,10 @@ def happens(there: Settings, monkeypatch: pytest.MonkeyPatch) -> Happens:
         monkeypatch.setattr(inbox, "datetime", type("Then", (), {"now": lambda _zone: now}))
         if body is not None:
             body["timestamp"] = round(now.timestamp() * 1000)
-            dropfiles.write(Home.of(there), "jira", orjson.dumps(body), headers={}, received_at=now)
+            dropfiles.write_dropfile(Home.of(there), "jira", orjson.dumps(body), headers={}, received_at=now)
             assert inbox.process_inbox(there).committed == 1
         with transaction(there) as connection:
-            end_quiet(connection, there, now)
+            resolve_quiet(connection, there, now)
         deliver(there, now=now)
 
     return happen

@@ -14,15 +14,15 @@ from impulsum_pipelines.cli import app, main
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.webhooks.events import triage
-from impulsum_pipelines.webhooks.events.rules import RuleBook
-from impulsum_pipelines_tests.webhooks.reading import event, issue, message
+from impulsum_pipelines.webhooks.events.rules import RuleSet
+from impulsum_pipelines_tests.webhooks.sample_events import event, issue, message
 
 REST = {"rule": "rest", "priority": "P3", "why": "the rest"}
 
 
-def book(when: Any, unless: Any = None) -> RuleBook:
+def rule_set(when: Any, unless: Any = None) -> RuleSet:
     rule = {"rule": "mine", "priority": "P1", "why": "mine", "when": when}
-    return RuleBook.model_validate({"rules": [rule if unless is None else {**rule, "unless": unless}, REST]})
+    return RuleSet.model_validate({"rules": [rule if unless is None else {**rule, "unless": unless}, REST]})
 
 
 #: Created 2026-10-01, with labels a and b, received 2026-11-02 12:00.
@@ -65,22 +65,22 @@ ISSUE = event(
     ],
 )
 def test_conditions(when: Any, holds: bool) -> None:
-    rules = book(when)
-    assert (triage.judge(ISSUE, rules).rule == "mine") is holds
+    rules = rule_set(when)
+    assert (triage.classify(ISSUE, rules).rule == "mine") is holds
     steps = triage.explain(ISSUE, rules)
     assert [step.rule for step in steps] == (["mine"] if holds else ["mine", "rest"])
     assert (steps[0].against is None) is holds
 
 
 def test_unless_goes_against_a_rule_that_holds() -> None:
-    rules = book({"source": "jira"}, unless=[{"labels": "z"}, {"labels": "a"}])
-    assert triage.judge(ISSUE, rules).rule == "rest"
+    rules = rule_set({"source": "jira"}, unless=[{"labels": "z"}, {"labels": "a"}])
+    assert triage.classify(ISSUE, rules).rule == "rest"
     assert triage.explain(ISSUE, rules)[0].against == "unless labels has a"
 
 
 def test_an_event_of_which_no_rule_speaks_is_for_the_record() -> None:
-    rules = RuleBook.model_validate({"rules": [{**REST, "when": {"source": "slack"}}]})
-    assert triage.judge(ISSUE, rules).priority == "P3"
+    rules = RuleSet.model_validate({"rules": [{**REST, "when": {"source": "slack"}}]})
+    assert triage.classify(ISSUE, rules).priority == "P3"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_mistake_is_told_with_its_rule_and_place(tmp_path: Path, mistake: dict
     rule = {"rule": "mine", "priority": "P1", "why": "mine", "when": {"source": "jira"}, **mistake}
     write(tmp_path, yaml.safe_dump({"rules": [rule, REST]}))
     with pytest.raises(ImpulsumError, match=said) as caught:
-        triage.rules(load_settings())
+        triage.load_rules(load_settings())
     assert caught.value.category is Category.CONFIGURATION
     assert str(tmp_path) in str(caught.value)
 
@@ -114,7 +114,7 @@ def test_a_mistake_is_told_with_its_rule_and_place(tmp_path: Path, mistake: dict
 def test_a_file_that_holds_no_rules_is_refused(tmp_path: Path, text: str) -> None:
     write(tmp_path, text)
     with pytest.raises(ImpulsumError, match="triage rules cannot be used"):
-        triage.rules(load_settings())
+        triage.load_rules(load_settings())
 
 
 def write(folder: Path, text: str) -> Path:
@@ -125,12 +125,12 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_a_file_of_ones_own_replaces_the_rules_and_is_read_again_when_it_changes(tmp_path: Path) -> None:
-    packaged = triage.rules(load_settings())
-    assert packaged is triage.rules(load_settings())
+    packaged = triage.load_rules(load_settings())
+    assert packaged is triage.load_rules(load_settings())
     write(tmp_path, yaml.safe_dump({"rules": [REST]}))
-    assert [rule.rule for rule in triage.rules(load_settings()).rules] == ["rest"]
+    assert [rule.rule for rule in triage.load_rules(load_settings()).rules] == ["rest"]
     write(tmp_path, yaml.safe_dump({"rules": [{**REST, "rule": "another"}]}))
-    assert [rule.rule for rule in triage.rules(load_settings()).rules] == ["another"]
+    assert [rule.rule for rule in triage.load_rules(load_settings()).rules] == ["another"]
 
 
 def test_the_setting_goes_before_the_file_in_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,10 +138,10 @@ def test_the_setting_goes_before_the_file_in_home(tmp_path: Path, monkeypatch: p
     elsewhere = tmp_path / "rules.yaml"
     elsewhere.write_text(yaml.safe_dump({"rules": [REST]}))
     monkeypatch.setenv("IMPULSUM_TRIAGE", str(elsewhere))
-    assert triage.rules(load_settings()).rules[0].rule == "rest"
+    assert triage.load_rules(load_settings()).rules[0].rule == "rest"
     monkeypatch.setenv("IMPULSUM_TRIAGE", str(tmp_path / "none.yaml"))
     with pytest.raises(ImpulsumError, match="cannot be read"):
-        triage.rules(load_settings())
+        triage.load_rules(load_settings())
 
 
 def drop_file(folder: Path, body: dict[str, Any], **fields: Any) -> Path:

@@ -7,8 +7,17 @@ from typing import Any
 import pytest
 
 from impulsum_pipelines.webhooks.events.event import Event
-from impulsum_pipelines.webhooks.events.mentions import said
-from impulsum_pipelines_tests.webhooks.reading import ACTIVE_SPRINT, DONE, event, github, issue, message, pull, verdict
+from impulsum_pipelines.webhooks.events.mentions import find_mention
+from impulsum_pipelines_tests.webhooks.sample_events import (
+    ACTIVE_SPRINT,
+    DONE,
+    classification,
+    event,
+    github,
+    issue,
+    message,
+    pull,
+)
 
 TOP = {"priority": {"name": "Highest"}}
 BOT = {"accountId": "557058:f58131cb", "accountType": "app", "displayName": "Automation for Jira"}
@@ -171,12 +180,12 @@ def notion(kind: str, author: str = "person") -> Event:
     ids=lambda value: f"{value.type}: {value.title}"[:60] if isinstance(value, Event) else value,
 )  # fmt: skip
 def test_urgency(happened: Event, priority: str) -> None:
-    found = verdict(happened)
+    found = classification(happened)
     assert found.priority == priority, found
 
 
 def test_a_verdict_says_by_which_rule_and_why() -> None:
-    found = verdict(jira(**TOP))
+    found = classification(jira(**TOP))
     assert found.rule == "top priority"
     assert "priority is Highest" in found.why
 
@@ -208,4 +217,4 @@ def test_a_verdict_says_by_which_rule_and_why() -> None:
     ],
 )
 def test_what_a_text_says(text: str, phrase: str | None) -> None:
-    assert said(text, ["blocked", "blocker", "going red"]) == phrase
+    assert find_mention(text, ["blocked", "blocker", "going red"]) == phrase

@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from impulsum_pipelines.ops.schema import events, incidents
-from impulsum_pipelines.webhooks.events.journal import Arrival, record
-from impulsum_pipelines.webhooks.events.triage import PACKAGED, judge, rules_of
+from impulsum_pipelines.webhooks.events.journal import Arrival, record_events
+from impulsum_pipelines.webhooks.events.triage import PACKAGED, classify, load_rules_file
 from impulsum_pipelines.webhooks.readers import vocabulary
 from impulsum_pipelines_tests.places import ROOT
 from impulsum_pipelines_tests.webhooks.bodies import DATA, FOLDER, RECEIVED, bodies, facts, table
@@ -35,16 +35,16 @@ def test_the_docs_say_what_the_rules_make_of_each_body() -> None:
 
 @needs_bodies
 def test_every_body_is_accepted_placed_and_classified(connection: sa.Connection) -> None:
-    rules = rules_of(PACKAGED)
+    rules = load_rules_file(PACKAGED)
     for body in bodies():
         event = body.event()
-        verdict = judge(event, rules)
+        classification = classify(event, rules)
         assert event.type != "unknown" and not event.type.startswith("unknown."), body.name
         assert set(event.facts) <= set(vocabulary()), body.name
-        arrival = Arrival(event, verdict, file="f", headers={}, signature="valid")
-        [recorded] = record(connection, [arrival], committed_at=RECEIVED)
+        arrival = Arrival(event, classification, file="f", headers={}, signature="valid")
+        [recorded] = record_events(connection, [arrival], committed_at=RECEIVED)
         assert recorded is not None, body.name
-        assert (recorded.place is None) is (verdict.priority == "noise"), body.name
+        assert (recorded.place is None) is (classification.priority == "noise"), body.name
     count = connection.execute(sa.select(sa.func.count()).select_from(events)).scalar_one()
     assert count == len(bodies())
     joined = sa.select(incidents.c.id).where(incidents.c.title == "TES-41: Unit test summary").distinct()

@@ -12,10 +12,10 @@ from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines.webhooks.health.check import check
-from impulsum_pipelines.webhooks.health.pulled import Change, look
+from impulsum_pipelines.webhooks.health.pulled import Change, read_pulled
 from impulsum_pipelines.webhooks.readers import readers
 from impulsum_pipelines_tests.conftest import SandboxFactory
-from impulsum_pipelines_tests.webhooks.health.telling import BY_NAME, arrive, commit, outcomes, seen_by
+from impulsum_pipelines_tests.webhooks.health.team import BY_NAME, arrive, commit, outcomes, seen_by
 
 Said = tuple[dict[str, Any], dict[str, str]]
 
@@ -72,9 +72,9 @@ def test_a_pulled_change_and_its_event_find_each_other(source: str, sandbox: San
     sandbox(issues=12, now="2026-11-18T18:00:00Z")
     result = run_load(source, load_settings())
     assert result.watermark_to is not None
-    found = look(load_settings(), source, since=None, subjects=())
+    found = read_pulled(load_settings(), source, since=None, subjects=())
     assert found is not None
-    kind = readers()[source].pulled[0].kind
+    kind = readers()[source].pulled_kinds[0].kind
     change = next(change for change in reversed(found.changes) if change.subject.startswith(f"{kind}:"))
     body, headers = AS_THE_VENDOR[source](change)
     arrive(source, body, result.watermark_to, headers)
@@ -109,6 +109,6 @@ def test_slack_need_not_show_what_was_taken_back_or_is_in_an_old_thread(sandbox:
 
 @pytest.mark.parametrize("source", [source.name for source in SOURCES])
 def test_each_source_says_which_of_its_events_a_pull_must_show(source: str) -> None:
-    assert any(pulled.changed_by for pulled in readers()[source].pulled)
-    for pulled in readers()[source].pulled:
+    assert any(pulled.changed_by for pulled in readers()[source].pulled_kinds)
+    for pulled in readers()[source].pulled_kinds:
         assert not pulled.changed_by & (pulled.deleted_by | pulled.undone_by)

@@ -86,7 +86,7 @@ def test_what_was_answered_is_there_however_the_process_ends(home: Home, how: si
                 sender.join(timeout=20)
                 answered |= sender.answered
                 sent += sender.sent
-    held = [dropfiles.read(path).delivery for path in dropfiles.waiting(home, 100_000)]
+    held = [dropfiles.read_dropfile(path).delivery for path in dropfiles.waiting(home, 100_000)]
     assert answered <= set(held)
     assert len(held) == len(set(held)) <= sent
     if how is signal.SIGTERM:
@@ -122,5 +122,5 @@ def test_a_port_that_is_taken_is_said() -> None:
         port = url.split(":")[2].split("/")[0]
         done = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert f"Port {port} of 127.0.0.1 cannot be had" in done.stderr
+    assert f"cannot listen on port {port} of 127.0.0.1" in done.stderr
     assert done.stdout == ""

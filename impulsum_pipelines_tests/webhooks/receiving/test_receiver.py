@@ -198,15 +198,15 @@ def exchange(receiving: Receiving, head: str, body: bytes = b"") -> bytes:
 
 def test_what_is_too_large_is_refused_before_it_is_read(receiver: Start) -> None:
     receiving = receiver()
-    assert b"413" in exchange(receiving, f"Content-Length: {dropfiles.LARGEST + 1}")
+    assert b"413" in exchange(receiving, f"Content-Length: {dropfiles.MAX_BYTES + 1}")
     assert b"413" in exchange(receiving, f"Content-Length: {'9' * 18}", b"x" * 1000)
-    assert receiving.post("jira", b"x" * (dropfiles.LARGEST + 1)).status_code == 413
+    assert receiving.post("jira", b"x" * (dropfiles.MAX_BYTES + 1)).status_code == 413
     chunk = b"x" * (1 << 20)
     chunked = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for _ in range(26))
     assert b"413" in exchange(receiving, "Transfer-Encoding: chunked", chunked)
-    assert receiving.deliver("jira", b'"' * (dropfiles.LARGEST - 100)).status_code == 413  # doubled by escapes
+    assert receiving.deliver("jira", b'"' * (dropfiles.MAX_BYTES - 100)).status_code == 413  # doubled by escapes
     assert receiving.held() == []
-    large = b"x" * (dropfiles.LARGEST - 1000)
+    large = b"x" * (dropfiles.MAX_BYTES - 1000)
     assert receiving.deliver("jira", large).status_code == 200
     assert receiving.held()[0].body == large
 
@@ -249,14 +249,14 @@ def test_while_the_disk_refuses_vendors_are_asked_to_come_again(receiver: Start)
 
 def test_a_slow_disk_does_not_keep_the_others_waiting(receiver: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     receiving = receiver()
-    written = dropfiles.durable.write
+    written = dropfiles.durable.write_durably
 
     def slow(path: object, data: bytes) -> None:
         time.sleep(1.5)
         written(path, data)  # type: ignore[arg-type]
 
     assert requests.get(f"{receiving.url}/health", timeout=10).ok
-    monkeypatch.setattr(dropfiles.durable, "write", slow)
+    monkeypatch.setattr(dropfiles.durable, "write_durably", slow)
     with ThreadPoolExecutor(8) as pool:
         answers = [pool.submit(receiving.deliver, "jira", b"%d" % number) for number in range(8)]
         time.sleep(0.2)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from impulsum_pipelines.webhooks.receiving.recent_keys import Known
+from impulsum_pipelines.webhooks.receiving.recent_keys import RecentKeys
 
 
 def test_work_is_done_once_for_all_who_ask_at_once() -> None:
@@ -17,7 +17,7 @@ def test_work_is_done_once_for_all_who_ask_at_once() -> None:
         done.append(1)
 
     async def ask() -> list[bool]:
-        known = Known()
+        known = RecentKeys()
         return [*await asyncio.gather(*(known.once("a", work) for _ in range(5))), await known.once("a", work)]
 
     assert asyncio.run(ask()) == [True, False, False, False, False, False]
@@ -32,7 +32,7 @@ def test_a_failure_reaches_all_who_wait_and_is_forgotten() -> None:
     async def succeed() -> None: ...
 
     async def ask() -> None:
-        known = Known()
+        known = RecentKeys()
         failures = await asyncio.gather(*(known.once("a", fail) for _ in range(3)), return_exceptions=True)
         assert [type(failure) for failure in failures] == [OSError] * 3
         assert await known.once("a", succeed)
@@ -40,8 +40,8 @@ def test_a_failure_reaches_all_who_wait_and_is_forgotten() -> None:
     asyncio.run(ask())
 
 
-@pytest.mark.parametrize("known", [Known(seconds=0.02), Known(most=2)], ids=["time", "number"])
-def test_the_oldest_is_forgotten(known: Known) -> None:
+@pytest.mark.parametrize("known", [RecentKeys(seconds=0.02), RecentKeys(most=2)], ids=["time", "number"])
+def test_the_oldest_is_forgotten(known: RecentKeys) -> None:
     async def work() -> None: ...
 
     async def ask() -> list[bool]:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.webhooks.events.event import Event, read
-from impulsum_pipelines.webhooks.events.triage import Verdict, judge, rules
+from impulsum_pipelines.webhooks.events.event import Event, read_event
+from impulsum_pipelines.webhooks.events.triage import Classification, classify, load_rules
 
 RECEIVED = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 #: Some minutes before, in milliseconds.
@@ -17,12 +17,12 @@ SAID_MS = 1_793_620_500_000
 
 def event(source: str, body: Any, headers: dict[str, str] | None = None, delivery: str | None = None) -> Event:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read(source, headers or {}, raw, RECEIVED, delivery)
+    return read_event(source, headers or {}, raw, RECEIVED, delivery)
 
 
-def verdict(of: Event) -> Verdict:
-    """By the rules that come with the package."""
-    return judge(of, rules(load_settings()))
+def classification(of: Event) -> Classification:
+    """Classify an event by the default rules."""
+    return classify(of, load_rules(load_settings()))
 
 
 def issue(
