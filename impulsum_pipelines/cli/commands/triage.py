@@ -48,7 +48,7 @@ def explain(
     settings = load_settings()
     rules = triage.load_rules(settings)
     event = _event(file, source, header or [])
-    verdict, steps = triage.classify(event, rules), triage.explain(event, rules)
+    verdict, steps = triage.classify(event, rules), triage.explain_classification(event, rules)
     if as_json:
         facts = {name: value for name, value in vars(event).items() if name not in {"content", "body"}}
         show_json({"event": facts, "verdict": vars(verdict), "rules": [vars(step) for step in steps]})

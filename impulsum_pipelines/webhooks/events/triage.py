@@ -29,7 +29,7 @@ class Classification:
     Args:
         priority: P0 now, P1 today, P2 soon, P3 for the record; noise is stored and raises no alert.
         rule: name of the rule that decided.
-        why: the rule's reason, and the conditions that held.
+        why: the rule's reason, and the conditions that were met.
     """
 
     priority: EventPriority
@@ -60,7 +60,7 @@ def classify(event: Event, rules: RuleSet) -> Classification:
     return Classification("P3", "no rule", "no rule applies to it")
 
 
-def explain(event: Event, rules: RuleSet) -> list[RuleOutcome]:
+def explain_classification(event: Event, rules: RuleSet) -> list[RuleOutcome]:
     """Every rule in order, up to the one that decides, with why it decides or not."""
     outcomes = []
     for rule in rules.rules:

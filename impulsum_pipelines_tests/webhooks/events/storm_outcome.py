@@ -69,7 +69,7 @@ def _files(settings: Settings, storm: Storm) -> Iterator[str]:
         yield f"{len(storm.good - done)} good files are not in done/, and {len(done - storm.good)} other files are"
     reasons = {name: (inbox / "failed" / name).read_text() for name in failed if name.endswith(".reason.txt")}
     for name, reason in storm.bad.items():
-        notes = [note for note, said in reasons.items() if f"Received as {name!a}.\n" in said and reason in said]
+        notes = [note for note, text in reasons.items() if f"Received as {name!a}.\n" in text and reason in text]
         if len(notes) != 1 or notes[0].removesuffix(".reason.txt") not in failed:
             yield f"{name!a} is not in failed/ with the reason {reason!r}"
     if len(failed) != 2 * len(storm.bad):
@@ -102,7 +102,7 @@ def _incidents(settings: Settings, storm: Storm) -> Iterator[str]:
         joined = sa.select(alert_changes.c.alert_id).where(alert_changes.c.note.like("part of alert %"))
         over = set(connection.execute(joined).scalars())
         ended = sa.select(alert_changes.c.alert_id, alert_changes.c.note).where(alert_changes.c.note.like("% is over"))
-        said = {row.alert_id: row.note.removesuffix(" is over") for row in connection.execute(ended)}
+        ended_by = {row.alert_id: row.note.removesuffix(" is over") for row in connection.execute(ended)}
     found: dict[int, set[Key]] = defaultdict(set)
     ids: dict[Key, int] = {}
     for row in rows:
@@ -118,13 +118,13 @@ def _incidents(settings: Settings, storm: Storm) -> Iterator[str]:
     unresolved = {alert.key: alert for alert in raised if alert.state != "resolved"}
     ending = {key: event for key, event in storm.events.items() if event.facts.get("is_over")}
     quiet = alarming.keys() - {int(key.removeprefix("incident:")) for key in unresolved}
-    if len(quiet) > len(said) or any(not found[incident] & ending.keys() for incident in quiet):
+    if len(quiet) > len(ended_by) or any(not found[incident] & ending.keys() for incident in quiet):
         yield f"{len(unresolved)} alerts for {len(alarming)} incidents that need one"
     if surplus := unresolved.keys() - {f"incident:{incident}" for incident in alarming}:
         yield f"{len(surplus)} alerts without a reason, such as {min(surplus)}"
-    if made_up := set(said.values()) - {event.subjects[0] for event in ending.values()}:
+    if made_up := set(ended_by.values()) - {event.subjects[0] for event in ending.values()}:
         yield f"{len(made_up)} alerts were resolved though no event says so, such as {min(made_up)}"
-    explained = over | said.keys()
+    explained = over | ended_by.keys()
     if unexplained := [alert.id for alert in raised if alert.state == "resolved" and alert.id not in explained]:
         yield f"{len(unexplained)} alerts were resolved without a reason, such as {unexplained[0]}"
     for incident, members in alarming.items():

@@ -1,4 +1,4 @@
-"""A storm of drop files, worked off by processes that are killed with kill -9 at random moments."""
+"""A storm of drop files, processed by processes that are killed with kill -9 at random moments."""
 
 from __future__ import annotations
 
@@ -19,16 +19,14 @@ FILES, KILLS = 200, 4
 
 
 def process_all(environment: dict[str, str]) -> None:
-    """Until nothing waits."""
+    """Process the inbox until it is empty."""
     os.environ.clear()
     os.environ.update(environment)
     while dropfiles.waiting(Home.of(load_settings()), 1):
         process_inbox(load_settings())
 
 
-def test_whoever_is_killed_and_whatever_is_dropped_nothing_is_lost_or_twice(
-    ops_settings: Settings, tmp_path: Path
-) -> None:
+def test_in_a_storm_with_kills_nothing_is_lost_or_stored_twice(ops_settings: Settings, tmp_path: Path) -> None:
     storm = drop_at_once(ops_settings, tmp_path / "outside", files=FILES)
     home = Home.of(ops_settings)
     context = multiprocessing.get_context("forkserver")

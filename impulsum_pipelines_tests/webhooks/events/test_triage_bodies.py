@@ -1,4 +1,4 @@
-"""Every real body is accepted, placed and classified, and the docs say how."""
+"""Every recorded body is accepted, classified and placed in an incident, and the docs show how."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ needs_bodies = pytest.mark.skipif(
 
 
 def generated(part: str) -> str:
-    """What stands between the marks of a generated part of the docs."""
+    """The text between the marks of a generated part of the docs."""
     return PAGE.read_text().split(f"<!-- {part} -->\n")[1]
 
 
@@ -29,7 +29,7 @@ def test_the_docs_list_every_fact() -> None:
 
 
 @needs_bodies
-def test_the_docs_say_what_the_rules_make_of_each_body() -> None:
+def test_the_docs_show_how_the_rules_classify_each_body() -> None:
     assert generated("events").strip() == table()
 
 
@@ -44,7 +44,7 @@ def test_every_body_is_accepted_placed_and_classified(connection: sa.Connection)
         arrival = Arrival(event, classification, file="f", headers={}, signature="valid")
         [recorded] = record_events(connection, [arrival], committed_at=RECEIVED)
         assert recorded is not None, body.name
-        assert (recorded.place is None) is (classification.priority == "noise"), body.name
+        assert (recorded.placement is None) is (classification.priority == "noise"), body.name
     count = connection.execute(sa.select(sa.func.count()).select_from(events)).scalar_one()
     assert count == len(bodies())
     joined = sa.select(incidents.c.id).where(incidents.c.title == "TES-41: Unit test summary").distinct()
@@ -52,11 +52,11 @@ def test_every_body_is_accepted_placed_and_classified(connection: sa.Connection)
 
 
 @needs_bodies
-def test_the_time_of_an_event_is_its_own_wherever_its_body_says_it() -> None:
-    all_say_it = ("pull_request.", "issues.", "push", "workflow_", "deployment", "status", "dependabot_alert.")
+def test_an_event_has_its_own_time_when_its_body_has_one() -> None:
+    have_a_time = ("pull_request.", "issues.", "push", "workflow_", "deployment", "status", "dependabot_alert.")
     for body in bodies():
         event = body.event()
         if event.type.endswith((".deleted", ".transferred")) and body.source == "github":
             assert event.occurred_at == RECEIVED, body.name
-        elif body.source in {"jira", "notion"} or (body.source == "github" and event.type.startswith(all_say_it)):
+        elif body.source in {"jira", "notion"} or (body.source == "github" and event.type.startswith(have_a_time)):
             assert event.occurred_at < RECEIVED, body.name

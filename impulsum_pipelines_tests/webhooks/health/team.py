@@ -85,7 +85,7 @@ class Team:
             "timestamp": round(datetime.fromisoformat(change["updated"]).timestamp() * 1000),
             "webhookEvent": kind,
             "issue": {"id": change["id"], "key": change["key"], "fields": {"priority": {"name": "Medium"}}},
-            "changelog": {"items": [{"field": "summary", "fromString": "Said", "toString": f"Said, {self.edits}"}]},
+            "changelog": {"items": [{"field": "summary", "fromString": "Old", "toString": f"New, {self.edits}"}]},
         }
         arrive("jira", body, self.now)
 
@@ -115,7 +115,7 @@ class SandboxTeam(Team):
 
     def change(self) -> dict[str, Any]:
         issue = self.ids[self.edits % len(self.ids)]
-        return dict(self.site.control("edit_issue", issue=issue, summary=f"Said, {self.edits}"))
+        return dict(self.site.control("edit_issue", issue=issue, summary=f"New, {self.edits}"))
 
     def pull(self, **options: Any) -> None:
         run_load("jira", load_settings(), **options)

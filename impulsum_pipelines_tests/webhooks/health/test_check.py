@@ -1,4 +1,4 @@
-"""Webhooks held against pulls: what agrees is counted, what does not is named, and silence makes pulls faster."""
+"""Webhooks compared with pulls: agreement is counted, missed changes are recorded, and silence makes pulls faster."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def raw_file_team() -> RawFileTeam:
 
 
 def standing(team: Team) -> Standing:
-    """How Jira stands."""
+    """The webhook health of Jira."""
     [jira] = [found for found in standings(load_settings(), at=team.now) if found.source == JIRA]
     return jira
 
 
-def test_silence_makes_pulls_faster_until_webhooks_come_again(sandbox_team: SandboxTeam) -> None:
+def test_silence_makes_pulls_faster_until_webhooks_resume(sandbox_team: SandboxTeam) -> None:
     team = sandbox_team
     team.pull()
     team.work(3, delivered=True)
@@ -61,15 +61,15 @@ def test_silence_makes_pulls_faster_until_webhooks_come_again(sandbox_team: Sand
     [(state, title, detail)] = webhook_alerts()
     assert state == "open"
     assert title == (
-        "No webhook of Jira since 2026-11-18 09:06 UTC while pulls saw 6 changes; "
-        "it is polled every 5 minutes until they come again"
+        "No webhook from Jira since 2026-11-18 09:06 UTC while pulls found 6 changes; "
+        "Jira is pulled every 5 minutes until webhooks resume"
     )
     assert "impulsum webhooks serve" in detail and "JIRA_WEBHOOK_SECRET" in detail
     assert ranges() == [("deliveries", "open", 6)]
     assert standing(team).days[0].rate == pytest.approx(1 / 3)
     assert "silent since 2026-11-18 09:06 UTC" in str(standing(team).trouble)
 
-    team.deliver(lost[0])  # one is tried again: it is not over yet
+    team.deliver(lost[0])  # one delivery is retried: the silence is not over yet
     team.work(3, delivered=True)
     team.wait(70)
     assert not team.pull_and_check().is_silent
@@ -80,10 +80,10 @@ def test_silence_makes_pulls_faster_until_webhooks_come_again(sandbox_team: Sand
     assert standing(team).trouble is None
 
 
-def test_an_event_that_no_pull_shows_is_told_and_closed_by_reading_its_day_again(sandbox_team: SandboxTeam) -> None:
+def test_an_event_that_no_pull_shows_raises_an_alert_until_its_day_is_read_again(sandbox_team: SandboxTeam) -> None:
     team = sandbox_team
     team.pull()
-    team.site.control("search_lag", seconds=3600)  # longer than live pulls overlap: their cursor passes it by
+    team.site.control("search_lag", seconds=3600)  # longer than live pulls overlap, so their watermark moves past it
     hidden = team.edit(delivered=True)
     team.wait(20)
     assert team.pull_and_check().unseen == 0, "its tier allows half an hour"
@@ -95,15 +95,15 @@ def test_an_event_that_no_pull_shows_is_told_and_closed_by_reading_its_day_again
     assert ranges() == [("pulls", "open", 1)]
 
     team.wait(24 * 60)
-    assert team.pull_and_check().unseen == 1, "live pulls do not come by there again"
+    assert team.pull_and_check().unseen == 1, "live pulls do not read that time again"
     team.pull_and_check(window=Window(datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC)))
     assert [state for state, *_ in webhook_alerts()] == ["resolved"]
     assert ranges() == [("pulls", "backfilled", 1)]
     assert None not in seen_by()
 
 
-def told_and_not_pulled(raw_file_team: RawFileTeam) -> dict[str, dict[str, Any]]:
-    """A change of which an event told 40 minutes ago; pulls do not show it until it is put back."""
+def reported_and_not_pulled(raw_file_team: RawFileTeam) -> dict[str, dict[str, Any]]:
+    """A change that an event reported 40 minutes ago; pulls do not show it until it is put back."""
     raw_file_team.edit(delivered=True)
     raw_file_team.pull_and_check()
     raw_file_team.wait(20)
@@ -113,8 +113,8 @@ def told_and_not_pulled(raw_file_team: RawFileTeam) -> dict[str, dict[str, Any]]
     return hidden
 
 
-def test_an_event_that_a_later_pull_shows_is_over(ops_settings: Settings, raw_file_team: RawFileTeam) -> None:
-    hidden = told_and_not_pulled(raw_file_team)
+def test_the_alert_ends_when_a_later_pull_shows_the_event(ops_settings: Settings, raw_file_team: RawFileTeam) -> None:
+    hidden = reported_and_not_pulled(raw_file_team)
     assert raw_file_team.pull_and_check().unseen == 1
     assert (len(webhook_alerts()), ranges()) == (1, [("pulls", "open", 1)])
     assert [event["subjects"][0] for event in standing(raw_file_team).unseen] == [f"issue:{key}" for key in hidden]
@@ -125,10 +125,10 @@ def test_an_event_that_a_later_pull_shows_is_over(ops_settings: Settings, raw_fi
     assert (seen_by(), outcomes()) == (["sync-1", "sync-3"], {"told": 2})
 
 
-def test_an_event_that_no_pull_ever_shows_is_looked_for_until_one_does(
+def test_an_overdue_event_is_searched_for_until_a_pull_shows_it(
     ops_settings: Settings, raw_file_team: RawFileTeam
 ) -> None:
-    hidden = told_and_not_pulled(raw_file_team)
+    hidden = reported_and_not_pulled(raw_file_team)
     for _ in range(5):
         assert raw_file_team.pull_and_check().unseen == 1
         raw_file_team.wait(8 * 24 * 60)
@@ -138,7 +138,7 @@ def test_an_event_that_no_pull_ever_shows_is_looked_for_until_one_does(
     assert ([state for state, *_ in webhook_alerts()], ranges()) == (["resolved"], [("pulls", "backfilled", 1)])
 
 
-def test_events_wait_for_a_pull_that_works(sandbox_team: SandboxTeam) -> None:
+def test_events_wait_for_a_pull_that_succeeds(sandbox_team: SandboxTeam) -> None:
     team = sandbox_team
     team.pull()
     team.edit(delivered=True)
@@ -160,19 +160,19 @@ def test_what_was_deleted_is_seen_by_the_census(sandbox_team: SandboxTeam) -> No
     team.pull()
     edited = team.edit(delivered=True)
     [project] = team.site.control("ids")
-    for issue in edited, team.site.control("create_issue", project=project):  # the other one no pull ever sees
+    for issue in edited, team.site.control("create_issue", project=project):  # no pull ever reads the other one
         team.site.control("delete_issue", issue=issue["id"])
         team.deliver(issue, "jira:issue_created")
         team.deliver({**issue, "updated": team.now.isoformat()}, "jira:issue_deleted")
     team.wait(60)
     assert team.pull_and_check().unseen == 0
     assert seen_by()[:3] == ["none", "none", None], "a live pull finds no deletion"
-    assert seen_by()[4] is not None, "what was never held is not there"
+    assert seen_by()[4] is not None, "a subject that was never stored counts as deleted"
     assert team.pull_and_check(census=True).unseen == 0
     assert None not in seen_by()
 
 
-def test_without_webhooks_nobody_hears_a_thing(raw_file_team: RawFileTeam) -> None:
+def test_without_webhooks_no_alert_is_raised(raw_file_team: RawFileTeam) -> None:
     raw_file_team.work(8, delivered=False)
     raw_file_team.wait(30)
     raw_file_team.pull()
@@ -181,22 +181,20 @@ def test_without_webhooks_nobody_hears_a_thing(raw_file_team: RawFileTeam) -> No
     assert {found.mode for found in standings(load_settings(), at=raw_file_team.now)} == {"no webhooks"}
 
 
-def test_a_secret_alone_says_that_webhooks_ought_to_come(
-    raw_file_team: RawFileTeam, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_with_a_secret_alone_webhooks_are_expected(raw_file_team: RawFileTeam, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JIRA_WEBHOOK_SECRET", "hush")
     raw_file_team.work(8, delivered=False)
     raw_file_team.wait(30)
-    assert not raw_file_team.pull_and_check().is_silent, "what was before is nobody's fault"
+    assert not raw_file_team.pull_and_check().is_silent, "earlier changes do not count"
     raw_file_team.wait(1)
     raw_file_team.work(6, delivered=False)
     raw_file_team.wait(12)
     assert raw_file_team.pull_and_check().is_silent
     [(_, title, _)] = webhook_alerts()
-    assert title.startswith("No webhook of Jira ever came, though its secret is set, while pulls saw 6 changes")
+    assert title.startswith("No webhook from Jira ever arrived, though its secret is set, while pulls found 6 changes")
 
 
-def test_parts_without_a_webhook_do_not_count(raw_file_team: RawFileTeam) -> None:
+def test_scopes_without_a_webhook_do_not_count(raw_file_team: RawFileTeam) -> None:
     raw_file_team.pull()
     raw_file_team.work(3, delivered=True)
     raw_file_team.pull_and_check()
@@ -207,7 +205,7 @@ def test_parts_without_a_webhook_do_not_count(raw_file_team: RawFileTeam) -> Non
     assert outcomes() == {"told": 3, "unwatched": 8}
 
 
-def test_one_that_is_lost_is_named_and_alarms_nobody(ops_settings: Settings, raw_file_team: RawFileTeam) -> None:
+def test_one_lost_delivery_is_recorded_and_raises_no_alert(ops_settings: Settings, raw_file_team: RawFileTeam) -> None:
     for delivered in (True, True, False, True, True):
         raw_file_team.edit(delivered=delivered)
         raw_file_team.wait(3)
@@ -220,7 +218,7 @@ def test_one_that_is_lost_is_named_and_alarms_nobody(ops_settings: Settings, raw
     assert ranges() == [("deliveries", "backfilled", 1)]
 
 
-def test_what_comes_late_was_not_missed(ops_settings: Settings, raw_file_team: RawFileTeam) -> None:
+def test_a_late_delivery_was_not_missed(ops_settings: Settings, raw_file_team: RawFileTeam) -> None:
     raw_file_team.edit(delivered=True)
     raw_file_team.wait(3)
     late = raw_file_team.edit(delivered=False)
@@ -232,7 +230,7 @@ def test_what_comes_late_was_not_missed(ops_settings: Settings, raw_file_team: R
     assert (ranges(), outcomes()) == ([("deliveries", "came late", 0)], {"told": 2})
 
 
-def test_an_event_tells_of_its_own_change_and_of_no_later_one(raw_file_team: RawFileTeam) -> None:
+def test_an_event_reports_its_own_change_and_no_later_one(raw_file_team: RawFileTeam) -> None:
     raw_file_team.edit(delivered=True)
     raw_file_team.pull()
     raw_file_team.wait(15)
@@ -244,7 +242,7 @@ def test_an_event_tells_of_its_own_change_and_of_no_later_one(raw_file_team: Raw
     assert (outcomes(), seen_by()) == ({"told": 1, "missed": 1}, ["sync-2", "sync-2"])
 
 
-def test_an_import_that_tells_of_nothing_is_no_silence(raw_file_team: RawFileTeam) -> None:
+def test_an_import_without_webhooks_is_no_silence(raw_file_team: RawFileTeam) -> None:
     raw_file_team.edit(delivered=True)
     raw_file_team.wait(3)
     for _ in range(40):
@@ -254,7 +252,9 @@ def test_an_import_that_tells_of_nothing_is_no_silence(raw_file_team: RawFileTea
     assert ranges() == [("deliveries", "open", 40)]
 
 
-def test_who_gave_up_webhooks_is_left_in_peace(ops_settings: Settings, raw_file_team: RawFileTeam) -> None:
+def test_a_source_whose_webhooks_were_given_up_raises_no_more_alerts(
+    ops_settings: Settings, raw_file_team: RawFileTeam
+) -> None:
     raw_file_team.edit(delivered=True)
     raw_file_team.work(6, delivered=False)
     raw_file_team.wait(12)
@@ -280,7 +280,7 @@ def test_what_waits_in_the_inbox_is_not_missed(raw_file_team: RawFileTeam) -> No
     assert outcomes() == {"told": 7}
 
 
-def test_what_no_pull_has_to_show_is_nobodys_trouble(raw_file_team: RawFileTeam) -> None:
+def test_an_event_that_no_pull_has_to_show_raises_no_alert(raw_file_team: RawFileTeam) -> None:
     raw_file_team.edit(delivered=True)
     raw_file_team.pull_and_check()
     elsewhere = {"id": "1", "key": "NOWHERE-1", "updated": raw_file_team.now.isoformat()}
@@ -294,9 +294,7 @@ def test_what_no_pull_has_to_show_is_nobodys_trouble(raw_file_team: RawFileTeam)
     assert seen_by()[1:] == ["none"] * 4, "the project is not pulled"
 
 
-def test_a_look_that_fails_is_made_up_for_by_the_next(
-    raw_file_team: RawFileTeam, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_next_check_makes_up_for_a_failed_one(raw_file_team: RawFileTeam, monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*_: object, **__: object) -> NoReturn:
         raise ZeroDivisionError
 
@@ -311,7 +309,7 @@ def test_a_look_that_fails_is_made_up_for_by_the_next(
     assert None not in seen_by()
 
 
-def test_a_load_is_not_waited_for_long(raw_file_team: RawFileTeam, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_does_not_wait_long_for_a_load(raw_file_team: RawFileTeam, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("impulsum_pipelines.webhooks.health.pulled._LOCK_SECONDS", 0)
     raw_file_team.work(3, delivered=True)
     raw_file_team.pull()

@@ -1,4 +1,4 @@
-"""The contract of drop files: any bytes in, the same bytes out; whatever is wrong, a reason."""
+"""The contract of drop files: any bytes come back unchanged, and every bad file has a reason."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ in_one_home = settings(max_examples=40)
 
 
 def put(home: Home, content: bytes | dict[str, Any], name: str = NAME) -> Path:
-    """A file of another producer."""
+    """Write a file as another producer would."""
     path = home.inbox / "incoming" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else orjson.dumps(content))
@@ -46,7 +46,7 @@ def put(home: Home, content: bytes | dict[str, Any], name: str = NAME) -> Path:
 
 
 def reason(path: Path) -> str:
-    """Why a file is refused."""
+    """Why a file is rejected."""
     with pytest.raises(ImpulsumError) as raised:
         dropfiles.read_dropfile(path)
     assert raised.value.category is Category.BAD_DATA
@@ -97,7 +97,7 @@ def test_a_file_of_another_producer_is_read(home: Home) -> None:
     assert dropfiles.read_dropfile(put(home, content)).body == b"\xff"
 
 
-def test_headers_that_another_producer_should_not_have_kept_go_no_further(home: Home) -> None:
+def test_headers_that_a_producer_should_not_have_stored_are_dropped(home: Home) -> None:
     headers = {"Authorization": "s", "Content-Type": "a\r\nb", "X-Atlassian-Webhook-Flow": "Primary", "X-New": "s"}
     read = dropfiles.read_dropfile(put(home, GOOD | {"headers": headers}))
     assert read.headers == {"content-type": "a  b", "x-atlassian-webhook-flow": "Primary"}
@@ -111,7 +111,7 @@ def test_no_kept_header_is_a_secret() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (b"", "empty"),
         (b" \n", "empty"),
@@ -159,10 +159,10 @@ def test_no_kept_header_is_a_secret() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_malformed_file_has_its_reason(home: Home, content: bytes | dict[str, Any], said: str) -> None:
-    told = reason(put(home, content))
-    assert said in told
-    assert len(told) < 600
+def test_a_malformed_file_has_its_reason(home: Home, content: bytes | dict[str, Any], expected: str) -> None:
+    found = reason(put(home, content))
+    assert expected in found
+    assert len(found) < 600
 
 
 def test_a_field_that_is_missing_is_named(home: Home) -> None:
@@ -187,7 +187,7 @@ def test_a_field_that_is_missing_is_named(home: Home) -> None:
     ],
     ids=ascii,
 )
-def test_a_name_with_tricks_has_its_reason_and_a_harmless_place(home: Home, name: str) -> None:
+def test_a_malicious_name_has_its_reason_and_gets_a_safe_name(home: Home, name: str) -> None:
     path = put(home, GOOD, name)
     assert "Its name is not" in reason(path)
     moved = dropfiles.move(path, "failed", "its name")
@@ -214,7 +214,7 @@ def _symlink(path: Path) -> None:
 
 def _socket(path: Path) -> None:
     here = Path.cwd()
-    os.chdir(path.parent)  # the name of a socket may not be long
+    os.chdir(path.parent)  # the path of a socket must be short
     try:
         with socket.socket(socket.AF_UNIX) as made:
             made.bind(path.name)
@@ -223,20 +223,20 @@ def _socket(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "expected"),
     [(_symlink, "symbolic link"), (os.mkfifo, "not a regular file"), (Path.mkdir, "not a regular file")],
 )
-def test_what_is_no_regular_file_is_neither_followed_nor_waited_for(
-    home: Home, make: Callable[[Path], None], said: str
+def test_a_link_a_pipe_and_a_folder_are_neither_followed_nor_waited_for(
+    home: Home, make: Callable[[Path], None], expected: str
 ) -> None:
     path = put(home, b"", "x").with_name(NAME)
     make(path)
-    assert said in reason(path)
-    moved = dropfiles.move(path, "failed", said)
+    assert expected in reason(path)
+    moved = dropfiles.move(path, "failed", expected)
     assert not os.path.lexists(path)
     assert os.path.lexists(moved)
     make(path)  # the same name again
-    again = dropfiles.move(path, "failed", said)
+    again = dropfiles.move(path, "failed", expected)
     assert not os.path.lexists(path)
     assert os.path.lexists(again)
 
@@ -252,7 +252,7 @@ def test_a_file_that_is_gone_is_not_bad(home: Home) -> None:
         dropfiles.read_dropfile(home.inbox / "incoming" / NAME)
 
 
-def test_waiting_is_bounded_and_passes_over_what_is_not_finished(home: Home) -> None:
+def test_waiting_is_limited_and_skips_unfinished_files(home: Home) -> None:
     assert dropfiles.waiting(home) == []
     for name in ("b.json", ".hidden", "a.tmp", ".a.json.tmp", "a.json", "c.json"):
         put(home, b"", name)
@@ -266,12 +266,12 @@ def test_moving_again_is_no_error(home: Home) -> None:
     assert not path.exists()
     assert dropfiles.read_dropfile(done).received_at == AT
     assert dropfiles.move(path, "done") == done  # another reader was quicker
-    put(home, GOOD)  # committed, and the crash came before the move
+    put(home, GOOD)  # committed, then crashed before the move
     assert dropfiles.move(path, "done") == done
     assert [entry.name for entry in done.parent.iterdir()] == [NAME]
 
 
-def test_prune_takes_what_is_old_and_done_or_never_finished(home: Home) -> None:
+def test_prune_deletes_old_files_that_are_done_or_never_finished(home: Home) -> None:
     names = [f"20261120T120000.12345{digit}Z-jira-0123456789abcdef.json" for digit in range(4)]
     old, new, waits, bad = (put(home, GOOD, name) for name in names)
     aged = [
@@ -290,7 +290,7 @@ def test_prune_takes_what_is_old_and_done_or_never_finished(home: Home) -> None:
     assert kept.exists()
 
 
-def test_prune_takes_what_failed_long_ago_with_its_reason(home: Home) -> None:
+def test_prune_deletes_files_that_failed_long_ago_with_their_reason(home: Home) -> None:
     def failed(name: str, content: bytes = b"") -> Path:
         return dropfiles.move(put(home, content, name), "failed", "why")
 
@@ -310,7 +310,7 @@ def test_prune_takes_what_failed_long_ago_with_its_reason(home: Home) -> None:
     assert elsewhere.read_bytes() == b"not mine"
 
 
-def test_write_refuses_what_no_reader_would_take(home: Home) -> None:
+def test_write_rejects_what_a_reader_would_reject(home: Home) -> None:
     for source, body, delivery in (
         ("trello", b"", None),
         ("jira", b"x" * (dropfiles.MAX_BYTES + 1), None),
@@ -323,8 +323,8 @@ def test_write_refuses_what_no_reader_would_take(home: Home) -> None:
     assert dropfiles.waiting(home) == []
 
 
-def test_a_disk_that_refuses_half_way_leaves_nothing(home: Home) -> None:
-    """In a process of its own, in which no file may grow above 8 kB."""
+def test_a_disk_that_fails_half_way_leaves_nothing(home: Home) -> None:
+    """In a process of its own, in which no file may become larger than 8 kB."""
     script = (
         "import signal\n"
         "from impulsum_pipelines.base.home import Home\n"
