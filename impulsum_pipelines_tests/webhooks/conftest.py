@@ -55,7 +55,7 @@ def home() -> Home:
 
 @pytest.fixture
 def connection(own_environment: None) -> Iterator[sa.Connection]:
-    """A transaction of a new ops store."""
+    """A transaction in a new ops store."""
     with transaction(load_settings()) as opened:
         yield opened
 

@@ -201,7 +201,11 @@ def prune_processed(home: Home, before: datetime) -> int:
 
 
 def prune_failed(home: Home, before: datetime) -> int:
-    """Delete files and folders put into ``failed`` before a time, and their reasons, which do not count."""
+    """Delete files and folders put into ``failed`` before a time, with their reasons.
+
+    Returns:
+        How many files and folders; reasons do not count.
+    """
     entries = [Path(entry.path) for entry in _entries(home.inbox / "failed")]
     notes = [path for path in entries if path.name.endswith(_REASON) or _is_partial(path.name)]
     files = [path for path in entries if path not in set(notes)]

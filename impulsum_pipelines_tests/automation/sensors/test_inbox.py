@@ -95,7 +95,7 @@ def test_an_error_after_something_urgent_does_not_lose_its_pull(
     drop("OPS-1", "Highest")
     for number in range(60):
         drop(f"OPS-{number + 2}", "Medium")
-    record, calls = webhooks_inbox.record, []
+    record, calls = webhooks_inbox.record_events, []
 
     def fail_once(*args: Any, **named: Any) -> Any:
         calls.append(1)
@@ -103,7 +103,7 @@ def test_an_error_after_something_urgent_does_not_lose_its_pull(
             raise ZeroDivisionError
         return record(*args, **named)
 
-    monkeypatch.setattr(webhooks_inbox, "record", fail_once)
+    monkeypatch.setattr(webhooks_inbox, "record_events", fail_once)
     with pytest.raises(ZeroDivisionError):
         tick_that_finds(instance)
     [pull] = tick_that_finds(instance).run_requests or ()
