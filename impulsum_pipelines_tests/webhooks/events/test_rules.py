@@ -188,4 +188,5 @@ def test_explain_reports_what_it_cannot_read(
     with pytest.raises(SystemExit) as exit_:
         main(["triage", "explain", *(argument.format(**paths) for argument in arguments)])
     assert exit_.value.code == code
-    assert expected in capfd.readouterr().err
+    # The box around an error breaks its lines wherever the length of the path demands.
+    assert expected in " ".join(capfd.readouterr().err.replace("│", " ").split())
