@@ -146,7 +146,7 @@ def measure(settings: Settings, site: Running, told: Webhook, events: int, secon
             issue = (str(edited["id"]), edited["key"])
             fields["labels"] = ["escalated"]
         dropped = _Dropped(number, issue[0], datetime.now(UTC))
-        dropfiles.write(
+        dropfiles.write_dropfile(
             home, "jira", orjson.dumps(body(number, issue, **fields)), headers={}, delivery=f"measured-{number}"
         )
         if fields:
@@ -208,7 +208,7 @@ def _show(waits: Waits) -> int:
 def _until_it_watches(settings: Settings) -> None:
     """Until a first file is gone: the code location is loaded, and the sensor's daemon ticks."""
     content = orjson.dumps(body(0, ("0", "MADE-0")))
-    first = dropfiles.write(Home.of(settings), "jira", content, headers={}, delivery="0")
+    first = dropfiles.write_dropfile(Home.of(settings), "jira", content, headers={}, delivery="0")
     _wait(lambda: not first.exists(), 180, "the inbox sensor ticks")
     with transaction(settings) as connection:
         connection.execute(sa.delete(schema.events))
