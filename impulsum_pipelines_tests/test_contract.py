@@ -1,11 +1,13 @@
-"""What people and programs rely on is what ``contract.json`` says: one test a section."""
+"""What people and programs rely on is what ``contract.json`` says: one test per section."""
 
 from __future__ import annotations
 
 import pytest
 
-from impulsum_pipelines_tests import contract
-from impulsum_pipelines_tests.contract import BUILT, DECLARED, ON_PURPOSE, Contract, changes, differences, held
+from impulsum_pipelines_tests.contract import BUILT, DECLARED, ON_PURPOSE, Contract
+from impulsum_pipelines_tests.contract import built as building
+from impulsum_pipelines_tests.contract import declared as declaring
+from impulsum_pipelines_tests.contract.compare import changes, differences, written
 
 pytestmark = pytest.mark.xdist_group("contract")  # made once for the whole file
 
@@ -13,32 +15,32 @@ pytestmark = pytest.mark.xdist_group("contract")  # made once for the whole file
 @pytest.fixture(scope="module")
 def declared(tmp_path_factory: pytest.TempPathFactory) -> Contract:
     """What the code says of itself."""
-    return contract.declared(tmp_path_factory.mktemp("declared"))
+    return declaring.declared(tmp_path_factory.mktemp("declared"))
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Contract:
     """What is seen after syncs and a build."""
-    return contract.built(tmp_path_factory.mktemp("built"))
+    return building.built(tmp_path_factory.mktemp("built"))
 
 
 @pytest.mark.parametrize("section", DECLARED)
 def test_what_is_declared_has_not_changed(section: str, declared: Contract) -> None:
-    changed = changes(section, held(), declared)
+    changed = changes(section, written(), declared)
     assert not changed, "\n".join([*changed, ON_PURPOSE])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("section", BUILT)
 def test_what_is_built_has_not_changed(section: str, built: Contract) -> None:
-    changed = changes(section, held(), built)
+    changed = changes(section, written(), built)
     assert not changed, "\n".join([*changed, ON_PURPOSE])
 
 
 @pytest.mark.long
 def test_every_section_is_compared(declared: Contract, built: Contract) -> None:
     assert (set(declared), set(built)) == (set(DECLARED), set(BUILT))
-    assert set(held()) == {*DECLARED, *BUILT}
+    assert set(written()) == {*DECLARED, *BUILT}
 
 
 def test_differences_are_named() -> None:
