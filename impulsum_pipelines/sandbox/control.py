@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from impulsum_pipelines.sandbox.clock import to_datetime
 from impulsum_pipelines.sandbox.faults import Faults
 from impulsum_pipelines.sandbox.jira import issues as edits
-from impulsum_pipelines.sandbox.jira.issues import Issue
+from impulsum_pipelines.sandbox.jira.issues import JiraIssue
 from impulsum_pipelines.sandbox.jira.site import Project, Sprint, Status
 from impulsum_pipelines.sandbox.jira.world import JiraWorld
 
@@ -69,7 +69,7 @@ class Control:
                 return found
         raise LookupError(f"there is no status {status} in {project.key}")
 
-    def _named(self, issue: Issue) -> Answer:
+    def _named(self, issue: JiraIssue) -> Answer:
         return {"id": str(issue.id), "key": issue.key, "updated": to_datetime(issue.updated).isoformat()}
 
     # -- looking

@@ -1,7 +1,7 @@
-"""The sandbox's HTTP server: one process stands in for the services, with a control door beside them.
+"""The sandbox's HTTP server: one process stands in for all services, with a control door beside them.
 
-Runs in the background of a test (:func:`running`) or as a process of its own (:func:`serve`). Everything happens in
-the one thread of the event loop, so that every answer is of one instant.
+It runs in the background of a test (:func:`running_sandbox`) or as a process of its own (:func:`serve_sandbox`).
+Everything happens in the one thread of the event loop, so that every answer shows one instant.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from impulsum_pipelines.sandbox import services
 from impulsum_pipelines.sandbox.control import Control, verbs_of
 from impulsum_pipelines.sandbox.faults import Faults
 from impulsum_pipelines.sandbox.jira.api import agile, platform
-from impulsum_pipelines.sandbox.jira.api.answers import Refusal
 from impulsum_pipelines.sandbox.jira.world import EMAIL, TOKEN, JiraWorld
+from impulsum_pipelines.sandbox.refusal import Refusal
 from impulsum_pipelines.sandbox.team import Team
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ HOST = "127.0.0.1"
 
 def env_of(url: str, email: str = EMAIL, token: str = TOKEN) -> dict[str, str]:
     """The settings that point every source at the sandbox at ``url``."""
-    return {"JIRA_BASE_URL": url, "JIRA_EMAIL": email, "JIRA_API_TOKEN": token, **services.env(url)}
+    return {"JIRA_BASE_URL": url, "JIRA_EMAIL": email, "JIRA_API_TOKEN": token, **services.services_env(url)}
 
 
 def env_lines(port: int) -> list[str]:
@@ -55,7 +55,7 @@ class Sandbox:
         self.faults = Faults()
         self.control = Control(world, self.faults)
         self.services = services.Services(Team(world))
-        self._jira = Starlette(routes=[*platform.routes(self._bound), *agile.routes(self._bound)])
+        self._jira = Starlette(routes=[*platform.platform_routes(self._bound), *agile.agile_routes(self._bound)])
         self._door = Starlette(routes=[Route("/_sandbox/{verb:path}", self._verb, methods=["GET", "POST"])])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -190,7 +190,7 @@ def _listening(port: int) -> socket.socket:
 
 
 @contextmanager
-def running(world: JiraWorld, port: int = 0) -> Iterator[Running]:
+def running_sandbox(world: JiraWorld, port: int = 0) -> Iterator[Running]:
     """Serve a world in the background; port 0 takes a free one."""
     listener = _listening(port)
     server = _server(world)
@@ -205,7 +205,7 @@ def running(world: JiraWorld, port: int = 0) -> Iterator[Running]:
         listener.close()
 
 
-def serve(build: Callable[[], JiraWorld], port: int, ready: Callable[[str], None]) -> None:
+def serve_sandbox(build: Callable[[], JiraWorld], port: int, ready: Callable[[str], None]) -> None:
     """Serve what ``build`` makes until the process is told to end; ``ready`` is called with the URL when it listens.
 
     The port is taken first: nobody waits for a world that cannot be served.

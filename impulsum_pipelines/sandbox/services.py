@@ -1,7 +1,7 @@
 """The services beside Jira. Each lives in a folder of its own, whose module ``service`` has two functions:
 
 - ``env(url)``: the settings that point the source at the sandbox at ``url``;
-- ``build(team)``: the service itself, with the team's history in it.
+- ``build_service(team)``: the service itself, with the team's history in it.
 
 A service is built when it is first asked for: who only pulls Jira does not wait for the others.
 """
@@ -33,7 +33,7 @@ class Service(Protocol):
     control: Any
 
 
-def env(url: str) -> dict[str, str]:
+def services_env(url: str) -> dict[str, str]:
     """The settings that point every source beside Jira at the sandbox at ``url``."""
     return {name: value for service in NAMES for name, value in _module(service).env(url).items()}
 
@@ -50,7 +50,7 @@ class Services:
         if name not in NAMES:
             raise KeyError(name)
         if name not in self._built:
-            self._built[name] = _module(name).build(self.team)
+            self._built[name] = _module(name).build_service(self.team)
         return self._built[name]
 
     def of(self, path: str) -> Service | None:

@@ -13,7 +13,7 @@ import requests
 
 from impulsum_pipelines.sandbox.server import Running
 from impulsum_pipelines.sandbox.team import Team
-from impulsum_pipelines.sandbox.tempo import limit
+from impulsum_pipelines.sandbox.tempo import limits
 from impulsum_pipelines_tests.places import SHARED
 
 SPEC = SHARED / "specs" / "tempo.json.gz"
@@ -36,7 +36,7 @@ def ask(site: Running, path: str, body: Any = None, **query: Any) -> requests.Re
 @pytest.fixture
 def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Tempo whose limit is out of the way."""
-    monkeypatch.setattr(limit, "PER_SECOND", 1_000)
+    monkeypatch.setattr(limits, "PER_SECOND", 1_000)
 
 
 def closed(schema: Any) -> Any:

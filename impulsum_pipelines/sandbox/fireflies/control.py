@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from impulsum_pipelines.sandbox.fireflies import history
-from impulsum_pipelines.sandbox.fireflies.limits import PER_DAY, PER_MINUTE, Limits
+from impulsum_pipelines.sandbox.fireflies.limits import PER_DAY, PER_MINUTE, FirefliesLimits
 from impulsum_pipelines.sandbox.fireflies.meetings import Meeting, Meetings
 
 Answer = dict[str, Any]
@@ -16,10 +16,10 @@ _PRIVACIES = ("link", "owner", "participants", "teammatesandparticipants", "team
 _WRITTEN = ("epoch_ms", "iso", "seconds", "none")
 
 
-class Control:
+class FirefliesControl:
     """The verbs at ``/_sandbox/fireflies/<verb>``. Meetings are named by id."""
 
-    def __init__(self, meetings: Meetings, limits: Limits) -> None:
+    def __init__(self, meetings: Meetings, limits: FirefliesLimits) -> None:
         self._meetings = meetings
         self._limits = limits
         self.revoked = False

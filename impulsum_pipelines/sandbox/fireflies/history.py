@@ -13,7 +13,7 @@ MOST_TICKETS, WEEKS = 30, 12
 YOUNGEST = 3 * 60 * _MINUTE
 
 
-def build(team: Team) -> Meetings:
+def build_world(team: Team) -> Meetings:
     """The meetings of a team, the same for the same seed."""
     meetings = Meetings(team)
     now = team.clock.now()

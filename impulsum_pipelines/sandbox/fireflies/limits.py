@@ -12,7 +12,7 @@ PER_MINUTE, PER_DAY = 60, 500
 _MINUTE, _DAY = 60.0, 86_400.0
 
 
-class Limits:
+class FirefliesLimits:
     """The requests of the last day."""
 
     def __init__(self) -> None:

@@ -23,8 +23,8 @@ from starlette.routing import Route
 from impulsum_pipelines.sandbox.clock import to_datetime, to_ms
 from impulsum_pipelines.sandbox.faults import Fault
 from impulsum_pipelines.sandbox.fireflies import history
-from impulsum_pipelines.sandbox.fireflies.control import Control
-from impulsum_pipelines.sandbox.fireflies.limits import Limits
+from impulsum_pipelines.sandbox.fireflies.control import FirefliesControl
+from impulsum_pipelines.sandbox.fireflies.limits import FirefliesLimits
 from impulsum_pipelines.sandbox.fireflies.meetings import Document, Meeting, Meetings
 from impulsum_pipelines.sandbox.fireflies.schema import SDL
 from impulsum_pipelines.sandbox.team import Team
@@ -38,7 +38,7 @@ def env(url: str) -> dict[str, str]:
     return {"FIREFLIES_API_URL": f"{url}/fireflies/graphql", "FIREFLIES_API_KEY": KEY}
 
 
-def build(team: Team) -> Fireflies:
+def build_service(team: Team) -> Fireflies:
     """The service with the team's meetings in it."""
     return Fireflies(team)
 
@@ -47,9 +47,9 @@ class Fireflies:
     """The service: who may ask how often, and what is answered."""
 
     def __init__(self, team: Team) -> None:
-        self.meetings = history.build(team)
-        self.limits = Limits()
-        self.control = Control(self.meetings, self.limits)
+        self.meetings = history.build_world(team)
+        self.limits = FirefliesLimits()
+        self.control = FirefliesControl(self.meetings, self.limits)
         self.schema = build_schema(SDL)
         self.app = Starlette(routes=[Route("/fireflies/graphql", self._answer, methods=["POST"])])
 
@@ -59,7 +59,7 @@ class Fireflies:
         if wait := self.limits.wait():
             return _json({"errors": [self._too_many(wait)]})
         asked = orjson.loads(await request.body())
-        query = Query(self.meetings, self.control, request.scope.get("sandbox.fault"))
+        query = FirefliesQuery(self.meetings, self.control, request.scope.get("sandbox.fault"))
         result = graphql_sync(self.schema, asked["query"], query.root(), variable_values=asked.get("variables") or {})
         return _json(_formatted(result))
 
@@ -77,10 +77,10 @@ class Fireflies:
         return _error("too_many_requests", message, 429, {} if metadata["retryAfter"] is None else metadata)
 
 
-class Query:
+class FirefliesQuery:
     """The queries of the schema, for one request."""
 
-    def __init__(self, meetings: Meetings, control: Control, fault: Fault | None) -> None:
+    def __init__(self, meetings: Meetings, control: FirefliesControl, fault: Fault | None) -> None:
         self.meetings = meetings
         self.control = control
         self.fault = fault
@@ -130,7 +130,7 @@ class Query:
 
     def _document(self, meeting: Meeting) -> Document:
         document = self.meetings.document(meeting)
-        document["sentences"] = partial(self._said, meeting)
+        document["sentences"] = partial(self._sentences, meeting)
         for name, value in document.items():
             document[name] = partial(self._resolved, meeting, name, value)
         return document
@@ -141,7 +141,7 @@ class Query:
             raise GraphQLError("Something went wrong", extensions=_extensions("internal_server_error", 500, {}))
         return value(info) if callable(value) else value
 
-    def _said(self, meeting: Meeting, _info: object) -> list[Document]:
+    def _sentences(self, meeting: Meeting, _info: object) -> list[Document]:
         self.control._reads[meeting.id] += 1
         return list(meeting.sentences())
 

@@ -6,21 +6,20 @@ from datetime import datetime
 from typing import Any
 
 from impulsum_pipelines.sandbox.clock import to_ms
-from impulsum_pipelines.sandbox.github.asking import Account
-from impulsum_pipelines.sandbox.github.state import Account as Person
-from impulsum_pipelines.sandbox.github.state import Comment, Repository
+from impulsum_pipelines.sandbox.github.request import GitHubToken
+from impulsum_pipelines.sandbox.github.state import GitHubAccount, GitHubComment, Repository
 from impulsum_pipelines.sandbox.github.truth import truth
 from impulsum_pipelines.sandbox.github.world import GitHubWorld
 
 Answer = dict[str, Any]
 
 
-class Control:
+class GitHubControl:
     """What a test or a demo can do at the sandbox's GitHub. People are numbered from 0."""
 
-    def __init__(self, world: GitHubWorld, account: Account) -> None:
+    def __init__(self, world: GitHubWorld, token: GitHubToken) -> None:
         self._world = world
-        self._account = account
+        self._token = token
 
     def _repository(self, name: str) -> Repository:
         for repository in self._world.repositories.values():
@@ -28,14 +27,14 @@ class Control:
                 return repository
         raise LookupError(f"there is no repository {name}")
 
-    def _person(self, number: int) -> Person:
+    def _person(self, number: int) -> GitHubAccount:
         return self._world.people[number % len(self._world.people)]
 
     @property
     def _now(self) -> int:
         return self._world.clock.tick()
 
-    def _comment(self, comment: int) -> tuple[dict[int, Comment], Comment]:
+    def _comment(self, comment: int) -> tuple[dict[int, GitHubComment], GitHubComment]:
         for held in (self._world.issue_comments, self._world.review_comments):
             if comment in held:
                 return held, held[comment]
@@ -66,7 +65,7 @@ class Control:
 
     def stats(self) -> Answer:
         """What the limits counted: requests used of the hour, and refusals."""
-        return {"used": self._account.limits.used, "refused": self._account.limits.refused}
+        return {"used": self._token.limits.used, "refused": self._token.limits.refused}
 
     # -- commits and pull requests
 
@@ -275,17 +274,17 @@ class Control:
 
     def revoke_token(self, revoked: bool = True) -> Answer:
         """Revoke the token, or make it valid again."""
-        self._account.revoked = revoked
+        self._token.revoked = revoked
         return {}
 
     def deny(self, permission: str, denied: bool = True) -> Answer:
         """Take a permission (contents, issues, pull_requests, deployments, actions, metadata), or give it back."""
-        (self._account.denied.add if denied else self._account.denied.discard)(permission)
+        (self._token.denied.add if denied else self._token.denied.discard)(permission)
         return {}
 
     def require_sso(self, required: bool = True) -> Answer:
         """Let the organization refuse tokens that were not authorized for it."""
-        self._account.sso = required
+        self._token.sso = required
         return {}
 
     def limits(
@@ -298,11 +297,11 @@ class Control:
         reset: bool = False,
     ) -> Answer:
         """Set the limits: requests an hour, a minute and endpoint, 403 or 429, Retry-After, results of a run filter."""
-        limits = self._account.limits
+        limits = self._token.limits
         for name, value in (("primary", primary), ("minute", minute), ("status", status), ("says_when", says_when)):
             if value is not None:
                 setattr(limits, name, value)
-        self._account.run_cap = run_cap or self._account.run_cap
+        self._token.run_cap = run_cap or self._token.run_cap
         if reset:
             limits.used = limits.refused = 0
         return self.stats()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Limits:
+class GitHubLimits:
     """What one token may ask, and what it has.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from impulsum_pipelines.sandbox.github.documents import iso
+from impulsum_pipelines.sandbox.github.documents.repositories import iso
 from impulsum_pipelines.sandbox.github.world import GitHubWorld
 
 Rows = dict[str, dict[str, Any]]

@@ -9,14 +9,14 @@ from typing import TypeVar
 
 from impulsum_pipelines.sandbox.clock import Clock
 from impulsum_pipelines.sandbox.github.state import (
-    Account,
-    Comment,
     Commit,
     Deployment,
     DeploymentStatus,
-    Issue,
+    GitHubAccount,
+    GitHubComment,
+    GitHubIssue,
+    GitHubRelease,
     Pull,
-    Release,
     Repository,
     Review,
     Run,
@@ -27,7 +27,7 @@ REPOSITORIES = ("platform", "mobile", "operations")
 ENVIRONMENTS = ("staging", "production")
 WORKFLOWS = {"CI": 501, "Deploy": 502}
 
-T = TypeVar("T", Review, Comment, Release, Deployment, DeploymentStatus, Run)
+T = TypeVar("T", Review, GitHubComment, GitHubRelease, Deployment, DeploymentStatus, Run)
 
 
 class GitHubWorld:
@@ -39,22 +39,22 @@ class GitHubWorld:
         seed: makes commit ids.
     """
 
-    def __init__(self, clock: Clock, people: list[Account], seed: int) -> None:
+    def __init__(self, clock: Clock, people: list[GitHubAccount], seed: int) -> None:
         self.clock = clock
         self.people = people
         self.seed = seed
         self.repositories: dict[int, Repository] = {}
-        self.issues: dict[int, Issue] = {}
+        self.issues: dict[int, GitHubIssue] = {}
         self.pulls: dict[int, Pull] = {}
         self.reviews: dict[int, Review] = {}
-        self.review_comments: dict[int, Comment] = {}
-        self.issue_comments: dict[int, Comment] = {}
-        self.releases: dict[int, Release] = {}
+        self.review_comments: dict[int, GitHubComment] = {}
+        self.issue_comments: dict[int, GitHubComment] = {}
+        self.releases: dict[int, GitHubRelease] = {}
         self.deployments: dict[int, Deployment] = {}
         self.statuses: dict[int, DeploymentStatus] = {}
         self.runs: dict[int, Run] = {}
         #: (repository, number) of issues that are gone: where to, or None for deleted.
-        self.gone: dict[tuple[int, int], Issue | None] = {}
+        self.gone: dict[tuple[int, int], GitHubIssue | None] = {}
         self._ids = {name: count(start) for name, start in _FIRST_IDS.items()}
         self._commits = count(1)
 
@@ -74,7 +74,7 @@ class GitHubWorld:
         """Those of a repository."""
         return [thing for thing in things if thing.repository == repository.id]
 
-    def numbered(self, repository: Repository, number: int) -> Issue:
+    def numbered(self, repository: Repository, number: int) -> GitHubIssue:
         """An issue or pull request by its number."""
         for issue in self.issues.values():
             if issue.repository == repository.id and issue.number == number:
@@ -103,14 +103,18 @@ class GitHubWorld:
 
     # ------------------------------------------------------------- commits
 
-    def commit(self, repository: Repository, author: Account, message: str, at: int, parents: list[str]) -> Commit:
+    def commit(
+        self, repository: Repository, author: GitHubAccount, message: str, at: int, parents: list[str]
+    ) -> Commit:
         """A commit on no branch yet; ``at`` is what its committer's machine says."""
         sha = sha1(f"{self.seed}-{next(self._commits)}".encode(), usedforsecurity=False).hexdigest()
         made = Commit(sha, message, author, authored=at, committed=at, parents=parents)
         repository.commits[sha] = made
         return made
 
-    def push(self, repository: Repository, author: Account, message: str, at: int, dated: int | None = None) -> Commit:
+    def push(
+        self, repository: Repository, author: GitHubAccount, message: str, at: int, dated: int | None = None
+    ) -> Commit:
         """A commit straight onto the default branch, pushed now, dated now or whenever."""
         parents = [repository.head] if repository.head else []
         made = self.commit(repository, author, message, dated if dated is not None else at, parents)
@@ -137,16 +141,18 @@ class GitHubWorld:
         repository.last_number += 1
         return repository.last_number
 
-    def open_issue(self, repository: Repository, author: Account, title: str, at: int, body: str = "") -> Issue:
+    def open_issue(
+        self, repository: Repository, author: GitHubAccount, title: str, at: int, body: str = ""
+    ) -> GitHubIssue:
         """An issue."""
-        made = Issue(
+        made = GitHubIssue(
             next(self._ids["issue"]), repository.id, self._number(repository), title, body, author, at, at
         )  # fmt: skip
         self.issues[made.id] = made
         return made
 
     def open_pull(
-        self, repository: Repository, author: Account, title: str, at: int, commits: int, branch: str
+        self, repository: Repository, author: GitHubAccount, title: str, at: int, commits: int, branch: str
     ) -> Pull:
         """A pull request against the default branch, with commits of its own."""
         issue = self.open_issue(repository, author, title, at, f"Closes the ticket in the title: {title}")
@@ -156,7 +162,7 @@ class GitHubWorld:
             self.push_to_pull(made, author, f"{title} ({number + 1})", at)
         return made
 
-    def push_to_pull(self, pull: Pull, author: Account, message: str, at: int) -> Commit:
+    def push_to_pull(self, pull: Pull, author: GitHubAccount, message: str, at: int) -> Commit:
         """One more commit in a pull request."""
         repository = self.repositories[pull.repository]
         tip = pull.commits[-1] if pull.commits else repository.head
@@ -174,7 +180,7 @@ class GitHubWorld:
         self.push_to_pull(pull, pull.issue.author, f"{pull.issue.title} (squashed)", at)
         return dropped
 
-    def review(self, pull: Pull, author: Account, state: str, at: int, body: str = "") -> Review:
+    def review(self, pull: Pull, author: GitHubAccount, state: str, at: int, body: str = "") -> Review:
         """A submitted review: APPROVED, CHANGES_REQUESTED or COMMENTED."""
         made = Review(next(self._ids["review"]), pull, author, state, body, at, pull.commits[-1])
         self.reviews[made.id] = made
@@ -186,9 +192,9 @@ class GitHubWorld:
         review.state = "DISMISSED"
         review.pull.issue.updated = at
 
-    def review_comment(self, review: Review, text: str, at: int, reply_to: int | None = None) -> Comment:
+    def review_comment(self, review: Review, text: str, at: int, reply_to: int | None = None) -> GitHubComment:
         """A comment on a line of the diff."""
-        made = Comment(
+        made = GitHubComment(
             next(self._ids["review_comment"]), review.pull.issue, review.author, text, at, at,
             review=review.id, path="src/main.py", line=7, reply_to=reply_to, sha=review.sha,
         )  # fmt: skip
@@ -196,14 +202,14 @@ class GitHubWorld:
         review.pull.issue.updated = at
         return made
 
-    def comment(self, issue: Issue, author: Account, text: str, at: int) -> Comment:
+    def comment(self, issue: GitHubIssue, author: GitHubAccount, text: str, at: int) -> GitHubComment:
         """A comment in the conversation of an issue or pull request."""
-        made = Comment(next(self._ids["issue_comment"]), issue, author, text, at, at)
+        made = GitHubComment(next(self._ids["issue_comment"]), issue, author, text, at, at)
         self.issue_comments[made.id] = made
         issue.updated = at
         return made
 
-    def merge(self, pull: Pull, author: Account, at: int, method: str = "squash") -> None:
+    def merge(self, pull: Pull, author: GitHubAccount, at: int, method: str = "squash") -> None:
         """Merge a pull request by ``squash``, ``merge`` or ``rebase``."""
         repository = self.repositories[pull.repository]
         tip = [repository.head] if repository.head else []
@@ -225,22 +231,22 @@ class GitHubWorld:
         repository.pushed = at
         self.close(pull.issue, author, at)
 
-    def close(self, issue: Issue, author: Account, at: int) -> None:
+    def close(self, issue: GitHubIssue, author: GitHubAccount, at: int) -> None:
         """Close an issue or pull request."""
         issue.closed, issue.closed_by, issue.updated = at, author, at
 
-    def reopen(self, issue: Issue, at: int) -> None:
+    def reopen(self, issue: GitHubIssue, at: int) -> None:
         """Open it again."""
         issue.closed, issue.closed_by, issue.updated = None, None, at
 
-    def remove_issue(self, issue: Issue, successor: Issue | None = None) -> None:
+    def remove_issue(self, issue: GitHubIssue, successor: GitHubIssue | None = None) -> None:
         """Delete an issue with its comments, or leave where it was transferred to."""
         del self.issues[issue.id]
         self.gone[issue.repository, issue.number] = successor
         for comment in [c for c in self.issue_comments.values() if c.issue is issue]:
             del self.issue_comments[comment.id]
 
-    def transfer(self, issue: Issue, repository: Repository, at: int) -> Issue:
+    def transfer(self, issue: GitHubIssue, repository: Repository, at: int) -> GitHubIssue:
         """Move an issue to another repository: it gets another id and number, and so do its comments."""
         moved = self.open_issue(repository, issue.author, issue.title, issue.created, issue.body)
         moved.updated = at
@@ -252,14 +258,14 @@ class GitHubWorld:
 
     # ------------------------------------- releases, deployments and runs
 
-    def release(self, repository: Repository, author: Account, tag: str, at: int) -> Release:
+    def release(self, repository: Repository, author: GitHubAccount, tag: str, at: int) -> GitHubRelease:
         """A release of the newest commit; its ``created`` is that commit's date."""
         dated = repository.commits[repository.main[-1]].committed
-        made = Release(next(self._ids["release"]), repository.id, tag, tag, "Changes", author, dated, at)
+        made = GitHubRelease(next(self._ids["release"]), repository.id, tag, tag, "Changes", author, dated, at)
         self.releases[made.id] = made
         return made
 
-    def deploy(self, repository: Repository, author: Account, environment: str, at: int) -> Deployment:
+    def deploy(self, repository: Repository, author: GitHubAccount, environment: str, at: int) -> Deployment:
         """A deployment of the newest commit."""
         sha = repository.main[-1]
         made = Deployment(
@@ -268,7 +274,7 @@ class GitHubWorld:
         self.deployments[made.id] = made
         return made
 
-    def deployment_status(self, deployment: Deployment, state: str, author: Account, at: int) -> DeploymentStatus:
+    def deployment_status(self, deployment: Deployment, state: str, author: GitHubAccount, at: int) -> DeploymentStatus:
         """A status; a success makes the deployment before it in its environment inactive, as GitHub does."""
         made = DeploymentStatus(next(self._ids["status"]), deployment, state, f"is {state}", author, at)
         self.statuses[made.id] = made
@@ -287,7 +293,7 @@ class GitHubWorld:
     def run(
         self,
         repository: Repository,
-        actor: Account,
+        actor: GitHubAccount,
         at: int,
         *,
         name: str = "CI",

@@ -16,9 +16,9 @@ from impulsum_pipelines.sandbox.jira.site import (
     Document,
     Field,
     JiraSiteData,
+    JiraUser,
     Project,
     Status,
-    User,
     platform_time,
 )
 
@@ -41,7 +41,7 @@ INLINE_COMMENTS = 20
 
 
 @dataclass
-class Issue:
+class JiraIssue:
     """One issue as it stands. ``fields`` is Jira's ``fields`` object without the Sprint field.
 
     The Sprint field holds documents of sprints, which change without the issue: it is kept as ``sprint_ids`` and
@@ -81,15 +81,15 @@ def new_issue(
     type_name: str,
     summary: str,
     status: Status,
-    reporter: User,
-    assignee: User | None = None,
+    reporter: JiraUser,
+    assignee: JiraUser | None = None,
     priority: str = "Medium",
     labels: list[str] | None = None,
-    parent: Issue | None = None,
+    parent: JiraIssue | None = None,
     description: str = "",
     sprint_ids: list[int] | None = None,
     estimates: dict[str, float] | None = None,
-) -> Issue:
+) -> JiraIssue:
     """An issue that is created at ``at``, numbered next in its project."""
     key = f"{project.key}-{project.next_number}"
     project.next_number += 1
@@ -110,7 +110,7 @@ def new_issue(
         "labels": labels or [],
         "fixVersions": [],
         "components": [],
-        "description": rich_text(description) if description else None,
+        "description": atlassian_document(description) if description else None,
         "issuelinks": [],
         "timespent": None,
         "timeoriginalestimate": None,
@@ -129,7 +129,7 @@ def new_issue(
             fields[EPIC_LINK_FIELD] = parent.key
     if status.category == "done":
         fields |= {"resolution": DONE, "resolutiondate": platform_time(at)}
-    return Issue(issue_id, key, project.id, at, at, fields, list(sprint_ids or ()))
+    return JiraIssue(issue_id, key, project.id, at, at, fields, list(sprint_ids or ()))
 
 
 def comment_page(issue_id: int, shown: list[Document], total: int) -> Document:
@@ -143,7 +143,7 @@ def comment_page(issue_id: int, shown: list[Document], total: int) -> Document:
     }
 
 
-def rich_text(text: str) -> Document:
+def atlassian_document(text: str) -> Document:
     """Text in Atlassian's document format, as one paragraph."""
     paragraph = {"type": "paragraph", "content": [{"type": "text", "text": text}]}
     return {"type": "doc", "version": 1, "content": [paragraph]}
@@ -161,7 +161,7 @@ def _item(name: str, field_id: str, kind: str, old: tuple[Any, Any], new: tuple[
     }
 
 
-def set_status(issue: Issue, status: Status, at: int) -> list[Document]:
+def set_status(issue: JiraIssue, status: Status, at: int) -> list[Document]:
     """Move to a status; the resolution follows the status's category, as on most sites."""
     old = issue.fields["status"]
     if old["id"] == status.id:
@@ -179,7 +179,7 @@ def set_status(issue: Issue, status: Status, at: int) -> list[Document]:
     return items
 
 
-def set_sprints(issue: Issue, sprint_ids: list[int], site: JiraSiteData) -> list[Document]:
+def set_sprints(issue: JiraIssue, sprint_ids: list[int], site: JiraSiteData) -> list[Document]:
     """Set the Sprint field; the history lists the ids and the names, separated by a comma and a space."""
     if sprint_ids == issue.sprint_ids:
         return []
@@ -193,13 +193,13 @@ def set_sprints(issue: Issue, sprint_ids: list[int], site: JiraSiteData) -> list
     return [item]
 
 
-def move_to_sprint(issue: Issue, sprint_id: int | None, site: JiraSiteData) -> list[Document]:
+def move_to_sprint(issue: JiraIssue, sprint_id: int | None, site: JiraSiteData) -> list[Document]:
     """Put an issue into one open sprint, or into the backlog; closed sprints stay in the field."""
     closed = [i for i in issue.sprint_ids if i in site.sprints and site.sprints[i].state == "closed"]
     return set_sprints(issue, closed + ([sprint_id] if sprint_id is not None else []), site)
 
 
-def set_number(issue: Issue, number: Field, value: float | None) -> list[Document]:
+def set_number(issue: JiraIssue, number: Field, value: float | None) -> list[Document]:
     """Set a numeric field, such as an estimate; the history has it in the strings, its ids are null."""
     old = issue.fields.get(number.id)
     if old == value:
@@ -213,7 +213,7 @@ def set_number(issue: Issue, number: Field, value: float | None) -> list[Documen
     return [_item(number.name, number.id, kind, (None, text(old)), (None, text(value)))]
 
 
-def set_text(issue: Issue, field_id: str, value: str | None) -> list[Document]:
+def set_text(issue: JiraIssue, field_id: str, value: str | None) -> list[Document]:
     """Set a plain text field, such as the summary or the due date."""
     old = issue.fields.get(field_id)
     if old == value:
@@ -222,7 +222,7 @@ def set_text(issue: Issue, field_id: str, value: str | None) -> list[Document]:
     return [_item(field_id, field_id, "jira", (None, old), (None, value))]
 
 
-def set_labels(issue: Issue, labels: list[str]) -> list[Document]:
+def set_labels(issue: JiraIssue, labels: list[str]) -> list[Document]:
     """Set the labels."""
     old = issue.fields.get("labels") or []
     if old == labels:
@@ -231,7 +231,7 @@ def set_labels(issue: Issue, labels: list[str]) -> list[Document]:
     return [_item("labels", "labels", "jira", (None, " ".join(old)), (None, " ".join(labels)))]
 
 
-def set_assignee(issue: Issue, user: User | None) -> list[Document]:
+def set_assignee(issue: JiraIssue, user: JiraUser | None) -> list[Document]:
     """Hand an issue to somebody, or to nobody."""
     old = issue.fields.get("assignee") or {}
     new = user.document if user else None
@@ -243,7 +243,7 @@ def set_assignee(issue: Issue, user: User | None) -> list[Document]:
     return [_item("assignee", "assignee", "jira", before, after)]
 
 
-def move_to_project(issue: Issue, source: Project, target: Project) -> list[Document]:
+def move_to_project(issue: JiraIssue, source: Project, target: Project) -> list[Document]:
     """Move an issue: the id stays, the key is the next one of the target."""
     old_key = issue.key
     issue.key = f"{target.key}-{target.next_number}"
@@ -256,6 +256,6 @@ def move_to_project(issue: Issue, source: Project, target: Project) -> list[Docu
     ]
 
 
-def history(history_id: int, author: User, at: int, items: list[Document]) -> Document:
+def history(history_id: int, author: JiraUser, at: int, items: list[Document]) -> Document:
     """The document of one history."""
     return {"id": str(history_id), "author": author.document, "created": platform_time(at), "items": items}

@@ -44,7 +44,7 @@ def agile_time(ms: int) -> str:
 
 
 @dataclass
-class User:
+class JiraUser:
     """A person or an app with an account."""
 
     account_id: str
@@ -202,7 +202,7 @@ class Project:
 
 
 @dataclass
-class Version:
+class JiraVersion:
     """A version (release) of a project; dates are plain dates."""
 
     id: str
@@ -360,12 +360,12 @@ class Sprint:
 class JiraSiteData:
     """Everything of a site but its issues, by id; ``account`` is the user that the API token belongs to."""
 
-    account: User
-    users: dict[str, User] = field(default_factory=dict)
+    account: JiraUser
+    users: dict[str, JiraUser] = field(default_factory=dict)
     statuses: dict[str, Status] = field(default_factory=dict)
     fields: dict[str, Field] = field(default_factory=standard_fields)
     projects: dict[str, Project] = field(default_factory=dict)
-    versions: dict[str, Version] = field(default_factory=dict)
+    versions: dict[str, JiraVersion] = field(default_factory=dict)
     boards: dict[int, Board] = field(default_factory=dict)
     sprints: dict[int, Sprint] = field(default_factory=dict)
     #: Fields that were removed: their values are left out of every answer.

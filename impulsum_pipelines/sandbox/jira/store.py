@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from impulsum_pipelines.sandbox.jira.issues import Issue
+from impulsum_pipelines.sandbox.jira.issues import JiraIssue
 from impulsum_pipelines.sandbox.jira.site import Document
 
 _SCHEMA = """
@@ -44,7 +44,7 @@ CREATE TABLE deleted_worklogs (id INTEGER PRIMARY KEY, updated INTEGER NOT NULL)
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredIssue:
     """An issue as answers are joined from it: its ``fields`` object in bytes, without the Sprint field."""
 
     id: int
@@ -75,7 +75,7 @@ class Store:
 
     # -- issues
 
-    def save(self, issue: Issue, visible_at: int | None = None) -> None:
+    def save(self, issue: JiraIssue, visible_at: int | None = None) -> None:
         """Keep an issue; search sees it from ``visible_at`` on (epoch ms; at once when None)."""
         row = _row(issue)
         if visible_at is None:
@@ -84,7 +84,7 @@ class Store:
         else:
             self.pending[issue.id] = (visible_at, row)
 
-    def save_all(self, issues: Iterable[Issue]) -> None:
+    def save_all(self, issues: Iterable[JiraIssue]) -> None:
         """Keep many issues at once."""
         self._write([_row(issue) for issue in issues])
 
@@ -146,7 +146,7 @@ class Store:
         row = self.db.execute(query, values).fetchone()
         return int(row[0]) if row else None
 
-    def issue(self, issue_id: int) -> Issue:
+    def issue(self, issue_id: int) -> JiraIssue:
         """An issue as it stands, search's lag or not, ready to be changed. KeyError when there is none."""
         if issue_id in self.pending:
             row = self.pending[issue_id][1]
@@ -163,7 +163,7 @@ class Store:
                 raise KeyError(issue_id)
             key, project_id, created, updated, fields, listed = found
             sprint_ids = _ids(listed)
-        return Issue(issue_id, key, project_id, created, updated, orjson.loads(fields), list(sprint_ids))
+        return JiraIssue(issue_id, key, project_id, created, updated, orjson.loads(fields), list(sprint_ids))
 
     def project_id(self, issue_id: int) -> str:
         """The project that an issue is in, search's lag or not. KeyError when there is no such issue."""
@@ -175,18 +175,18 @@ class Store:
             raise KeyError(issue_id)
         return str(row[0])
 
-    def stored(self, ids: Sequence[int], *, as_searched: bool) -> list[Stored]:
+    def stored(self, ids: Sequence[int], *, as_searched: bool) -> list[StoredIssue]:
         """Issues in bytes, in the order of ``ids``; what search sees, or what a read by id sees."""
         rows = self.db.execute(
             f"SELECT id, key, fields, sprint_ids FROM issues JOIN documents USING (id) WHERE id IN ({_marks(ids)})", ids
         )
-        found = {id_: Stored(id_, key, fields, _ids(listed)) for id_, key, fields, listed in rows}
+        found = {id_: StoredIssue(id_, key, fields, _ids(listed)) for id_, key, fields, listed in rows}
         if not as_searched:
             for issue_id in set(ids) & self.pending.keys():
                 row = self.pending[issue_id][1]
                 found.pop(issue_id, None)
                 if row:
-                    found[issue_id] = Stored(issue_id, row.issue[1], row.fields, row.sprint_ids)
+                    found[issue_id] = StoredIssue(issue_id, row.issue[1], row.fields, row.sprint_ids)
         return [found[i] for i in ids if i in found]
 
     def project_insight(self, project_id: str) -> tuple[int, int | None]:
@@ -295,7 +295,7 @@ class _Transaction:
             self.db.execute("COMMIT")
 
 
-def _row(issue: Issue) -> _Row:
+def _row(issue: JiraIssue) -> _Row:
     return _Row(
         (issue.id, issue.key, issue.project_id, issue.created, issue.updated, issue.status_id),
         orjson.dumps(issue.fields),

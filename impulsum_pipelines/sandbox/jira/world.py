@@ -11,16 +11,16 @@ from contextlib import contextmanager
 
 from impulsum_pipelines.sandbox.clock import Clock
 from impulsum_pipelines.sandbox.jira import issues as edits
-from impulsum_pipelines.sandbox.jira.history.ledger import Ledger
-from impulsum_pipelines.sandbox.jira.issues import Issue
+from impulsum_pipelines.sandbox.jira.issues import JiraIssue
+from impulsum_pipelines.sandbox.jira.ledger import Ledger
 from impulsum_pipelines.sandbox.jira.site import (
     API,
     Board,
     Document,
     JiraSiteData,
+    JiraUser,
     Project,
     Sprint,
-    User,
     platform_time,
 )
 from impulsum_pipelines.sandbox.jira.store import Store
@@ -30,7 +30,7 @@ EMAIL = "sandbox@example.com"
 TOKEN = "sandbox-api-token"  # noqa: S105
 
 #: What an edit does to an issue at an instant: it changes the issue and returns the changelog items.
-Edit = Callable[[Issue, int], list[Document]]
+Edit = Callable[[JiraIssue, int], list[Document]]
 
 _LINK_TYPE = {"id": "10000", "name": "Blocks", "inward": "is blocked by", "outward": "blocks"}
 
@@ -98,13 +98,13 @@ class JiraWorld:
     # -- the account
 
     @property
-    def account(self) -> User:
+    def account(self) -> JiraUser:
         """The user that the token belongs to."""
         return self.site.account
 
     # -- edits
 
-    def record(self, issue: Issue, items: list[Document], author: User, at: int) -> None:
+    def record(self, issue: JiraIssue, items: list[Document], author: JiraUser, at: int) -> None:
         """Enter an edit that was made to ``issue`` at ``at``: its history, ``updated`` and the ledger."""
         if items:
             number = self.next_id("history")
@@ -113,7 +113,7 @@ class JiraWorld:
             self.ledger.issue(issue, at)
 
     @staticmethod
-    def touch(issue: Issue, at: int) -> None:
+    def touch(issue: JiraIssue, at: int) -> None:
         """Bump ``updated``."""
         issue.updated = at
         issue.fields["updated"] = platform_time(at)
@@ -124,12 +124,12 @@ class JiraWorld:
         self.store.add_histories(written)
         return written
 
-    def save(self, issue: Issue) -> None:
+    def save(self, issue: JiraIssue) -> None:
         """Keep an edited issue; search sees it after the lag."""
         self.write_histories()
         self.store.save(issue, self.clock.now() + self.search_lag if self.search_lag else None)
 
-    def edit(self, issue_id: int, *changes: Edit) -> Issue:
+    def edit(self, issue_id: int, *changes: Edit) -> JiraIssue:
         """Make changes to an issue in one edit, now."""
         issue, at = self.store.issue(issue_id), self.clock.tick()
         items = [item for change in changes for item in change(issue, at)]
@@ -137,7 +137,7 @@ class JiraWorld:
         self.save(issue)
         return issue
 
-    def create(self, project: Project, **details: object) -> Issue:
+    def create(self, project: Project, **details: object) -> JiraIssue:
         """Create an issue now; ``details`` are those of :func:`issues.new_issue`."""
         at = self.clock.tick()
         issue = edits.new_issue(self.next_id("issue"), project, at=at, reporter=self.account, **details)  # type: ignore[arg-type]
@@ -151,7 +151,7 @@ class JiraWorld:
         self.ledger.issue_deleted(issue_id, self.clock.tick())
         self.store.delete(issue_id, self.clock.now() + self.search_lag if self.search_lag else None)
 
-    def move(self, issue_id: int, target: Project) -> Issue:
+    def move(self, issue_id: int, target: Project) -> JiraIssue:
         """Move an issue to another project: the id stays, the key changes, the old key still leads to it."""
         issue = self.store.issue(issue_id)
         source = self.site.projects[issue.project_id]
@@ -172,7 +172,7 @@ class JiraWorld:
             issue.fields["project"] = project.document
         self.store.save_all(issues)
 
-    def add_histories(self, issue_id: int, count: int) -> Issue:
+    def add_histories(self, issue_id: int, count: int) -> JiraIssue:
         """Edit the summary ``count`` times in a row."""
         issue = self.store.issue(issue_id)
         for number in range(count):
@@ -183,7 +183,7 @@ class JiraWorld:
 
     # -- comments, worklogs, links
 
-    def _refresh(self, issue: Issue) -> None:
+    def _refresh(self, issue: JiraIssue) -> None:
         """Write the issue's comments and time spent into its fields; as in Jira, comments are cut."""
         shown = self.store.comments(issue.id, 0, edits.INLINE_COMMENTS)
         total = self.store.count("comments", issue.id)
@@ -211,7 +211,7 @@ class JiraWorld:
         self.store.db.execute("UPDATE comments SET restricted = 1 WHERE id = ?", [comment_id])
         self._refresh(issue)
 
-    def _issue_of_comment(self, comment_id: int) -> Issue:
+    def _issue_of_comment(self, comment_id: int) -> JiraIssue:
         row = self.store.db.execute("SELECT issue_id FROM comments WHERE id = ?", [comment_id]).fetchone()
         if not row:
             raise KeyError(comment_id)
@@ -237,7 +237,7 @@ class JiraWorld:
         self.record(issue, self._set_time_spent(issue), self.account, at)
         self.save(issue)
 
-    def _set_time_spent(self, issue: Issue) -> list[Document]:
+    def _set_time_spent(self, issue: JiraIssue) -> list[Document]:
         rows = self.store.db.execute("SELECT document FROM worklogs WHERE issue_id = ?", [issue.id]).fetchall()
         spent = sum(_parsed(row[0])["timeSpentSeconds"] for row in rows)
         return edits.set_number(issue, self.site.fields["timespent"], spent or None)
@@ -320,21 +320,21 @@ class JiraWorld:
         return touched
 
 
-def comment_document(issue_id: int, comment_id: int, author: User, text: str, at: int) -> Document:
+def comment_document(issue_id: int, comment_id: int, author: JiraUser, text: str, at: int) -> Document:
     """A comment as Jira gives it."""
     return {
         "self": f"{API}/issue/{issue_id}/comment/{comment_id}",
         "id": str(comment_id),
         "author": author.document,
         "updateAuthor": author.document,
-        "body": edits.rich_text(text),
+        "body": edits.atlassian_document(text),
         "created": platform_time(at),
         "updated": platform_time(at),
         "jsdPublic": True,
     }
 
 
-def worklog_document(issue_id: int, worklog_id: int, author: User, seconds: int, at: int) -> Document:
+def worklog_document(issue_id: int, worklog_id: int, author: JiraUser, seconds: int, at: int) -> Document:
     """A worklog as Jira gives it."""
     return {
         "self": f"{API}/issue/{issue_id}/worklog/{worklog_id}",
@@ -350,7 +350,7 @@ def worklog_document(issue_id: int, worklog_id: int, author: User, seconds: int,
     }
 
 
-def add_link(link_id: str, source: Issue, target: Issue) -> None:
+def add_link(link_id: str, source: JiraIssue, target: JiraIssue) -> None:
     """Write a link into both issues: ``source`` blocks ``target``."""
     link = {"id": link_id, "self": f"{API}/issueLink/{link_id}", "type": _LINK_TYPE}
     source.fields["issuelinks"] = [*source.fields["issuelinks"], link | {"outwardIssue": target.stub}]

@@ -9,22 +9,30 @@ from __future__ import annotations
 from typing import Any
 
 from impulsum_pipelines.sandbox.notion.documents import minute
-from impulsum_pipelines.sandbox.notion.limits import PER_WINDOW, Limiter
-from impulsum_pipelines.sandbox.notion.world import RESULT_CAP, Block, Database, DataSource, NotionWorld, Page, Thing
+from impulsum_pipelines.sandbox.notion.limits import PER_WINDOW, NotionLimits
+from impulsum_pipelines.sandbox.notion.world import (
+    RESULT_CAP,
+    Block,
+    Database,
+    DataSource,
+    NotionPage,
+    NotionWorld,
+    Thing,
+)
 
 Answer = dict[str, Any]
 
 
-class Control:
+class NotionControl:
     """The verbs."""
 
-    def __init__(self, world: NotionWorld, limiter: Limiter) -> None:
+    def __init__(self, world: NotionWorld, limiter: NotionLimits) -> None:
         self._world = world
         self._limiter = limiter
 
-    def _page(self, page: str) -> Page:
+    def _page(self, page: str) -> NotionPage:
         found = self._world.find(page)
-        if not isinstance(found, Page):
+        if not isinstance(found, NotionPage):
             raise LookupError(f"{page} is no page")
         return found
 
@@ -57,7 +65,7 @@ class Control:
             },
         }
 
-    def _page_row(self, page: Page) -> Answer:
+    def _page_row(self, page: NotionPage) -> Answer:
         source = page.parent_id if page.parent_type == "data_source_id" else None
         return {
             "title": page.title,
@@ -74,7 +82,7 @@ class Control:
     def _blocks(self, page_id: str, children: list[str], depth: int, found: dict[str, Answer]) -> None:
         for position, block in enumerate(self._world.listed(children)):
             thing = self._world.find(block.id)
-            title = thing.title if isinstance(thing, Page | Database) else block.text
+            title = thing.title if isinstance(thing, NotionPage | Database) else block.text
             found[block.id] = {
                 "page_id": page_id,
                 "parent_id": block.parent_id,
@@ -141,7 +149,7 @@ class Control:
     def move_page(self, page: str, target: str) -> Answer:
         """Move a page to another data source or under another page; its edit time stays."""
         above = self._world.find(target)
-        if not isinstance(above, Page | DataSource):
+        if not isinstance(above, NotionPage | DataSource):
             raise LookupError(f"{target} cannot hold pages")
         self._world.move_page(self._page(page), above)
         return {}
@@ -186,7 +194,7 @@ class Control:
         for level in range(1, depth):
             block = self._world.append_block(block, f"{text}, level {level}", by=by, at=at)
             ids.append(block.id)
-        if isinstance(above, Page) and not quiet:
+        if isinstance(above, NotionPage) and not quiet:
             self._world.touch(above, by, at)
         return {"ids": ids}
 

@@ -9,7 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 from impulsum_pipelines.sandbox.clock import to_datetime
-from impulsum_pipelines.sandbox.notion.world import Block, Comment, Database, DataSource, NotionWorld, Page, Thing, User
+from impulsum_pipelines.sandbox.notion.world import (
+    Block,
+    Database,
+    DataSource,
+    NotionComment,
+    NotionPage,
+    NotionUser,
+    NotionWorld,
+    Thing,
+)
 
 Document = dict[str, Any]
 
@@ -41,7 +50,7 @@ def rich_text(text: str) -> Document:
     }
 
 
-class Writer:
+class NotionDocuments:
     """Writes documents of one workspace for one version of the API."""
 
     def __init__(self, world: NotionWorld, version: str) -> None:
@@ -83,7 +92,7 @@ class Writer:
     def _address(self, thing: Thing) -> str:
         return f"https://app.notion.com/p/{thing.id.replace('-', '')}"
 
-    def user(self, user: User) -> Document:
+    def user(self, user: NotionUser) -> Document:
         """A person or the integration."""
         common = {"object": "user", "id": user.id, "name": user.name, "avatar_url": None}
         if user.email:
@@ -96,7 +105,7 @@ class Writer:
         }
         return {**common, "type": "bot", "bot": bot}
 
-    def page(self, page: Page) -> Document:
+    def page(self, page: NotionPage) -> Document:
         """A page without its content."""
         cover = {"type": "file", "file": self._file(f"{page.id}/cover.png")} if page.has_cover else None
         url = self._address(page)
@@ -115,7 +124,7 @@ class Writer:
             "public_url": url.replace("app.notion.com/p", "public.notion.site") if page.public else None,
         }
 
-    def _properties(self, page: Page) -> Document:
+    def _properties(self, page: NotionPage) -> Document:
         source = self.world.data_sources.get(page.parent_id)
         if source is None:
             return {"title": {"id": "title", "type": "title", "title": [rich_text(page.title)]}}
@@ -193,7 +202,7 @@ class Writer:
     def block(self, block: Block) -> Document:
         """A block; one that stands for a page has the page's edit time."""
         thing = self.world.find(block.id)
-        children = thing.children if isinstance(thing, Page | Block) else []
+        children = thing.children if isinstance(thing, NotionPage | Block) else []
         has_children = bool(self.world.listed(children)) or block.synced_from is not None
         return {
             "object": "block",
@@ -207,7 +216,7 @@ class Writer:
         }
 
     def _content(self, block: Block, thing: Thing) -> Document:
-        if isinstance(thing, Page | Database):
+        if isinstance(thing, NotionPage | Database):
             return {"title": thing.title}
         if block.type == "synced_block":
             source = block.synced_from
@@ -223,7 +232,7 @@ class Writer:
             content["icon"] = None
         return content
 
-    def comment(self, comment: Comment) -> Document:
+    def comment(self, comment: NotionComment) -> Document:
         """A comment."""
         on = ("block_id", comment.block_id) if comment.block_id else ("page_id", comment.page_id)
         name = self.world.users[comment.created_by].name

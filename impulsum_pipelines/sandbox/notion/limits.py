@@ -14,7 +14,7 @@ WINDOW_SECONDS = 60.0
 PER_WINDOW = 180
 
 
-class Limiter:
+class NotionLimits:
     """Counts requests of the last minute and refuses what is too much."""
 
     def __init__(self) -> None:

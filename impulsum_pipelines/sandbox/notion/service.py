@@ -15,12 +15,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from impulsum_pipelines.sandbox.faults import Fault
-from impulsum_pipelines.sandbox.notion.control import Control
-from impulsum_pipelines.sandbox.notion.documents import Document, Writer
+from impulsum_pipelines.sandbox.notion.control import NotionControl
+from impulsum_pipelines.sandbox.notion.documents import Document, NotionDocuments
 from impulsum_pipelines.sandbox.notion.history import build_world
-from impulsum_pipelines.sandbox.notion.limits import Limiter
-from impulsum_pipelines.sandbox.notion.queries import Refusal, matching
-from impulsum_pipelines.sandbox.notion.world import Block, NotionWorld, Page, Thing
+from impulsum_pipelines.sandbox.notion.limits import NotionLimits
+from impulsum_pipelines.sandbox.notion.queries import NotionRefusal, matching
+from impulsum_pipelines.sandbox.notion.world import Block, NotionPage, NotionWorld, Thing
 from impulsum_pipelines.sandbox.team import Team
 
 TOKEN = "ntn_sandbox"  # noqa: S105  # the sandbox's, for everybody to read
@@ -35,7 +35,7 @@ def env(url: str) -> dict[str, str]:
     return {"NOTION_API_URL": f"{url}/notion/v1", "NOTION_TOKEN": TOKEN}
 
 
-def build(team: Team) -> Notion:
+def build_service(team: Team) -> Notion:
     """The service with the team's workspace in it."""
     return Notion(build_world(team))
 
@@ -45,8 +45,8 @@ class Notion:
 
     def __init__(self, world: NotionWorld) -> None:
         self.world = world
-        self.limiter = Limiter()
-        self.control = Control(world, self.limiter)
+        self.limiter = NotionLimits()
+        self.control = NotionControl(world, self.limiter)
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -54,7 +54,7 @@ class Notion:
         body = await request.body()
         try:
             answer, status, headers = self._answer(request, body), 200, {}
-        except Refusal as refusal:
+        except NotionRefusal as refusal:
             answer, status, headers = refusal.body, refusal.status, refusal.headers
         answer["request_id"] = str(uuid4())
         response = Response(orjson.dumps(answer), status, headers, media_type="application/json")
@@ -62,31 +62,33 @@ class Notion:
 
     def _answer(self, request: Request, body: bytes) -> Document:
         if request.headers.get("Authorization") != f"Bearer {TOKEN}" or self.world.token_revoked:
-            raise Refusal(401, "unauthorized", "API token is invalid.")
+            raise NotionRefusal(401, "unauthorized", "API token is invalid.")
         version = request.headers.get("Notion-Version")
         if version not in VERSIONS:
-            raise Refusal(400, "missing_version", "Notion-Version header should be one of " + ", ".join(VERSIONS))
+            raise NotionRefusal(400, "missing_version", "Notion-Version header should be one of " + ", ".join(VERSIONS))
         if wait := self.limiter.refuse():
             reason = {"rate_limit_reason": "public_api_request_rate_limit"}
-            raise Refusal(429, "rate_limited", "You have been rate limited.", reason, {"Retry-After": str(wait)})
+            raise NotionRefusal(429, "rate_limited", "You have been rate limited.", reason, {"Retry-After": str(wait)})
         path = request.url.path.removeprefix("/notion/v1/").split("/")
         if capability := CAPABILITIES.get(path[0]):
             self._allow(capability, path)
         elif "content" in self.world.denied:
-            raise Refusal(403, "restricted_resource", "Insufficient permissions for this endpoint: read content.")
+            raise NotionRefusal(403, "restricted_resource", "Insufficient permissions for this endpoint: read content.")
         asked = orjson.loads(body or b"{}") if request.method == "POST" else dict(request.query_params)
-        call = _Call(self.world, Writer(self.world, version), asked, request.scope.get("sandbox.fault"))
+        call = _Call(self.world, NotionDocuments(self.world, version), asked, request.scope.get("sandbox.fault"))
         return call.answer(request.method, path)
 
     def _allow(self, capability: str, path: Sequence[str]) -> None:
         if capability in self.world.denied and path[1:] != ["me"]:
-            raise Refusal(403, "restricted_resource", f"Insufficient permissions for this endpoint: {capability}.")
+            raise NotionRefusal(
+                403, "restricted_resource", f"Insufficient permissions for this endpoint: {capability}."
+            )
 
 
 class _Call:
     """One request that is allowed."""
 
-    def __init__(self, world: NotionWorld, writer: Writer, asked: Document, fault: Fault | None) -> None:
+    def __init__(self, world: NotionWorld, writer: NotionDocuments, asked: Document, fault: Fault | None) -> None:
         self.world = world
         self.writer = writer
         self.asked = asked
@@ -117,13 +119,13 @@ class _Call:
                 return self._comments()
             case "GET", "comments", comment_id:
                 return self._comment(comment_id)
-        raise Refusal(400, "invalid_request_url", "Invalid request URL.")
+        raise NotionRefusal(400, "invalid_request_url", "Invalid request URL.")
 
     def _visible(self, shelf: dict[str, Any], thing_id: str, noun: str) -> Any:
         """What has this id, trashed or not; what is not shared looks like what does not exist."""
         thing = shelf.get(thing_id)
         if thing is None or not self.world.is_visible(thing):
-            raise Refusal(
+            raise NotionRefusal(
                 404,
                 "object_not_found",
                 f"Could not find {noun} with ID: {thing_id}. Make sure the relevant pages and databases are shared "
@@ -149,21 +151,21 @@ class _Call:
         return self._list(found, self._page_or_data_source, "page_or_data_source", cap=True)
 
     def _page_or_data_source(self, thing: Thing) -> Document:
-        return self.writer.page(thing) if isinstance(thing, Page) else self.writer.data_source(thing)  # type: ignore[arg-type]  # one of the two
+        return self.writer.page(thing) if isinstance(thing, NotionPage) else self.writer.data_source(thing)  # type: ignore[arg-type]  # one of the two
 
     def _query(self, thing_id: str) -> Document:
         source = self._visible(self.world.data_sources, thing_id, "data source")
         if self.world.is_trashed(source):
-            raise Refusal(404, "object_not_found", f"Could not find data source with ID: {thing_id}.")
+            raise NotionRefusal(404, "object_not_found", f"Could not find data source with ID: {thing_id}.")
         found = matching(self.world.pages_of(thing_id), self.asked.get("filter"), self.asked.get("sorts") or [])
         return self._list(found, self.writer.page, "page_or_data_source", cap=True)
 
-    def _property(self, page: Page, property_id: str) -> Document:
+    def _property(self, page: NotionPage, property_id: str) -> Document:
         source = self.world.data_sources.get(page.parent_id)
         schema = source.schema if source else {"title": ("title", "title")}
         named = [(name, kind) for name, (known, kind) in schema.items() if known in (property_id, _quoted(property_id))]
         if not named:
-            raise Refusal(404, "object_not_found", f"Could not find property with ID: {property_id}")
+            raise NotionRefusal(404, "object_not_found", f"Could not find property with ID: {property_id}")
         [(name, kind)] = named
         values = [page.title] if kind == "title" else page.properties.get(name, (kind, None))[1] or []
 
@@ -179,12 +181,12 @@ class _Call:
             thing = self.world.find(thing_id)
         except LookupError:
             thing = None
-        if not isinstance(thing, Page | Block) or not self.world.is_alive(thing):
-            raise Refusal(404, "object_not_found", f"Could not find block with ID: {thing_id}.")
+        if not isinstance(thing, NotionPage | Block) or not self.world.is_alive(thing):
+            raise NotionRefusal(404, "object_not_found", f"Could not find block with ID: {thing_id}.")
         if isinstance(thing, Block) and thing.type == "unsupported":
-            raise Refusal(400, "validation_error", "Block type transcription is not supported via the API.")
+            raise NotionRefusal(400, "validation_error", "Block type transcription is not supported via the API.")
         original = self.world.find(thing.synced_from) if isinstance(thing, Block) and thing.synced_from else thing
-        children = original.children if isinstance(original, Page | Block) else []
+        children = original.children if isinstance(original, NotionPage | Block) else []
         return self._list(self.world.listed(children), self.writer.block, "block")
 
     def _comments(self) -> Document:
@@ -201,7 +203,7 @@ class _Call:
     def _comment(self, comment_id: str) -> Document:
         comment = self.world.comments.get(comment_id)
         if comment is None or not self.world.is_visible(self.world.pages[comment.page_id]):
-            raise Refusal(404, "object_not_found", f"Could not find comment with ID: {comment_id}.")
+            raise NotionRefusal(404, "object_not_found", f"Could not find comment with ID: {comment_id}.")
         return self.writer.comment(comment)
 
     def _list(
@@ -216,13 +218,13 @@ class _Call:
         """One page of a list. A cursor names the thing that the page begins with."""
         size = int(self.asked.get("page_size") or PAGE_SIZE)
         if not 1 <= size <= PAGE_SIZE:
-            raise Refusal(400, "validation_error", f"page_size should be less than or equal to `{PAGE_SIZE}`.")
+            raise NotionRefusal(400, "validation_error", f"page_size should be less than or equal to `{PAGE_SIZE}`.")
         capped = cap and len(things) > self.world.cap
         things = things[: self.world.cap] if capped else things
         keys = [key(thing) for thing in things]
         cursor = self.asked.get("start_cursor")
         if cursor and cursor not in keys:
-            raise Refusal(400, "validation_error", f"The start_cursor provided is invalid: {cursor}")
+            raise NotionRefusal(400, "validation_error", f"The start_cursor provided is invalid: {cursor}")
         start = keys.index(cursor) if cursor else 0
         end = start + size
         shown, following = things[start:end], keys[end] if end < len(keys) else None

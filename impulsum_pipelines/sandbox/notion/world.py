@@ -19,7 +19,7 @@ RESULT_CAP = 10_000
 
 
 @dataclass
-class User:
+class NotionUser:
     """A member of the workspace, or the integration itself."""
 
     id: str
@@ -42,7 +42,7 @@ class Thing:
 
 
 @dataclass
-class Page(Thing):
+class NotionPage(Thing):
     """A page; ``children`` are the ids of its blocks of the first level, a child page's own id among them."""
 
     title: str = ""
@@ -81,7 +81,7 @@ class DataSource(Thing):
 
 
 @dataclass
-class Comment:
+class NotionComment:
     """A comment on a page (``block_id`` None) or on one of its blocks."""
 
     id: str
@@ -108,13 +108,13 @@ class NotionWorld:
         self.clock = clock
         self.name = name
         self._rng = rng
-        self.users: dict[str, User] = {}
-        self.pages: dict[str, Page] = {}
+        self.users: dict[str, NotionUser] = {}
+        self.pages: dict[str, NotionPage] = {}
         self.blocks: dict[str, Block] = {}
         self.databases: dict[str, Database] = {}
         self.data_sources: dict[str, DataSource] = {}
-        self.comments: dict[str, Comment] = {}
-        self.bot = User(self.new_id(), "delivery-data", None)
+        self.comments: dict[str, NotionComment] = {}
+        self.bot = NotionUser(self.new_id(), "delivery-data", None)
         self.users[self.bot.id] = self.bot
         #: What is not shared with the integration, whatever lies under it included.
         self.hidden: set[str] = set()
@@ -159,7 +159,7 @@ class NotionWorld:
         """Whether the integration can list it."""
         return self.is_visible(thing) and not self.is_trashed(thing)
 
-    def pages_of(self, data_source_id: str) -> list[Page]:
+    def pages_of(self, data_source_id: str) -> list[NotionPage]:
         """The pages of a data source that the integration can list."""
         mine = (p for p in self.pages.values() if (p.parent_type, p.parent_id) == ("data_source_id", data_source_id))
         return [page for page in mine if self.is_alive(page)]
@@ -171,9 +171,9 @@ class NotionWorld:
 
     # ------------------------------------------------------------------ edits
 
-    def add_user(self, name: str, email: str) -> User:
+    def add_user(self, name: str, email: str) -> NotionUser:
         """A member joins."""
-        user = User(self.new_id(), name, email)
+        user = NotionUser(self.new_id(), name, email)
         self.users[user.id] = user
         return user
 
@@ -200,13 +200,13 @@ class NotionWorld:
         properties: dict[str, tuple[str, Any]] | None = None,
         public: bool = False,
         has_cover: bool = False,
-    ) -> Page:
+    ) -> NotionPage:
         """A page in a data source, under a page (where a block stands for it), or at the top of the workspace."""
         kind: ParentType = "workspace"
         if parent is not None:
             kind = "data_source_id" if isinstance(parent, DataSource) else "page_id"
             kind = "block_id" if isinstance(parent, Block) else kind
-        page = Page(
+        page = NotionPage(
             **self._common(kind, parent.id if parent else "", by, at),
             title=title,
             properties=properties or {},
@@ -214,11 +214,11 @@ class NotionWorld:
             has_cover=has_cover,
         )
         self.pages[page.id] = page
-        if isinstance(parent, Page | Block):
+        if isinstance(parent, NotionPage | Block):
             self._stand_in(page.id, "child_page", title, parent, by, at)
         return page
 
-    def create_database(self, title: str, parent: Page, *, by: str, at: int) -> Database:
+    def create_database(self, title: str, parent: NotionPage, *, by: str, at: int) -> Database:
         """A database without a data source, on a page."""
         database = Database(**self._common("page_id", parent.id, by, at), title=title)
         self.databases[database.id] = database
@@ -246,7 +246,7 @@ class NotionWorld:
         self.find(parent.id).edited = max(at, parent.edited)
 
     def _children(self, parent: Thing) -> list[str]:
-        if not isinstance(parent, Page | Block):
+        if not isinstance(parent, NotionPage | Block):
             raise LookupError(f"{parent.id} holds no blocks")
         return parent.children
 
@@ -276,19 +276,21 @@ class NotionWorld:
         """Note an edit on a thing itself."""
         thing.edited, thing.edited_by = at, by
 
-    def add_comment(self, page: Page, text: str, *, by: str, at: int, block_id: str | None = None) -> Comment:
+    def add_comment(
+        self, page: NotionPage, text: str, *, by: str, at: int, block_id: str | None = None
+    ) -> NotionComment:
         """A comment, in a discussion of its own. It does not count as an edit of the page."""
-        comment = Comment(self.new_id(), page.id, block_id, self.new_id(), text, at, at, by)
+        comment = NotionComment(self.new_id(), page.id, block_id, self.new_id(), text, at, at, by)
         self.comments[comment.id] = comment
         return comment
 
-    def move_page(self, page: Page, target: Thing) -> None:
+    def move_page(self, page: NotionPage, target: Thing) -> None:
         """Another parent; id and edit time stay."""
         if page.id in self.blocks:
             old = self.blocks.pop(page.id)
             self._children(self.find(old.parent_id)).remove(page.id)
         page.parent_type = "data_source_id" if isinstance(target, DataSource) else "page_id"
         page.parent_id = target.id
-        if isinstance(target, Page):
+        if isinstance(target, NotionPage):
             at = page.edited
             self._stand_in(page.id, "child_page", page.title, target, page.edited_by, at)

@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from impulsum_pipelines.sandbox.clock import to_datetime
-from impulsum_pipelines.sandbox.slack.limits import TIERS, Limits
-from impulsum_pipelines.sandbox.slack.workspace import BOT_USER, SLACKBOT, Channel, Document, Kind, Workspace
+from impulsum_pipelines.sandbox.slack.limits import TIERS, SlackLimits
+from impulsum_pipelines.sandbox.slack.workspace import BOT_USER, SLACKBOT, Document, Kind, SlackChannel, Workspace
 
 Answer = dict[str, Any]
 
 
-class Control:
+class SlackControl:
     """What a test or a curious person can do to the workspace. Every edit happens at a time of its own."""
 
-    def __init__(self, workspace: Workspace, limits: Limits) -> None:
+    def __init__(self, workspace: Workspace, limits: SlackLimits) -> None:
         self._workspace = workspace
         self._limits = limits
 
-    def _someone(self, channel: Channel, user: str | None) -> str:
+    def _someone(self, channel: SlackChannel, user: str | None) -> str:
         return self._workspace.user(user).id if user else next(u for u in channel.members if u != BOT_USER)
 
-    def _message(self, channel: str, ts: str) -> Channel:
+    def _message(self, channel: str, ts: str) -> SlackChannel:
         found = self._workspace.channel(channel)
         if ts not in found.messages:
             raise LookupError(f"there is no message {ts} in {channel}")
@@ -204,7 +204,7 @@ class Control:
         return dict(self._limits.per_period)
 
 
-def _channel_truth(channel: Channel) -> Document:
+def _channel_truth(channel: SlackChannel) -> Document:
     is_im = channel.kind == "im"
     return {
         "name": None if is_im else channel.name,
@@ -216,7 +216,7 @@ def _channel_truth(channel: Channel) -> Document:
     }
 
 
-def _message_truth(channel: Channel, ts: str) -> Document:
+def _message_truth(channel: SlackChannel, ts: str) -> Document:
     document = channel.messages[ts]
     replies = channel.threads.get(ts, [])
     edited = document.get("edited", {}).get("ts")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from impulsum_pipelines.sandbox.slack.workspace import TEAM_ID, Channel, Document, User
+from impulsum_pipelines.sandbox.slack.workspace import TEAM_ID, Document, SlackChannel, SlackUser
 
 
-def channel_document(channel: Channel) -> Document:
+def channel_document(channel: SlackChannel) -> Document:
     """A conversation as ``conversations.list`` gives it."""
     created = channel.created // 1000
     if channel.kind == "im":
@@ -53,7 +53,7 @@ def channel_document(channel: Channel) -> Document:
     return document
 
 
-def user_document(user: User, *, with_email: bool) -> Document:
+def user_document(user: SlackUser, *, with_email: bool) -> Document:
     """An account as ``users.list`` gives it; the address only with the scope ``users:read.email``."""
     profile: Document = {
         "real_name": user.real_name,

@@ -20,7 +20,7 @@ TIERS = {
 }
 
 
-class Limits:
+class SlackLimits:
     """Counts calls and says which are too many."""
 
     def __init__(self) -> None:

@@ -27,7 +27,7 @@ MOST_REPLY_USERS = 5
 
 
 @dataclass
-class User:
+class SlackUser:
     """One account of the workspace."""
 
     id: str
@@ -41,7 +41,7 @@ class User:
 
 
 @dataclass
-class Channel:
+class SlackChannel:
     """One conversation.
 
     Args:
@@ -103,8 +103,8 @@ class Workspace:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.users: dict[str, User] = {}
-        self.channels: dict[str, Channel] = {}
+        self.users: dict[str, SlackUser] = {}
+        self.channels: dict[str, SlackChannel] = {}
         self.token_error: str | None = None
         #: What the token may do.
         self.scopes = {f"{prefix}:{act}" for prefix in SCOPE_OF.values() for act in ("read", "history")}
@@ -118,16 +118,16 @@ class Workspace:
 
     # -- people and channels
 
-    def add_user(self, name: str, real_name: str, email: str | None, at: int, **flags: bool) -> User:
+    def add_user(self, name: str, real_name: str, email: str | None, at: int, **flags: bool) -> SlackUser:
         """A new account."""
-        user = User(f"U{len(self.users) + 1:08d}", name, real_name, email, at, **flags)
+        user = SlackUser(f"U{len(self.users) + 1:08d}", name, real_name, email, at, **flags)
         self.users[user.id] = user
         return user
 
-    def add_channel(self, name: str, kind: Kind, at: int, creator: str, members: list[str]) -> Channel:
+    def add_channel(self, name: str, kind: Kind, at: int, creator: str, members: list[str]) -> SlackChannel:
         """A new conversation; each member but that of a direct message is announced."""
         letter = "D" if kind == "im" else "C"
-        channel = Channel(f"{letter}{len(self.channels) + 1:08d}", name, kind, at, creator)
+        channel = SlackChannel(f"{letter}{len(self.channels) + 1:08d}", name, kind, at, creator)
         self.channels[channel.id] = channel
         for number, user in enumerate(members):
             if kind in ("im", "mpim"):
@@ -136,43 +136,43 @@ class Workspace:
                 self.join(channel, user, at + number)
         return channel
 
-    def channel(self, name: str) -> Channel:
+    def channel(self, name: str) -> SlackChannel:
         """The conversation of this id or name."""
         for channel in self.channels.values():
             if name in (channel.id, channel.name):
                 return channel
         raise LookupError(f"there is no channel {name}")
 
-    def user(self, name: str) -> User:
+    def user(self, name: str) -> SlackUser:
         """The account of this id or name."""
         for user in self.users.values():
             if name in (user.id, user.name):
                 return user
         raise LookupError(f"there is no user {name}")
 
-    def visible(self) -> Iterator[Channel]:
+    def visible(self) -> Iterator[SlackChannel]:
         """What the bot is told of: public channels, and whatever else it is in."""
         for channel in self.channels.values():
             if channel.kind == "public_channel" or channel.has_bot:
                 yield channel
 
-    def may(self, channel: Channel, act: str) -> bool:
+    def may(self, channel: SlackChannel, act: str) -> bool:
         """Whether the token's scopes allow to ``read`` or see the ``history`` of such a channel."""
         return f"{SCOPE_OF[channel.kind]}:{act}" in self.scopes
 
-    def readable(self) -> Iterator[Channel]:
+    def readable(self) -> Iterator[SlackChannel]:
         """Conversations whose messages the bot may read."""
         for channel in self.visible():
             if channel.has_bot and self.may(channel, "read") and self.may(channel, "history"):
                 yield channel
 
-    def join(self, channel: Channel, user: str, at: int) -> None:
+    def join(self, channel: SlackChannel, user: str, at: int) -> None:
         """Somebody joins a channel, which says so."""
         if user not in channel.members:
             channel.members.append(user)
             self.post(channel, user, f"<@{user}> has joined the channel", at, subtype="channel_join")
 
-    def leave(self, channel: Channel, user: str, at: int) -> None:
+    def leave(self, channel: SlackChannel, user: str, at: int) -> None:
         """Somebody leaves a channel, which says so."""
         channel.members.remove(user)
         self.post(channel, user, f"<@{user}> has left the channel", at, subtype="channel_leave")
@@ -180,7 +180,7 @@ class Workspace:
     # -- messages
 
     def post(
-        self, channel: Channel, user: str, text: str, at: int, *, thread: str | None = None, **more: Any
+        self, channel: SlackChannel, user: str, text: str, at: int, *, thread: str | None = None, **more: Any
     ) -> Document:
         """Write a message, or with ``thread`` a reply to that root.
 
@@ -209,20 +209,20 @@ class Workspace:
         return document
 
     @staticmethod
-    def _free_ts(channel: Channel, at: int) -> str:
+    def _free_ts(channel: SlackChannel, at: int) -> str:
         """All six decimals are used, as they are there: a float would lose the last ones."""
         micros = at * 1000 + (at * 7919) % 997
         while (ts := f"{micros // 1_000_000}.{micros % 1_000_000:06d}") in channel.messages:
             micros += 1
         return ts
 
-    def edit(self, channel: Channel, ts: str, text: str, at: int) -> None:
+    def edit(self, channel: SlackChannel, ts: str, text: str, at: int) -> None:
         """Change a message's text: only the new one is kept, with who changed it and when."""
         document = channel.messages[ts]
         edited = f"{at // 1000}.{at % 1000:03d}000"
         channel.messages[ts] = {**document, "text": text, "edited": {"user": document["user"], "ts": edited}}
 
-    def delete(self, channel: Channel, ts: str) -> None:
+    def delete(self, channel: SlackChannel, ts: str) -> None:
         """Remove a message without a trace; a root with replies becomes a tombstone that holds its thread."""
         document = channel.messages[ts]
         if channel.threads.get(ts):
@@ -247,7 +247,7 @@ class Workspace:
             if channel.messages[root].get("subtype") == "tombstone":
                 self.delete(channel, root)
 
-    def react(self, channel: Channel, ts: str, name: str, user: str) -> None:
+    def react(self, channel: SlackChannel, ts: str, name: str, user: str) -> None:
         """Add a reaction, or take it back: neither counts as an edit."""
         document = channel.messages[ts]
         reactions = {r["name"]: list(r["users"]) for r in document.get("reactions", [])}

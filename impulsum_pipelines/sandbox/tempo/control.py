@@ -7,7 +7,7 @@ from typing import Any
 
 from impulsum_pipelines.sandbox.hours import ZONES
 from impulsum_pipelines.sandbox.team import Person, Team
-from impulsum_pipelines.sandbox.tempo.limit import RealTimeLimit
+from impulsum_pipelines.sandbox.tempo.limits import TempoLimits
 from impulsum_pipelines.sandbox.tempo.records import Membership, Plan, Worklog
 from impulsum_pipelines.sandbox.tempo.world import TempoWorld
 
@@ -17,7 +17,7 @@ Answer = dict[str, Any]
 class TempoControl:
     """What people do in Tempo. Issues are named by key or id, people by account id or number, records by id."""
 
-    def __init__(self, world: TempoWorld, team: Team, limit: RealTimeLimit) -> None:
+    def __init__(self, world: TempoWorld, team: Team, limit: TempoLimits) -> None:
         self._world = world
         self._team = team
         self._limit = limit

@@ -16,7 +16,7 @@ import orjson
 from impulsum_pipelines.sandbox.clock import to_datetime, to_ms
 from impulsum_pipelines.sandbox.hours import Entry, entries, workday, zone_of
 from impulsum_pipelines.sandbox.team import Person, Team, Ticket
-from impulsum_pipelines.sandbox.tempo.records import Account, Membership, Plan, TempoTeam, WorkloadScheme, Worklog
+from impulsum_pipelines.sandbox.tempo.records import Membership, Plan, TempoAccount, TempoTeam, WorkloadScheme, Worklog
 from impulsum_pipelines.sandbox.tempo.world import TempoWorld
 from impulsum_pipelines.sources.base.values import as_datetime
 
@@ -25,7 +25,7 @@ ODD = 12
 INTERNAL = "INTERNAL"
 
 
-def grow(team: Team) -> TempoWorld:
+def build_world(team: Team) -> TempoWorld:
     """A Tempo with the team's history in it; the same for the same seed."""
     rng = team.rng("tempo")
     world = TempoWorld(team.clock, team.people[0].jira_id)
@@ -53,7 +53,7 @@ def _accounts(world: TempoWorld, team: Team) -> None:
     for key, name, status, is_global in named:
         number = world.next_id("account")
         customer = None if is_global else "NORTHWIND"
-        world.accounts[number] = Account(number, key, name, status, lead, is_global, customer)
+        world.accounts[number] = TempoAccount(number, key, name, status, lead, is_global, customer)
 
 
 def _teams(world: TempoWorld, team: Team) -> None:
@@ -116,11 +116,11 @@ def _disagree(team: Team, rng: Random, mirrored: list[Worklog]) -> list[Worklog]
     for issue_id in edited:
         next(worklog for worklog in found if worklog.issue_id == issue_id).seconds += 1800
     for issue_id in sorted((featured - in_jira) | (tickets.keys() & only_tempo)):
-        found += _alone(team, rng, tickets[issue_id])
+        found += _only_in_tempo(team, rng, tickets[issue_id])
     return found
 
 
-def _alone(team: Team, rng: Random, ticket: Ticket) -> Iterator[Worklog]:
+def _only_in_tempo(team: Team, rng: Random, ticket: Ticket) -> Iterator[Worklog]:
     """Hours that Tempo could not write into Jira."""
     for entry in entries(rng, team, ticket, 1):
         yield _worklog(rng, ticket.assignee, ticket.key, entry)
@@ -148,7 +148,7 @@ def _worklog(rng: Random, person: Person, key: str, entry: Entry) -> Worklog:
 def _deleted(world: TempoWorld, team: Team, rng: Random) -> None:
     """Some entries were mistakes, gone from Jira with them: the audit log still knows those of the last months."""
     for ticket in rng.sample(team.tickets, min(3, len(team.tickets))):
-        for mistake in _alone(team, rng, ticket):
+        for mistake in _only_in_tempo(team, rng, ticket):
             number = world.log(replace(mistake, id=world.next_id("worklog"))).id
             gone = world.worklogs.pop(number)
             world.note(min(gone.updated + 3_600_000, world.clock.now()), "Deleted", "worklog", number, gone.author)

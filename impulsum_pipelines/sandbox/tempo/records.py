@@ -156,7 +156,7 @@ class Plan:
 
 
 @dataclass
-class Account:
+class TempoAccount:
     """Who pays for hours. The list shows those that are OPEN or CLOSED, never the ARCHIVED ones."""
 
     id: int
@@ -307,7 +307,7 @@ class WorkloadScheme:
 
 
 @dataclass(frozen=True)
-class Event:
+class AuditEvent:
     """One line of the audit log."""
 
     at: int

@@ -9,10 +9,10 @@ from typing import TypeVar
 from impulsum_pipelines.sandbox.clock import Clock, to_datetime
 from impulsum_pipelines.sandbox.hours import DAY_MS
 from impulsum_pipelines.sandbox.tempo.records import (
-    Account,
-    Event,
+    AuditEvent,
     Membership,
     Plan,
+    TempoAccount,
     TempoTeam,
     WorkloadScheme,
     Worklog,
@@ -21,7 +21,7 @@ from impulsum_pipelines.sandbox.tempo.records import (
 #: How long the audit log reaches back.
 AUDIT_DAYS = 180
 
-Kept = TypeVar("Kept", Worklog, Plan, Account, TempoTeam, Membership)
+Kept = TypeVar("Kept", Worklog, Plan, TempoAccount, TempoTeam, Membership)
 
 
 class TempoWorld:
@@ -37,11 +37,11 @@ class TempoWorld:
         self.user = user
         self.worklogs: dict[int, Worklog] = {}
         self.plans: dict[int, Plan] = {}
-        self.accounts: dict[int, Account] = {}
+        self.accounts: dict[int, TempoAccount] = {}
         self.teams: dict[int, TempoTeam] = {}
         self.memberships: dict[int, Membership] = {}
         self.workload_schemes: dict[int, WorkloadScheme] = {}
-        self.audit: list[Event] = []
+        self.audit: list[AuditEvent] = []
         self.token_revoked = False
         #: Whether the token's user sees only own worklogs.
         self.restricted = False
@@ -123,7 +123,7 @@ class TempoWorld:
         changes: list[dict[str, str | None]] | None = None,
     ) -> None:
         """Write a line of the audit log."""
-        self.audit.append(Event(at, action, entity_type, entity_id, worker or self.user, worker, changes or []))
+        self.audit.append(AuditEvent(at, action, entity_type, entity_id, worker or self.user, worker, changes or []))
 
     def today(self) -> date:
         """The day by the clock, UTC."""

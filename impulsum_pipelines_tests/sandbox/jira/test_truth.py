@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from impulsum_pipelines.sandbox.jira.history.generator import generate
+from impulsum_pipelines.sandbox.worlds import generate
 from impulsum_pipelines_tests.conftest import SandboxFactory
 
 _NOW = datetime(2026, 11, 1, tzinfo=UTC)

@@ -14,27 +14,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from impulsum_pipelines.sandbox.jira.site import API, SPRINT_FIELD, Document
-from impulsum_pipelines.sandbox.jira.store import Stored
+from impulsum_pipelines.sandbox.jira.store import StoredIssue
 from impulsum_pipelines.sandbox.jira.world import JiraWorld
+from impulsum_pipelines.sandbox.refusal import Refusal
 
 INLINE_HISTORIES = 40
 _PLATFORM_TIME = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{3})\+0000")
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer
-    """An answer that is not 200, in Jira's shape."""
+class JiraRefusal(Refusal):
+    """An answer that is not 200, with its messages."""
 
-    def __init__(self, status: int, *messages: str, headers: dict[str, str] | None = None) -> None:
-        self.status = status
-        self.messages = list(messages)
-        self.headers = headers
-        super().__init__(*messages)
-
-    @property
-    def response(self) -> Response:
-        """The answer itself."""
-        body = orjson.dumps({"errorMessages": self.messages, "errors": {}})
-        return Response(body, self.status, media_type="application/json", headers=self.headers)
+    def __init__(self, status: int, *messages: str) -> None:
+        super().__init__(status, {"errorMessages": list(messages), "errors": {}})
 
 
 def answer(world: JiraWorld, body: Document | list[Any] | bytes) -> Response:
@@ -66,9 +58,9 @@ def read_token(token: str) -> Document:
     try:
         position = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except ValueError:
-        raise Refusal(400, "The nextPageToken is not valid.") from None
+        raise JiraRefusal(400, "The nextPageToken is not valid.") from None
     if not isinstance(position, dict):
-        raise Refusal(400, "The nextPageToken is not valid.")
+        raise JiraRefusal(400, "The nextPageToken is not valid.")
     return position
 
 
@@ -79,7 +71,7 @@ async def json_body(request: Request) -> Document:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise Refusal(400, "Invalid request payload. Refer to the REST API documentation and try again.")
+        raise JiraRefusal(400, "Invalid request payload. Refer to the REST API documentation and try again.")
     return body
 
 
@@ -87,7 +79,7 @@ def number(request: Request, name: str, default: int, most: int | None = None) -
     """A whole number of the query string; more than ``most`` is cut, as Jira does."""
     text = request.query_params.get(name, str(default))
     if not text.lstrip("-").isdigit():
-        raise Refusal(400, f"The value '{text}' of the parameter {name} is not a number.")
+        raise JiraRefusal(400, f"The value '{text}' of the parameter {name} is not a number.")
     return int(text) if most is None else max(0, min(int(text), most))
 
 
@@ -106,7 +98,7 @@ def numbered_page(values: Sequence[Any], request: Request, *, most: int, default
 
 
 def issue_bytes(
-    world: JiraWorld, issues: Sequence[Stored], fields: Sequence[str], *, with_changelog: bool, expand: str = ""
+    world: JiraWorld, issues: Sequence[StoredIssue], fields: Sequence[str], *, with_changelog: bool, expand: str = ""
 ) -> bytes:
     """The JSON array of issues with the fields asked for (``*all``, ``*navigable``, names, ``-name``)."""
     changelogs = {}
@@ -128,7 +120,7 @@ def issue_bytes(
     return b"[" + b",".join(parts) + b"]"
 
 
-def _fields(world: JiraWorld, issue: Stored, names: Sequence[str]) -> bytes:
+def _fields(world: JiraWorld, issue: StoredIssue, names: Sequence[str]) -> bytes:
     wanted = {name for name in names if not name.startswith("-")}
     unwanted = {name[1:] for name in names if name.startswith("-")} | world.site.removed_fields
     everything = bool(wanted & {"*all", "*navigable"}) or (bool(unwanted) and not wanted)
@@ -144,7 +136,7 @@ def _fields(world: JiraWorld, issue: Stored, names: Sequence[str]) -> bytes:
     return orjson.dumps(shown)
 
 
-def _sprints(world: JiraWorld, issue: Stored) -> bytes:
+def _sprints(world: JiraWorld, issue: StoredIssue) -> bytes:
     if not issue.sprint_ids:
         return b"null"
     sprints = world.site.sprints

@@ -47,7 +47,7 @@ class JqlError(Exception):
 
 
 @dataclass(frozen=True)
-class Query:
+class CompiledJql:
     """A compiled search: SQL over the table ``issues``, with its values."""
 
     where: str
@@ -73,7 +73,7 @@ def _grammar() -> Lark:
     return Lark(Path(__file__).with_name("jql.lark").read_text(), start="query", parser="lalr")
 
 
-def compile_jql(jql: str, site: JiraSiteData, store: Store) -> Query:
+def compile_jql(jql: str, site: JiraSiteData, store: Store) -> CompiledJql:
     """The SQL of a JQL query on a site.
 
     Raises:
@@ -96,7 +96,7 @@ def compile_jql(jql: str, site: JiraSiteData, store: Store) -> Query:
     if hidden:
         where = f"({where}) AND project_id NOT IN ({','.join('?' * len(hidden))})"
         values.extend(hidden)
-    return Query(where, tuple(values), _order(order))
+    return CompiledJql(where, tuple(values), _order(order))
 
 
 def _order(order: Tree[Token] | None) -> str:

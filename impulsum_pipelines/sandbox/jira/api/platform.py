@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from impulsum_pipelines.sandbox.faults import Fault
 from impulsum_pipelines.sandbox.jira.api.answers import (
-    Refusal,
+    JiraRefusal,
     answer,
     issue_bytes,
     json_body,
@@ -22,7 +22,7 @@ from impulsum_pipelines.sandbox.jira.api.answers import (
     page_token,
     read_token,
 )
-from impulsum_pipelines.sandbox.jira.api.jql import JqlError, Query, compile_jql
+from impulsum_pipelines.sandbox.jira.api.jql import CompiledJql, JqlError, compile_jql
 from impulsum_pipelines.sandbox.jira.site import Document, Project, platform_time
 from impulsum_pipelines.sandbox.jira.world import JiraWorld
 
@@ -42,12 +42,12 @@ def _names(value: object) -> list[str]:
     return [str(name).strip() for part in listed for name in str(part).split(",") if name.strip()]
 
 
-def _compiled(world: JiraWorld, jql: object) -> Query:
+def _compiled(world: JiraWorld, jql: object) -> CompiledJql:
     world.store.reveal(world.clock.now())
     try:
         return compile_jql(str(jql or ""), world.site, world.store)
     except JqlError as error:
-        raise Refusal(400, error.message) from None
+        raise JiraRefusal(400, error.message) from None
 
 
 # -- search
@@ -63,7 +63,7 @@ async def search(world: JiraWorld, request: Request) -> Response:
     try:
         size = max(1, min(int(asked.get("maxResults") or 50), most))
     except (TypeError, ValueError):
-        raise Refusal(400, "The value of maxResults is not a number.") from None
+        raise JiraRefusal(400, "The value of maxResults is not a number.") from None
     token = asked.get("nextPageToken")
     offset = int(read_token(str(token)).get("offset", 0)) if token else 0
     ids = query.ids(world.store, offset, size + 1)
@@ -90,7 +90,7 @@ async def approximate_count(world: JiraWorld, request: Request) -> Response:
 
 async def removed_search(world: JiraWorld, request: Request) -> Response:
     """The search that Jira Cloud took away."""
-    raise Refusal(410, _GONE)
+    raise JiraRefusal(410, _GONE)
 
 
 # -- issues
@@ -107,11 +107,11 @@ def _visible(world: JiraWorld, key_or_id: str) -> int | None:
 def _issue_id(world: JiraWorld, request: Request) -> int:
     issue_id = _visible(world, request.path_params["issue"])
     if issue_id is None:
-        raise Refusal(404, "Issue does not exist or you do not have permission to see it.")
+        raise JiraRefusal(404, "Issue does not exist or you do not have permission to see it.")
     return issue_id
 
 
-async def issue(world: JiraWorld, request: Request) -> Response:
+async def get_issue(world: JiraWorld, request: Request) -> Response:
     """``issue/{id}``."""
     found = world.store.stored([_issue_id(world, request)], as_searched=False)
     fields = _names(request.query_params.get("fields")) or ["*all"]
@@ -124,7 +124,7 @@ async def issue_bulkfetch(world: JiraWorld, request: Request) -> Response:
     asked = await json_body(request)
     wanted = [str(name) for name in asked.get("issueIdsOrKeys") or []]
     if not 1 <= len(wanted) <= RICH_PAGE:
-        raise Refusal(400, f"The number of issues must be between 1 and {RICH_PAGE}.")
+        raise JiraRefusal(400, f"The number of issues must be between 1 and {RICH_PAGE}.")
     ids = sorted({found for name in wanted if (found := _visible(world, name)) is not None})
     errors = []
     if "sandbox.fault" in request.scope:
@@ -147,9 +147,9 @@ async def changelog_bulkfetch(world: JiraWorld, request: Request) -> Response:
     wanted = [str(name) for name in asked.get("issueIdsOrKeys") or []]
     field_ids = [str(name) for name in asked.get("fieldIds") or []]
     if not 1 <= len(wanted) <= 1000:
-        raise Refusal(400, "The number of issue ids or keys must be between 1 and 1000.")
+        raise JiraRefusal(400, "The number of issue ids or keys must be between 1 and 1000.")
     if len(field_ids) > 10:
-        raise Refusal(400, "No more than 10 field ids may be given.")
+        raise JiraRefusal(400, "No more than 10 field ids may be given.")
     ids = sorted({found for name in wanted if (found := _visible(world, name)) is not None})
     size = max(1, min(int(asked.get("maxResults") or 1000), 10_000))
     token = asked.get("nextPageToken")
@@ -240,7 +240,7 @@ async def worklog_list(world: JiraWorld, request: Request) -> Response:
     _allow(world, "worklogs")
     ids = [int(i) for i in (await json_body(request)).get("ids") or []]
     if len(ids) > 1000:
-        raise Refusal(400, "The number of worklog ids must not be more than 1000.")
+        raise JiraRefusal(400, "The number of worklog ids must not be more than 1000.")
     shown = [document for issue_id, document in world.store.worklogs(ids) if _visible(world, str(issue_id))]
     return answer(world, b"[" + b",".join(shown) + b"]")
 
@@ -250,7 +250,7 @@ async def worklog_list(world: JiraWorld, request: Request) -> Response:
 
 def _allow(world: JiraWorld, permission: str) -> None:
     if permission in world.denied:
-        raise Refusal(403, "You do not have permission to perform this operation.")
+        raise JiraRefusal(403, "You do not have permission to perform this operation.")
 
 
 async def project_search(world: JiraWorld, request: Request) -> Response:
@@ -278,11 +278,11 @@ def _insight(world: JiraWorld, project: Project) -> Document:
 def _versions(world: JiraWorld, request: Request) -> list[Document]:
     project = world.site.project(request.path_params["project"])
     if project is None:
-        raise Refusal(404, f"No project could be found with key '{request.path_params['project']}'.")
+        raise JiraRefusal(404, f"No project could be found with key '{request.path_params['project']}'.")
     return [v.document for v in world.site.versions.values() if v.project_id == project.id]
 
 
-async def versions(world: JiraWorld, request: Request) -> Response:
+async def project_versions(world: JiraWorld, request: Request) -> Response:
     """``project/{id}/versions``: all of them."""
     return answer(world, _versions(world, request))
 
@@ -341,7 +341,7 @@ ROUTES: Sequence[tuple[str, Handler, list[str]]] = (
     ("/search", removed_search, ["GET", "POST"]),
     ("/issue/bulkfetch", issue_bulkfetch, ["POST"]),
     ("/changelog/bulkfetch", changelog_bulkfetch, ["POST"]),
-    ("/issue/{issue}", issue, ["GET"]),
+    ("/issue/{issue}", get_issue, ["GET"]),
     ("/issue/{issue}/changelog", issue_changelog, ["GET"]),
     ("/issue/{issue}/comment", issue_comments, ["GET"]),
     ("/issue/{issue}/worklog", issue_worklogs, ["GET"]),
@@ -349,7 +349,7 @@ ROUTES: Sequence[tuple[str, Handler, list[str]]] = (
     ("/worklog/deleted", _changed_worklogs("deleted_worklogs"), ["GET"]),
     ("/worklog/list", worklog_list, ["POST"]),
     ("/project/search", project_search, ["GET"]),
-    ("/project/{project}/versions", versions, ["GET"]),
+    ("/project/{project}/versions", project_versions, ["GET"]),
     ("/project/{project}/version", version_page, ["GET"]),
     ("/field", fields, ["GET"]),
     ("/status", statuses, ["GET"]),
@@ -359,6 +359,6 @@ ROUTES: Sequence[tuple[str, Handler, list[str]]] = (
 )
 
 
-def routes(bound: Callable[[Handler], Any]) -> list[Route]:
+def platform_routes(bound: Callable[[Handler], Any]) -> list[Route]:
     """The routes of the interface; ``bound`` makes an endpoint of a handler."""
     return [Route(f"/rest/api/3{path}", bound(handler), methods=methods) for path, handler, methods in ROUTES]

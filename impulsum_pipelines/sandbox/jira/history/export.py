@@ -17,16 +17,16 @@ import orjson
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sandbox.clock import Clock, to_ms
-from impulsum_pipelines.sandbox.jira.issues import INLINE_COMMENTS, Issue, comment_page, rich_text
+from impulsum_pipelines.sandbox.jira.issues import INLINE_COMMENTS, JiraIssue, atlassian_document, comment_page
 from impulsum_pipelines.sandbox.jira.site import (
     EPIC_LINK_FIELD,
     Board,
     Document,
     JiraSiteData,
+    JiraUser,
     Project,
     Sprint,
     Status,
-    User,
 )
 from impulsum_pipelines.sandbox.jira.world import JiraWorld
 
@@ -45,10 +45,10 @@ def read_export(path: Path, *, now: datetime | None = None, time_zone: str = "Et
     Raises:
         ImpulsumError: the file is not there, or a line is not an issue.
     """
-    account = User("sandbox-account", "Sandbox Account", "sandbox@example.com", time_zone=time_zone)
+    account = JiraUser("sandbox-account", "Sandbox Account", "sandbox@example.com", time_zone=time_zone)
     world = JiraWorld(JiraSiteData(account, users={account.account_id: account}), Clock(now))
     reader = _Reader(world)
-    batch: list[Issue] = []
+    batch: list[JiraIssue] = []
     with world.store.transaction():
         for line_number, line in enumerate(_lines(path), 1):
             try:
@@ -89,25 +89,25 @@ class _Reader:
         self.store = world.store
         self.comments: list[tuple[int, int, Document]] = []
 
-    def save(self, batch: list[Issue]) -> None:
+    def save(self, batch: list[JiraIssue]) -> None:
         self.store.save_all(batch)
         self.store.add_comments(self.comments)
         self.comments.clear()
 
-    def issue(self, exported: Document) -> Issue:
+    def issue(self, exported: Document) -> JiraIssue:
         issue_id, fields = int(exported["id"]), dict(exported["fields"])
         project = self._project(fields["project"])
         self._status(fields["status"])
         for role in _PEOPLE:
             fields[role] = self._person(fields.get(role))
         if isinstance(fields.get("description"), str):
-            fields["description"] = rich_text(fields["description"])
+            fields["description"] = atlassian_document(fields["description"])
         epic = fields.pop("epic", None)
         fields[EPIC_LINK_FIELD] = epic["key"] if epic else None
         sprints = [*(fields.pop("closedSprints", None) or []), fields.pop("sprint", None)]
         sprint_ids = [self._sprint(sprint) for sprint in sprints if sprint]
         fields["comment"] = self._comments(issue_id, fields.get("comment") or {})
-        return Issue(
+        return JiraIssue(
             issue_id, exported["key"], project.id, _ms(fields["created"]), _ms(fields["updated"]), fields, sprint_ids
         )
 
@@ -129,7 +129,7 @@ class _Reader:
         name = str(document.get("accountId") or document["name"])
         user = self.site.users.get(name)
         if user is None:
-            user = User(
+            user = JiraUser(
                 name,
                 document.get("displayName", name),
                 active=bool(document.get("active", True)),
@@ -162,7 +162,7 @@ class _Reader:
                 **exported,
                 "author": self._person(exported.get("author")),
                 "updateAuthor": self._person(exported.get("updateAuthor")),
-                "body": rich_text(exported.get("body") or ""),
+                "body": atlassian_document(exported.get("body") or ""),
             }
             self.comments.append((int(comment["id"]), issue_id, comment))
             shown.append(comment)

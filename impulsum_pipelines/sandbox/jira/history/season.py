@@ -16,9 +16,9 @@ from random import Random
 from typing import Any
 
 from impulsum_pipelines.sandbox.jira import issues as edits
-from impulsum_pipelines.sandbox.jira.history.teams import Team
-from impulsum_pipelines.sandbox.jira.issues import Issue
-from impulsum_pipelines.sandbox.jira.site import Sprint, Status, User
+from impulsum_pipelines.sandbox.jira.history.teams import ScrumTeam
+from impulsum_pipelines.sandbox.jira.issues import JiraIssue
+from impulsum_pipelines.sandbox.jira.site import JiraUser, Sprint, Status
 from impulsum_pipelines.sandbox.jira.world import JiraWorld, add_link, comment_document, worklog_document
 
 MINUTE = 60_000
@@ -46,7 +46,15 @@ class Season:
     """
 
     def __init__(
-        self, world: JiraWorld, team: Team, others: list[Team], rng: Random, *, issues: int, sprints: int, now: int
+        self,
+        world: JiraWorld,
+        team: ScrumTeam,
+        others: list[ScrumTeam],
+        rng: Random,
+        *,
+        issues: int,
+        sprints: int,
+        now: int,
     ) -> None:
         self.world = world
         self.team = team
@@ -57,7 +65,7 @@ class Season:
         self.per_sprint = max(3, round(issues / (sprints + 2)))
         self.now = now
         self.first_start = now - sprints * SPRINT - rng.randrange(4 * DAY, 9 * DAY)
-        self.issues: list[Issue] = []
+        self.issues: list[JiraIssue] = []
         self.sprints: list[Sprint] = []
         self._comments: list[tuple[int, int, dict[str, Any]]] = []
         self._worklogs: list[tuple[int, int, int, dict[str, Any]]] = []
@@ -65,11 +73,11 @@ class Season:
         self._order = itertools.count()
         self._last = 0
         #: Issues that are or were in a sprint that has not closed, by sprint and id.
-        self._seen_in: defaultdict[int, dict[int, Issue]] = defaultdict(dict)
+        self._seen_in: defaultdict[int, dict[int, JiraIssue]] = defaultdict(dict)
         #: Issues whose present run of work is scheduled, by issue, for the sprint of that number.
         self._working: dict[int, int] = {}
 
-    def play(self) -> list[Issue]:
+    def play(self) -> list[JiraIssue]:
         """Let it all happen; the histories, comments and worklogs go to the store, the issues are returned."""
         first = self.first_start - 5 * DAY
         for _ in range(max(1, self.per_sprint // 12)):
@@ -114,7 +122,7 @@ class Season:
     def _chance(self, probability: float) -> bool:
         return self.rng.random() < probability
 
-    def _somebody(self) -> User:
+    def _somebody(self) -> JiraUser:
         return self.rng.choice(self.team.members)
 
     # -- sprints
@@ -160,7 +168,7 @@ class Season:
             elif self._chance(0.85):
                 self._at(at, self._set_sprint, issue, following)
 
-    def _work_on(self, at: int, issue: Issue, sprint: Sprint, closes: int) -> None:
+    def _work_on(self, at: int, issue: JiraIssue, sprint: Sprint, closes: int) -> None:
         """Roll what becomes of an issue in a sprint."""
         if not self._ours(issue) or self._working.get(issue.id) == sprint.id:
             return
@@ -188,7 +196,7 @@ class Season:
             self._at(self._between(at, closes), self._move, issue)
         self._talk_about(at, closes, issue)
 
-    def _talk_about(self, at: int, closes: int, issue: Issue) -> None:
+    def _talk_about(self, at: int, closes: int, issue: JiraIssue) -> None:
         while self._chance(0.4):
             self._at(self._between(at, closes), self._comment, issue)
         if self._chance(0.25):
@@ -202,7 +210,7 @@ class Season:
 
     # -- creating
 
-    def _new(self, at: int, kind: str, **details: Any) -> Issue | None:
+    def _new(self, at: int, kind: str, **details: Any) -> JiraIssue | None:
         if self.left <= 0:
             return None
         self.left -= 1
@@ -226,7 +234,7 @@ class Season:
     def _create_epic(self, at: int) -> None:
         self._new(at, "Epic")
 
-    def _create_subtask(self, at: int, parent: Issue) -> None:
+    def _create_subtask(self, at: int, parent: JiraIssue) -> None:
         if not self._ours(parent) or parent.is_subtask:
             return
         child = self._new(at, "Sub-task", parent=parent, sprint_ids=parent.sprint_ids)
@@ -277,31 +285,31 @@ class Season:
 
     # -- editing
 
-    def _ours(self, issue: Issue) -> bool:
+    def _ours(self, issue: JiraIssue) -> bool:
         """Whether an issue is still in the team's project."""
         return issue.project_id == self.team.project.id
 
-    def _record(self, at: int, issue: Issue, items: list[dict[str, Any]]) -> None:
+    def _record(self, at: int, issue: JiraIssue, items: list[dict[str, Any]]) -> None:
         self.world.record(issue, items, self._somebody(), at)
 
     def _roll_points(self) -> float:
         return self.rng.choice(_POINTS)
 
-    def _advance(self, at: int, issue: Issue, status: Status) -> None:
+    def _advance(self, at: int, issue: JiraIssue, status: Status) -> None:
         """Move work forward; what is done stays done."""
         if issue.fields["status"]["statusCategory"]["key"] != "done":
             self._set_status(at, issue, status)
 
-    def _set_status(self, at: int, issue: Issue, status: Status) -> None:
+    def _set_status(self, at: int, issue: JiraIssue, status: Status) -> None:
         if self._ours(issue):
             self._record(at, issue, edits.set_status(issue, status, at))
 
-    def _estimate(self, at: int, issue: Issue, points: float | None) -> None:
+    def _estimate(self, at: int, issue: JiraIssue, points: float | None) -> None:
         field = self.team.board.estimation_field
         if field and self._ours(issue):
             self._record(at, issue, edits.set_number(issue, self.world.site.fields[field], points))
 
-    def _set_sprint(self, at: int, issue: Issue, sprint: Sprint | None) -> None:
+    def _set_sprint(self, at: int, issue: JiraIssue, sprint: Sprint | None) -> None:
         if not self._ours(issue) or issue.is_subtask or (sprint and sprint.state == "closed"):
             return
         self._record(at, issue, edits.move_to_sprint(issue, sprint.id if sprint else None, self.world.site))
@@ -310,10 +318,10 @@ class Season:
         if sprint and sprint.state == "active" and sprint.ends:
             self._work_on(at, issue, sprint, max(sprint.ends, at + HOUR))
 
-    def _hand_over(self, at: int, issue: Issue) -> None:
+    def _hand_over(self, at: int, issue: JiraIssue) -> None:
         self._record(at, issue, edits.set_assignee(issue, self._somebody()))
 
-    def _move(self, at: int, issue: Issue) -> None:
+    def _move(self, at: int, issue: JiraIssue) -> None:
         """Move an issue to another project; its status becomes the counterpart there."""
         if not self._ours(issue) or issue.is_subtask:
             return
@@ -325,7 +333,7 @@ class Season:
         self.world.store.db.execute("INSERT INTO moved_keys VALUES (?, ?)", [old_key, issue.id])
         self._record(at, issue, items)
 
-    def _comment(self, at: int, issue: Issue) -> None:
+    def _comment(self, at: int, issue: JiraIssue) -> None:
         number = self.world.next_id("comment")
         document = comment_document(issue.id, number, self._somebody(), "Looked at this again today.", at)
         self._comments.append((number, issue.id, document))
@@ -334,7 +342,7 @@ class Season:
         issue.fields["comment"] = edits.comment_page(issue.id, shown, held["total"] + 1)
         self.world.touch(issue, at)
 
-    def _log_work(self, at: int, issue: Issue) -> None:
+    def _log_work(self, at: int, issue: JiraIssue) -> None:
         seconds = self.rng.randrange(1, 17) * 1800
         number = self.world.next_id("worklog")
         document = worklog_document(issue.id, number, self._somebody(), seconds, at)
@@ -342,7 +350,7 @@ class Season:
         spent = (issue.fields["timespent"] or 0) + seconds
         self._record(at, issue, edits.set_number(issue, self.world.site.fields["timespent"], spent))
 
-    def _link(self, at: int, issue: Issue) -> None:
+    def _link(self, at: int, issue: JiraIssue) -> None:
         other = self.rng.choice(self.issues)
         if other is not issue:
             add_link(str(self.world.next_id("link")), issue, other)

@@ -9,7 +9,7 @@ from collections import deque
 PER_SECOND = 5
 
 
-class RealTimeLimit:
+class TempoLimits:
     """Lets :data:`PER_SECOND` requests pass within any second, and counts those that it refuses."""
 
     def __init__(self) -> None:

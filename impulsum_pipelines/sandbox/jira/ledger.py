@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from impulsum_pipelines.sandbox.jira.issues import Issue
+from impulsum_pipelines.sandbox.jira.issues import JiraIssue
 from impulsum_pipelines.sandbox.jira.site import Document, JiraSiteData
 
 #: How long after the completion of a sprint its issues are looked for in the sprints beside it, ms.
@@ -56,7 +56,7 @@ class _Spell:
 
 
 @dataclass
-class _Book:
+class _SprintEntries:
     """The books of one sprint, from its start on."""
 
     sprint: int
@@ -120,10 +120,10 @@ class Ledger:
     def __init__(self, site: JiraSiteData) -> None:
         self.site = site
         self._facts: dict[int, _Facts] = {}
-        self._books: dict[int, _Book] = {}
+        self._books: dict[int, _SprintEntries] = {}
         self._future_members: dict[int, set[int]] = {}
 
-    def issue(self, issue: Issue, at: int) -> None:
+    def issue(self, issue: JiraIssue, at: int) -> None:
         """Enter what holds for an issue from ``at`` on. Sub-tasks follow their parent and are left out."""
         if issue.is_subtask:
             return
@@ -133,7 +133,7 @@ class Ledger:
             statuses = [*statuses, (at, issue.status_id)]
         self._change(issue.id, before, _Facts(frozenset(issue.sprint_ids), self._estimates(issue), statuses), at)
 
-    def _estimates(self, issue: Issue) -> dict[str, float | None]:
+    def _estimates(self, issue: JiraIssue) -> dict[str, float | None]:
         return {
             board.estimation_field: issue.fields.get(board.estimation_field)
             for board in self.site.boards.values()
@@ -164,7 +164,7 @@ class Ledger:
                 book.enter(issue, "added", now)
 
     @staticmethod
-    def _stay(book: _Book, issue: int, before: _Facts, now: _Facts) -> None:
+    def _stay(book: _SprintEntries, issue: int, before: _Facts, now: _Facts) -> None:
         spell = book.open.get(issue)
         if spell is None:
             if now.done_since(book.done) is None:
@@ -178,7 +178,7 @@ class Ledger:
         sprint = self.site.sprints[sprint_id]
         board = self.site.boards.get(sprint.board_id) if sprint.board_id is not None else None
         by_category = frozenset(s.id for s in self.site.statuses.values() if s.category == "done")
-        book = _Book(
+        book = _SprintEntries(
             sprint_id,
             sprint.board_id,
             at,
@@ -204,7 +204,7 @@ class Ledger:
         book = self._books[sprint_id]
         book.closed = book.completed = None
 
-    def _standing(self, book: _Book) -> _Standing:
+    def _standing(self, book: _SprintEntries) -> _Standing:
         """How a sprint stands now."""
         facts = self._facts
         final = {issue: book.estimate(facts[issue]) for issue in book.open}
@@ -245,7 +245,7 @@ class Ledger:
         board = self.site.boards.get(board_id) if board_id is not None else None
         return frozenset(s for _, statuses in board.columns for s in statuses) if board else frozenset()
 
-    def _later_members(self, book: _Book) -> set[int]:
+    def _later_members(self, book: _SprintEntries) -> set[int]:
         """Issues that went on in another sprint of the board.
 
         In one that was open as this one ended, a minute later (now, when it has not ended): the issues of a sprint are
@@ -276,7 +276,7 @@ class Ledger:
         """The numbers of every started sprint, in the order of their start; of an active one, as of now."""
         return [self._row(book) for book in sorted(self._books.values(), key=lambda b: (b.started, b.sprint))]
 
-    def _row(self, book: _Book) -> Document:
+    def _row(self, book: _SprintEntries) -> Document:
         standing = book.closed or self._standing(book)
         numbers = standing.numbers
         sprint = self.site.sprints.get(book.sprint)

@@ -9,10 +9,12 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 
 from impulsum_pipelines.sandbox.clock import to_ms
-from impulsum_pipelines.sandbox.github.documents import Document, Documents
-from impulsum_pipelines.sandbox.github.limits import Limits
+from impulsum_pipelines.sandbox.github.documents import GitHubDocuments
+from impulsum_pipelines.sandbox.github.documents.repositories import Document
+from impulsum_pipelines.sandbox.github.limits import GitHubLimits
 from impulsum_pipelines.sandbox.github.state import Repository
 from impulsum_pipelines.sandbox.github.world import GitHubWorld
+from impulsum_pipelines.sandbox.refusal import Refusal
 from impulsum_pipelines.sources.base.values import as_datetime
 
 TOKEN = "ghp_sandbox0000000000000000000000000000"  # noqa: S105 - it opens nothing
@@ -20,17 +22,15 @@ VERSIONS = ("2022-11-28", "2026-03-10")
 _DOCS = "https://docs.github.com/rest"
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer
-    """An answer that is not 200."""
+class GitHubRefusal(Refusal):
+    """An answer that is not 200; ``more`` are further fields of its document."""
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None, **more: Any) -> None:
-        self.status = status
-        self.body = {"message": message, "documentation_url": _DOCS, "status": str(status), **more}
-        self.headers = headers or {}
-        super().__init__(message)
+        body = {"message": message, "documentation_url": _DOCS, "status": str(status), **more}
+        super().__init__(status, body, headers)
 
 
-class Account:
+class GitHubToken:
     """Who may ask, and what is kept from it.
 
     Attributes:
@@ -44,19 +44,19 @@ class Account:
         self.denied: set[str] = set()
         self.sso = False
         self.run_cap = 1_000
-        self.limits = Limits()
+        self.limits = GitHubLimits()
 
 
-class Asked:
+class GitHubRequest:
     """One request, with the repository that it is about."""
 
-    def __init__(self, world: GitHubWorld, account: Account, request: Request, repository: Repository | None) -> None:
+    def __init__(self, world: GitHubWorld, token: GitHubToken, request: Request, repository: Repository | None) -> None:
         self.world = world
-        self.account = account
+        self.token = token
         self.request = request
         self._repository = repository
         self.query = request.query_params
-        self.show = Documents(world, f"{request.url.scheme}://{request.url.netloc}/github")
+        self.show = GitHubDocuments(world, f"{request.url.scheme}://{request.url.netloc}/github")
         self.version = request.headers.get("x-github-api-version", VERSIONS[0])
         self.links: dict[str, str] = {}
 
@@ -100,5 +100,5 @@ class Asked:
             return None
         found = as_datetime(text)
         if found is None:
-            raise Refusal(422, "Validation Failed", errors=[f"{name} is no time"])
+            raise GitHubRefusal(422, "Validation Failed", errors=[f"{name} is no time"])
         return to_ms(found)
