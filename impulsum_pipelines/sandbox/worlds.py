@@ -1,6 +1,6 @@
 """The world that a sandbox serves: a generated one, or a real export of a Jira site.
 
-The world is the Jira site; every other service grows its own history out of the site's people and tickets, see
+The world is the Jira site; every other service makes its own history from the site's people and tickets, see
 :mod:`impulsum_pipelines.sandbox.team`.
 """
 

@@ -1,6 +1,6 @@
-"""Fireflies over HTTP: ``POST /fireflies/graphql`` with a Bearer key. Errors come with status 200, as the vendor's do.
+"""Fireflies over HTTP: ``POST /fireflies/graphql`` with a Bearer key. As with the vendor, errors have status 200.
 
-The query is parsed and executed against the vendor's schema, so an answer has what was asked for and nothing else.
+The query is parsed and executed with the vendor's schema: an answer has the fields asked for, and no others.
 Vendor pages: https://docs.fireflies.ai/graphql-api/query/transcripts,
 https://docs.fireflies.ai/miscellaneous/error-codes.
 """
@@ -44,7 +44,7 @@ def build_service(team: Team) -> Fireflies:
 
 
 class Fireflies:
-    """The service: who may ask how often, and what is answered."""
+    """The service: checks the key and the limits, and executes queries."""
 
     def __init__(self, team: Team) -> None:
         self.meetings = history.build_world(team)
@@ -64,7 +64,7 @@ class Fireflies:
         return _json(_formatted(result))
 
     def _too_many(self, wait: float) -> Document:
-        """The docs say that retryAfter is a time, not how it is written; the control door chooses."""
+        """The error for too many requests. The docs do not say how retryAfter is written: the control door chooses."""
         until = to_datetime(round((time.time() + wait) * 1000))
         written: dict[str, Any] = {
             "epoch_ms": to_ms(until),
@@ -86,7 +86,7 @@ class FirefliesQuery:
         self.fault = fault
 
     def root(self) -> dict[str, Callable[..., Any]]:
-        """What resolves the fields of the type Query."""
+        """The resolvers of the fields of the type Query."""
         return {"transcripts": self.transcripts, "transcript": self.transcript, "users": self.users, "user": self.user}
 
     def transcripts(self, _info: object, **given: Any) -> list[Document]:
@@ -106,7 +106,7 @@ class FirefliesQuery:
         return [self._document(meeting) for meeting in page]
 
     def transcript(self, _info: object, id: str) -> Document:
-        """One meeting. One that the key does not see is not found, whether it exists or not."""
+        """One meeting. A meeting that the key does not see gives the same error as one that does not exist."""
         meeting = self.meetings.all.get(id)
         if meeting is None or meeting.hidden:
             raise GraphQLError(
@@ -136,7 +136,7 @@ class FirefliesQuery:
         return document
 
     def _resolved(self, meeting: Meeting, name: str, value: Any, info: object) -> Any:
-        """A field that was asked for: its value, or an error where one was ordered."""
+        """The value of a field that was asked for, or the error that was ordered for it."""
         if self.control._breaks(meeting.id, name):
             raise GraphQLError("Something went wrong", extensions=_extensions("internal_server_error", 500, {}))
         return value(info) if callable(value) else value

@@ -1,4 +1,4 @@
-"""What GitHub's API answers: one function an endpoint."""
+"""The answers of GitHub's API: one function per endpoint."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from impulsum_pipelines.sources.base.values import as_datetime
 
 
 def not_found(asked: GitHubRequest) -> Any:
+    """Any path that the API does not have."""
     raise GitHubRefusal(404, "Not Found")
 
 
@@ -21,6 +22,7 @@ def not_found(asked: GitHubRequest) -> Any:
 
 
 def list_user_repositories(asked: GitHubRequest) -> list[Document]:
+    """``users/{owner}/repos``: the repositories of an owner that the token sees."""
     owner = asked.request.path_params["owner"].lower()
     theirs = [r for r in asked.world.repositories.values() if r.owner.lower() == owner and not r.hidden]
     if not theirs:
@@ -29,6 +31,7 @@ def list_user_repositories(asked: GitHubRequest) -> list[Document]:
 
 
 def list_organization_repositories(asked: GitHubRequest) -> list[Document]:
+    """``orgs/{owner}/repos``: the same for an organization; a person is none."""
     if asked.request.path_params["owner"] in {person.login for person in asked.world.people}:
         raise GitHubRefusal(404, "Not Found")
     return list_user_repositories(asked)
@@ -38,7 +41,7 @@ def list_organization_repositories(asked: GitHubRequest) -> list[Document]:
 
 
 def _listed(asked: GitHubRequest, issues: Iterable[GitHubIssue]) -> list[GitHubIssue]:
-    """Issues of a state, since a time, in an order: open ones, newest first, unless asked otherwise."""
+    """Issues filtered by state and time, and sorted; by default open ones, newest first."""
     state, by = asked.query.get("state", "open"), asked.query.get("sort", "created")
     since = asked.moment("since")
     chosen = [
@@ -48,27 +51,31 @@ def _listed(asked: GitHubRequest, issues: Iterable[GitHubIssue]) -> list[GitHubI
         and (since is None or issue.updated // 1000 * 1000 >= since)
     ]
     ordered = sorted(chosen, key=lambda i: (i.updated if by == "updated" else i.created, i.id))
-    # Only the list of pull requests turns round when it is sorted.
+    # Sorted by update, only the list of pull requests ascends by default.
     up = by == "updated" and asked.request.url.path.endswith("/pulls")
     return ordered if asked.query.get("direction", "asc" if up else "desc") == "asc" else ordered[::-1]
 
 
 def list_pulls(asked: GitHubRequest) -> list[Document]:
+    """``pulls``: pull requests of a state, sorted."""
     of = [i for i in asked.world.issues.values() if i.repository == asked.repository.id and i.pull]
     found = [i.pull for i in _listed(asked, of)]
     return asked.page(found, lambda one: asked.show.pull(one, merge_sha=asked.version == VERSIONS[0]))
 
 
 def show_pull(asked: GitHubRequest) -> Document:
+    """``pulls/{number}``: one pull request, with its counts."""
     return asked.show.full_pull(_pull_of(asked), merge_sha=asked.version == VERSIONS[0])
 
 
 def list_reviews(asked: GitHubRequest) -> list[Document]:
+    """``pulls/{number}/reviews``: submitted reviews, oldest first."""
     of = [r for r in asked.world.reviews.values() if r.pull is _pull_of(asked)]
     return asked.page(of, asked.show.review)
 
 
 def list_pull_commits(asked: GitHubRequest) -> list[Document]:
+    """``pulls/{number}/commits``: at most 250, as GitHub gives."""
     repository = asked.repository
     return asked.page(
         _pull_of(asked).commits, lambda sha: asked.show.commit(repository, repository.commits[sha]), most=250
@@ -83,6 +90,7 @@ def _pull_of(asked: GitHubRequest) -> Any:
 
 
 def list_issues(asked: GitHubRequest) -> list[Document]:
+    """``issues``: issues and pull requests. As at GitHub, a ``since`` of 1970 finds nothing."""
     if not asked.repository.has_issues:
         raise GitHubRefusal(410, "Issues has been disabled in this repository.")
     of = [i for i in asked.world.issues.values() if i.repository == asked.repository.id]
@@ -91,6 +99,7 @@ def list_issues(asked: GitHubRequest) -> list[Document]:
 
 
 def show_issue(asked: GitHubRequest) -> Document:
+    """``issues/{number}``: one issue; 301 when it was transferred, 410 when it was deleted."""
     repository = asked.repository
     if (repository.id, asked.number) in asked.world.gone:
         successor = asked.world.gone[repository.id, asked.number]
@@ -122,10 +131,12 @@ def _comments(asked: GitHubRequest, comments: Iterable[GitHubComment]) -> list[G
 
 
 def list_review_comments(asked: GitHubRequest) -> list[Document]:
+    """``pulls/comments``: comments on lines, of all pull requests."""
     return asked.page(_comments(asked, asked.world.review_comments.values()), asked.show.review_comment)
 
 
 def list_issue_comments(asked: GitHubRequest) -> list[Document]:
+    """``issues/comments``: comments on all issues and pull requests."""
     return asked.page(_comments(asked, asked.world.issue_comments.values()), asked.show.issue_comment)
 
 
@@ -133,6 +144,7 @@ def list_issue_comments(asked: GitHubRequest) -> list[Document]:
 
 
 def list_commits(asked: GitHubRequest) -> list[Document]:
+    """``commits``: commits of the default branch, newest first; the bounds are committers' dates."""
     repository = asked.repository
     if not repository.main:
         raise GitHubRefusal(409, "Git Repository is empty.")
@@ -147,7 +159,7 @@ def list_commits(asked: GitHubRequest) -> list[Document]:
 
 
 def compare_commits(asked: GitHubRequest) -> Document:
-    """What the head reaches and the base does not, oldest first."""
+    """``compare/{base}...{head}``: the commits that the head reaches and the base does not, oldest first."""
     repository = asked.repository
     base, dots, head = str(asked.request.path_params["basehead"]).partition("...")
     base, head = (repository.head or "" if name == repository.default_branch else name for name in (base, head))
@@ -186,16 +198,19 @@ def compare_commits(asked: GitHubRequest) -> Document:
 
 
 def list_releases(asked: GitHubRequest) -> list[Document]:
+    """``releases``: newest first."""
     of = asked.world.of(asked.world.releases.values(), asked.repository)
     return asked.page(sorted(of, key=lambda r: (r.created, r.id), reverse=True), asked.show.release)
 
 
 def list_deployments(asked: GitHubRequest) -> list[Document]:
+    """``deployments``: newest first."""
     of = asked.world.of(asked.world.deployments.values(), asked.repository)
     return asked.page(of[::-1], asked.show.deployment)
 
 
 def list_deployment_statuses(asked: GitHubRequest) -> list[Document]:
+    """``deployments/{number}/statuses``: newest first."""
     deployment = asked.world.deployments.get(asked.number)
     if deployment is None or deployment.repository != asked.repository.id:
         raise GitHubRefusal(404, "Not Found")
@@ -204,6 +219,7 @@ def list_deployment_statuses(asked: GitHubRequest) -> list[Document]:
 
 
 def list_runs(asked: GitHubRequest) -> Document:
+    """``actions/runs``: newest first; a filter by creation gives at most as many as the token's cap."""
     of = asked.world.of(asked.world.runs.values(), asked.repository)
     created = asked.query.get("created")
     chosen = [run for run in reversed(of) if created is None or _within(run, created)]
@@ -212,7 +228,7 @@ def list_runs(asked: GitHubRequest) -> Document:
 
 
 def _within(run: Run, span: str) -> bool:
-    """Whether a run was created in a span: ``A..B``, ``>=A``, ``<=B``; both ends count."""
+    """Whether a run was created in a span: ``A..B``, ``>=A`` or ``<=B``; the bounds are included."""
     first, _, last = span.partition("..") if ".." in span else (
         (span[2:], "", "*") if span.startswith(">=") else ("*", "", span[2:])
     )  # fmt: skip
@@ -231,6 +247,7 @@ def _ms(text: str) -> int:
 
 
 def show_run(asked: GitHubRequest) -> Document:
+    """``actions/runs/{number}``: one run."""
     found = asked.world.runs.get(asked.number)
     if found is None or found.repository != asked.repository.id:
         raise GitHubRefusal(404, "Not Found")

@@ -1,4 +1,4 @@
-"""A team's history at the code host, out of its tickets: branches, pull requests, reviews, deployments, runs."""
+"""A team's history at GitHub, made from its tickets: branches, pull requests, reviews, deployments, runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from impulsum_pipelines.sandbox.github.world import ENVIRONMENTS, REPOSITORIES, 
 from impulsum_pipelines.sandbox.team import Team, Ticket
 
 HOUR = 3_600_000
-#: Of so many tickets one has no pull request: not every ticket is code.
+#: One in this many tickets has no pull request: not every ticket is code.
 WITHOUT_CODE = 4
 _PROJECTS = ("ATLAS", "BEAM", "CARGO")
 _REMARKS = (
@@ -21,19 +21,19 @@ _REMARKS = (
     "Nice, much simpler than before.",
 )
 
-#: When, and what happens then.
+#: An instant (epoch ms), and what happens then.
 Event = tuple[int, Callable[[int], None]]
 
 
 def build_world(team: Team) -> GitHubWorld:
-    """The repositories of a team, with everything that happened in them until now."""
+    """The team's repositories, with everything that happened in them until now; the same for the same seed."""
     people = [GitHubAccount(4_000_001 + p.number, p.login, p.name, p.email) for p in team.people]
     world = GitHubWorld(team.clock, people, team.seed)
     return _GitHubHistory(world, team).play()
 
 
 class _GitHubHistory:
-    """Plans what happens about each ticket, then plays all of it in the order of time."""
+    """Plans what happens for each ticket, then plays all of it in the order of time."""
 
     def __init__(self, world: GitHubWorld, team: Team) -> None:
         self.world = world
@@ -76,7 +76,7 @@ class _GitHubHistory:
         self.events.append((min(at, self.now), happen))
 
     def _plan_issue(self, ticket: Ticket) -> None:
-        """A bug report from outside, some with an answer."""
+        """Plan a bug report from outside, with up to two answers."""
         repository, author, answers = self._repository(ticket), self._account(ticket), self.rng.randrange(3)
         closed = ticket.resolved
 

@@ -1,4 +1,4 @@
-"""A request to GitHub's API: who asks, for which page, and what it is told when it is refused."""
+"""A request to GitHub's API: its token, its parameters and its page, and how it is refused."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class GitHubRefusal(Refusal):
 
 
 class GitHubToken:
-    """Who may ask, and what is kept from it.
+    """The token that may ask, and what it may not do.
 
     Attributes:
         denied: permissions taken from the token: contents, issues, pull_requests, deployments, actions, metadata.
-        sso: True when the organization wants the token to be authorized first.
-        run_cap: how many results a filtered list of runs gives at most.
+        sso: True when the organization requires that the token is authorized first.
+        run_cap: the most results of a filtered list of runs.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,11 @@ class GitHubRequest:
 
     @property
     def repository(self) -> Repository:
-        """The repository; only where the path names one."""
+        """The repository that the path names.
+
+        Raises:
+            LookupError: the path names none.
+        """
         if self._repository is None:
             raise LookupError(f"{self.request.url.path} names no repository")
         return self._repository
@@ -73,7 +77,7 @@ class GitHubRequest:
         return int(self.request.path_params["number"])
 
     def page(self, things: Iterable[Any], show: Callable[[Any], Document], most: int | None = None) -> list[Document]:
-        """The page that was asked for, with the links to the others."""
+        """The documents of the page that was asked for, of the first ``most`` things; sets the links to other pages."""
         every = list(things)[:most]
         size = min(max(int(self.query.get("per_page", 30)), 1), 100)
         number = max(int(self.query.get("page", 1)), 1)
@@ -94,7 +98,7 @@ class GitHubRequest:
         return f"{self.show.api}{self.request.url.path.removeprefix('/github')}?{urlencode(query)}"
 
     def moment(self, name: str) -> int | None:
-        """A time among the parameters, in ms; None where there is none."""
+        """A time among the parameters (epoch ms); None when it is not given."""
         text = self.query.get(name)
         if text is None:
             return None

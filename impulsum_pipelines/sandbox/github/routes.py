@@ -1,4 +1,4 @@
-"""GitHub's REST API over HTTP: its paths, and what every request passes on its way in."""
+"""GitHub's REST API over HTTP: its paths, and the checks that every request passes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Handler = Callable[[GitHubRequest], Any]
 
 
 def build_app(world: GitHubWorld, token: GitHubToken) -> Starlette:
-    """The API as an application; its paths begin with /github."""
+    """The API as an application; its paths begin with ``/github``."""
     of_repository: list[tuple[str, Handler, str]] = [
         ("", lambda a: a.show.full_repository(a.repository), "metadata"),
         ("/pulls", answers.list_pulls, "pull_requests"),
@@ -55,7 +55,7 @@ def build_app(world: GitHubWorld, token: GitHubToken) -> Starlette:
 
 
 class _Door:
-    """What every request passes: the token, the limits, the permission, the name of the repository, the ETag."""
+    """The checks of every request: token, limits, repository, permission; and the ETag of its answer."""
 
     def __init__(self, world: GitHubWorld, token: GitHubToken) -> None:
         self.world = world

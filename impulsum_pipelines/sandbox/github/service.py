@@ -13,7 +13,7 @@ from impulsum_pipelines.sandbox.team import Team
 
 
 class GitHub:
-    """The API, and the door through which its world changes."""
+    """The API, and its verbs at the control door."""
 
     def __init__(self, team: Team) -> None:
         token = GitHubToken()

@@ -1,4 +1,4 @@
-"""What there is at the sandbox's GitHub. Times are epoch milliseconds; GitHub shows whole seconds."""
+"""The records of the sandbox's GitHub. Times are epoch milliseconds; GitHub shows whole seconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class GitHubAccount:
-    """A user."""
+    """One user account."""
 
     id: int
     login: str
@@ -17,7 +17,7 @@ class GitHubAccount:
 
 @dataclass
 class Commit:
-    """One commit. ``committed`` is the committer's date: what the committer's machine said, at any time."""
+    """One commit. ``committed`` is the date by the committer's machine, which may be wrong in any way."""
 
     sha: str
     message: str
@@ -29,7 +29,7 @@ class Commit:
 
 @dataclass
 class Repository:
-    """One repository; ``main`` lists what its default branch reaches, oldest first."""
+    """One repository; ``main`` lists the commits that its default branch reaches, oldest first."""
 
     id: int
     owner: str
@@ -55,7 +55,7 @@ class Repository:
 
     @property
     def head(self) -> str | None:
-        """The tip of the default branch; None of an empty repository."""
+        """The newest commit of the default branch; None in an empty repository."""
         return self.main[-1] if self.main else None
 
     def reached_from(self, sha: str) -> set[str]:
@@ -72,7 +72,7 @@ class Repository:
 
 @dataclass
 class GitHubIssue:
-    """What GitHub numbers: an issue, or the issue side of a pull request."""
+    """An issue, or the issue side of a pull request: both are numbered in one sequence."""
 
     id: int
     repository: int
@@ -91,7 +91,7 @@ class GitHubIssue:
 
 @dataclass
 class Pull:
-    """The pull-request side of a numbered thing; title, state and update time are those of its issue."""
+    """The pull-request side of an issue; title, state and update time are those of the issue."""
 
     id: int
     issue: GitHubIssue

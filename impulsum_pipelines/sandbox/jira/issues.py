@@ -1,7 +1,7 @@
-"""An issue and the changes that people make to it, each with the changelog items that Jira writes for it.
+"""An issue, and the changes that people make to it, each with the changelog items that Jira writes for it.
 
-Every function here changes the issue and returns the items of the history; an edit that changes nothing returns no
-item. As in Jira, what is set when an issue is created leaves no history.
+A function that edits changes the issue and returns the items of the history; an edit that changes nothing returns no
+items. As in Jira, values that are set when an issue is created leave no history.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ INLINE_COMMENTS = 20
 
 @dataclass
 class JiraIssue:
-    """One issue as it stands. ``fields`` is Jira's ``fields`` object without the Sprint field.
+    """One issue as it is now. ``fields`` is Jira's ``fields`` object without the Sprint field.
 
-    The Sprint field holds documents of sprints, which change without the issue: it is kept as ``sprint_ids`` and
-    written out when an answer leaves.
+    The Sprint field contains the documents of sprints, which change without the issue: it is stored as ``sprint_ids``
+    and written out in each answer.
     """
 
     id: int
@@ -68,7 +68,7 @@ class JiraIssue:
 
     @property
     def stub(self) -> Document:
-        """As a link or a child shows it."""
+        """The short form that a link or a child shows."""
         shown = {name: self.fields[name] for name in ("summary", "status", "priority", "issuetype")}
         return {"id": str(self.id), "key": self.key, "self": f"{API}/issue/{self.id}", "fields": shown}
 
@@ -90,7 +90,7 @@ def new_issue(
     sprint_ids: list[int] | None = None,
     estimates: dict[str, float] | None = None,
 ) -> JiraIssue:
-    """An issue that is created at ``at``, numbered next in its project."""
+    """An issue that is created at ``at`` (epoch ms), with the next number of its project."""
     key = f"{project.key}-{project.next_number}"
     project.next_number += 1
     fields: Document = {
@@ -133,7 +133,7 @@ def new_issue(
 
 
 def comment_page(issue_id: int, shown: list[Document], total: int) -> Document:
-    """The field ``comment`` of an issue."""
+    """The field ``comment`` of an issue: the comments shown, and how many there are in all."""
     return {
         "comments": shown,
         "self": f"{API}/issue/{issue_id}/comment",
@@ -162,7 +162,7 @@ def _item(name: str, field_id: str, kind: str, old: tuple[Any, Any], new: tuple[
 
 
 def set_status(issue: JiraIssue, status: Status, at: int) -> list[Document]:
-    """Move to a status; the resolution follows the status's category, as on most sites."""
+    """Move to a status; as on most sites, the resolution follows from the category of the status."""
     old = issue.fields["status"]
     if old["id"] == status.id:
         return []
@@ -200,7 +200,7 @@ def move_to_sprint(issue: JiraIssue, sprint_id: int | None, site: JiraSiteData) 
 
 
 def set_number(issue: JiraIssue, number: Field, value: float | None) -> list[Document]:
-    """Set a numeric field, such as an estimate; the history has it in the strings, its ids are null."""
+    """Set a numeric field, such as an estimate; the history has the values as strings, and null as ids."""
     old = issue.fields.get(number.id)
     if old == value:
         return []
@@ -232,7 +232,7 @@ def set_labels(issue: JiraIssue, labels: list[str]) -> list[Document]:
 
 
 def set_assignee(issue: JiraIssue, user: JiraUser | None) -> list[Document]:
-    """Hand an issue to somebody, or to nobody."""
+    """Assign an issue to somebody, or to nobody."""
     old = issue.fields.get("assignee") or {}
     new = user.document if user else None
     if old.get("accountId") == (user.account_id if user else None):
@@ -244,7 +244,7 @@ def set_assignee(issue: JiraIssue, user: JiraUser | None) -> list[Document]:
 
 
 def move_to_project(issue: JiraIssue, source: Project, target: Project) -> list[Document]:
-    """Move an issue: the id stays, the key is the next one of the target."""
+    """Move an issue to another project: the id stays, the key is the next one of the target."""
     old_key = issue.key
     issue.key = f"{target.key}-{target.next_number}"
     target.next_number += 1

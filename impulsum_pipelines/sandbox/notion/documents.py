@@ -1,6 +1,6 @@
-"""The workspace's things as Notion writes them: minutes only, lists of properties cut at 25, signed file addresses.
+"""The documents of the workspace as Notion writes them: times to the minute, values cut at 25, signed file addresses.
 
-Shapes follow recorded answers of version 2025-09-03; of 2026-03-11 the field ``archived`` is gone.
+Shapes follow recorded answers of version 2025-09-03; version 2026-03-11 has no field ``archived`` any more.
 https://developers.notion.com/guides/get-started/upgrade-guide-2026-03-11.md
 """
 
@@ -22,9 +22,9 @@ from impulsum_pipelines.sandbox.notion.world import (
 
 Document = dict[str, Any]
 
-#: References that a page object shows of a property; more are at its own endpoint.
+#: The most values of a property in a page object; the property's own endpoint gives all.
 INLINE_ITEMS = 25
-#: How long the address of an uploaded file is good for.
+#: How long the address of an uploaded file is valid, ms.
 FILE_LIFE_MS = 3_600_000
 _TEXTS = ("title", "rich_text")
 
@@ -51,7 +51,7 @@ def rich_text(text: str) -> Document:
 
 
 class NotionDocuments:
-    """Writes documents of one workspace for one version of the API."""
+    """The documents of one workspace in one version of the API."""
 
     def __init__(self, world: NotionWorld, version: str) -> None:
         self.world = world
@@ -69,7 +69,7 @@ class NotionDocuments:
         return parent
 
     def _file(self, name: str) -> Document:
-        """An uploaded file: its address is signed anew for each answer."""
+        """An uploaded file; its address gets a new signature in each answer."""
         now = self.world.clock.now()
         self.world.signed += 1
         signature = f"{self.world.signed:064x}"
@@ -147,7 +147,7 @@ class NotionDocuments:
         return {kind: value}
 
     def item(self, kind: str, value: Any) -> Document:
-        """One of many values of a property, as both the page and the property's own endpoint show it."""
+        """One of several values of a property, as both the page and the property's own endpoint show it."""
         if kind in _TEXTS:
             return rich_text(value)
         if kind == "files":
@@ -179,7 +179,7 @@ class NotionDocuments:
         }
 
     def database(self, database: Database) -> Document:
-        """A database: which data sources it holds."""
+        """A database with the list of its data sources."""
         sources = [self.world.data_sources[i] for i in database.data_sources]
         return {
             "object": "database",
@@ -200,7 +200,7 @@ class NotionDocuments:
         }
 
     def block(self, block: Block) -> Document:
-        """A block; one that stands for a page has the page's edit time."""
+        """A block; a block for a child page or database has the edit time of that page or database."""
         thing = self.world.find(block.id)
         children = thing.children if isinstance(thing, NotionPage | Block) else []
         has_children = bool(self.world.listed(children)) or block.synced_from is not None

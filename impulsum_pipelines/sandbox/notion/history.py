@@ -1,4 +1,4 @@
-"""The team's workspace, grown from its people and tickets: specs, decisions, retrospectives, runbooks, a wiki."""
+"""The team's workspace, made from its people and tickets: specs, decisions, retrospectives, runbooks, a wiki."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from impulsum_pipelines.sandbox.team import Team, Ticket
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
-#: Specs beside those of the featured tickets, decisions, retrospectives and runbooks, at most.
+#: How many specs (besides those of the featured tickets), decisions, retrospectives and runbooks, at most.
 SPECS, DECISIONS, RETROS, RUNBOOKS = 12, 8, 8, 5
 
 _SPEC = {
@@ -30,7 +30,7 @@ _RUNBOOK = {"Name": "title", "Owner": "people", "Tested": "checkbox"}
 
 
 def build_world(team: Team) -> NotionWorld:
-    """The workspace as it stands now; the same for the same seed."""
+    """The workspace of a team, up to now; the same for the same seed."""
     return _NotionHistory(team).build()
 
 
@@ -131,7 +131,7 @@ class _NotionHistory:
         return page
 
     def _talk(self, page: NotionPage, text: str, at: int) -> None:
-        """A comment or two, which do not touch the page."""
+        """Add one or two comments, which do not change the page's edit time."""
         for line in (text, "Yes, as agreed.")[: self.rng.randint(1, 2)]:
             at = min(at + self.rng.randrange(5 * MINUTE, 8 * HOUR), self.now)
             self.world.add_comment(page, line, by=self._somebody(), at=at)

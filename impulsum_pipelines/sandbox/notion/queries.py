@@ -1,4 +1,4 @@
-"""Filters and sorts of a data source query, as far as times go; and refusals as Notion words them."""
+"""Filters and sorts by time of a data source query; and refusals in Notion's words."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _passes(page: NotionPage, condition: dict[str, Any]) -> bool:
 def matching(
     pages: Sequence[NotionPage], condition: dict[str, Any] | None, sorts: Sequence[dict[str, Any]]
 ) -> list[NotionPage]:
-    """The pages that pass the filter, sorted; ties by id. Times are compared as they are shown: to the minute."""
+    """The pages that pass the filter, sorted; ties are sorted by id. Times are compared to the minute, as shown."""
     found = sorted((page for page in pages if not condition or _passes(page, condition)), key=lambda page: page.id)
     for sort in reversed(sorts):
         name = sort.get("timestamp", "")

@@ -1,6 +1,6 @@
-"""Notion's REST API over the workspace: paths, paging by cursor, the result cap, limits and errors.
+"""Notion's REST API for the workspace: paths, paging by cursor, the result cap, limits and errors.
 
-https://developers.notion.com/reference/intro. Only what reads is here; edits are at the control door.
+https://developers.notion.com/reference/intro. It only reads; edits are made at the control door.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from impulsum_pipelines.sandbox.notion.queries import NotionRefusal, matching
 from impulsum_pipelines.sandbox.notion.world import Block, NotionPage, NotionWorld, Thing
 from impulsum_pipelines.sandbox.team import Team
 
-TOKEN = "ntn_sandbox"  # noqa: S105  # the sandbox's, for everybody to read
+TOKEN = "ntn_sandbox"  # noqa: S105  # it opens nothing but the sandbox
 VERSIONS = ("2022-06-28", "2025-09-03", "2026-03-11")
 PAGE_SIZE = 100
-#: What the integration must be allowed, by the beginning of a path.
+#: The capability that the integration needs, by the beginning of a path.
 CAPABILITIES = {"users": "user information", "comments": "read comments"}
 
 
@@ -41,12 +41,12 @@ def build_service(team: Team) -> Notion:
 
 
 class Notion:
-    """The service: answers requests, and its control door."""
+    """The service: the API, and its verbs at the control door."""
 
     def __init__(self, world: NotionWorld) -> None:
         self.world = world
-        self.limiter = NotionLimits()
-        self.control = NotionControl(world, self.limiter)
+        self.limits = NotionLimits()
+        self.control = NotionControl(world, self.limits)
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -66,7 +66,7 @@ class Notion:
         version = request.headers.get("Notion-Version")
         if version not in VERSIONS:
             raise NotionRefusal(400, "missing_version", "Notion-Version header should be one of " + ", ".join(VERSIONS))
-        if wait := self.limiter.refuse():
+        if wait := self.limits.refuse():
             reason = {"rate_limit_reason": "public_api_request_rate_limit"}
             raise NotionRefusal(429, "rate_limited", "You have been rate limited.", reason, {"Retry-After": str(wait)})
         path = request.url.path.removeprefix("/notion/v1/").split("/")
@@ -86,31 +86,31 @@ class Notion:
 
 
 class _Call:
-    """One request that is allowed."""
+    """The handling of one request that has passed the checks."""
 
-    def __init__(self, world: NotionWorld, writer: NotionDocuments, asked: Document, fault: Fault | None) -> None:
+    def __init__(self, world: NotionWorld, documents: NotionDocuments, asked: Document, fault: Fault | None) -> None:
         self.world = world
-        self.writer = writer
+        self.documents = documents
         self.asked = asked
         self.fault = fault
 
-    def answer(self, method: str, path: Sequence[str]) -> Document:  # noqa: PLR0911  # one line an endpoint
+    def answer(self, method: str, path: Sequence[str]) -> Document:  # noqa: PLR0911  # one line per endpoint
         """The body of the answer."""
         match (method, *path):
             case "GET", "users":
-                return self._list(list(self.world.users.values()), self.writer.user, "user")
+                return self._list(list(self.world.users.values()), self.documents.user, "user")
             case "GET", "users", "me":
-                return self.writer.user(self.world.bot)
+                return self.documents.user(self.world.bot)
             case "POST", "search":
                 return self._search()
             case "GET", "databases", thing_id:
-                return self.writer.database(self._visible(self.world.databases, thing_id, "database"))
+                return self.documents.database(self._visible(self.world.databases, thing_id, "database"))
             case "GET", "data_sources", thing_id:
-                return self.writer.data_source(self._visible(self.world.data_sources, thing_id, "data source"))
+                return self.documents.data_source(self._visible(self.world.data_sources, thing_id, "data source"))
             case "POST", "data_sources", thing_id, "query":
                 return self._query(thing_id)
             case "GET", "pages", thing_id:
-                return self.writer.page(self._visible(self.world.pages, thing_id, "page"))
+                return self.documents.page(self._visible(self.world.pages, thing_id, "page"))
             case "GET", "pages", thing_id, "properties", property_id:
                 return self._property(self._visible(self.world.pages, thing_id, "page"), property_id)
             case "GET", "blocks", thing_id, "children":
@@ -121,9 +121,9 @@ class _Call:
                 return self._comment(comment_id)
         raise NotionRefusal(400, "invalid_request_url", "Invalid request URL.")
 
-    def _visible(self, shelf: dict[str, Any], thing_id: str, noun: str) -> Any:
-        """What has this id, trashed or not; what is not shared looks like what does not exist."""
-        thing = shelf.get(thing_id)
+    def _visible(self, things: dict[str, Any], thing_id: str, noun: str) -> Any:
+        """The thing with this id, in the trash or not. What is not shared looks like what does not exist."""
+        thing = things.get(thing_id)
         if thing is None or not self.world.is_visible(thing):
             raise NotionRefusal(
                 404,
@@ -151,14 +151,14 @@ class _Call:
         return self._list(found, self._page_or_data_source, "page_or_data_source", cap=True)
 
     def _page_or_data_source(self, thing: Thing) -> Document:
-        return self.writer.page(thing) if isinstance(thing, NotionPage) else self.writer.data_source(thing)  # type: ignore[arg-type]  # one of the two
+        return self.documents.page(thing) if isinstance(thing, NotionPage) else self.documents.data_source(thing)  # type: ignore[arg-type]  # one of the two
 
     def _query(self, thing_id: str) -> Document:
         source = self._visible(self.world.data_sources, thing_id, "data source")
         if self.world.is_trashed(source):
             raise NotionRefusal(404, "object_not_found", f"Could not find data source with ID: {thing_id}.")
         found = matching(self.world.pages_of(thing_id), self.asked.get("filter"), self.asked.get("sorts") or [])
-        return self._list(found, self.writer.page, "page_or_data_source", cap=True)
+        return self._list(found, self.documents.page, "page_or_data_source", cap=True)
 
     def _property(self, page: NotionPage, property_id: str) -> Document:
         source = self.world.data_sources.get(page.parent_id)
@@ -170,7 +170,7 @@ class _Call:
         values = [page.title] if kind == "title" else page.properties.get(name, (kind, None))[1] or []
 
         def item(value: Any) -> Document:
-            return {"object": "property_item", "type": kind, "id": property_id, kind: self.writer.item(kind, value)}
+            return {"object": "property_item", "type": kind, "id": property_id, kind: self.documents.item(kind, value)}
 
         answer = self._list(values, item, "property_item", key=lambda value: str(values.index(value)))
         answer["property_item"] = {"id": property_id, "next_url": None, "type": kind, kind: {}}
@@ -187,10 +187,10 @@ class _Call:
             raise NotionRefusal(400, "validation_error", "Block type transcription is not supported via the API.")
         original = self.world.find(thing.synced_from) if isinstance(thing, Block) and thing.synced_from else thing
         children = original.children if isinstance(original, NotionPage | Block) else []
-        return self._list(self.world.listed(children), self.writer.block, "block")
+        return self._list(self.world.listed(children), self.documents.block, "block")
 
     def _comments(self) -> Document:
-        """Open comments of a page itself, or of one block: those on a page's blocks are not the page's."""
+        """Open comments of a page itself, or of one block; a page's list does not have the comments on its blocks."""
         asked = self.asked.get("block_id", "")
         thing = self._visible({**self.world.blocks, **self.world.pages}, asked, "block")
         found = [
@@ -198,13 +198,13 @@ class _Call:
             for comment in self.world.comments.values()
             if not comment.resolved and (comment.block_id or comment.page_id) == thing.id
         ]
-        return self._list(found, self.writer.comment, "comment")
+        return self._list(found, self.documents.comment, "comment")
 
     def _comment(self, comment_id: str) -> Document:
         comment = self.world.comments.get(comment_id)
         if comment is None or not self.world.is_visible(self.world.pages[comment.page_id]):
             raise NotionRefusal(404, "object_not_found", f"Could not find comment with ID: {comment_id}.")
-        return self.writer.comment(comment)
+        return self.documents.comment(comment)
 
     def _list(
         self,
@@ -215,7 +215,7 @@ class _Call:
         cap: bool = False,
         key: Callable[[Any], str] = lambda thing: str(thing.id),
     ) -> Document:
-        """One page of a list. A cursor names the thing that the page begins with."""
+        """One page of a list. The cursor is the key of the thing with which the page begins."""
         size = int(self.asked.get("page_size") or PAGE_SIZE)
         if not 1 <= size <= PAGE_SIZE:
             raise NotionRefusal(400, "validation_error", f"page_size should be less than or equal to `{PAGE_SIZE}`.")

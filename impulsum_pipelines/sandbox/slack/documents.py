@@ -8,7 +8,7 @@ from impulsum_pipelines.sandbox.slack.workspace import TEAM_ID, Document, SlackC
 
 
 def channel_document(channel: SlackChannel) -> Document:
-    """A conversation as ``conversations.list`` gives it."""
+    """The document of a conversation in ``conversations.list``."""
     created = channel.created // 1000
     if channel.kind == "im":
         return {
@@ -54,7 +54,7 @@ def channel_document(channel: SlackChannel) -> Document:
 
 
 def user_document(user: SlackUser, *, with_email: bool) -> Document:
-    """An account as ``users.list`` gives it; the address only with the scope ``users:read.email``."""
+    """The document of an account in ``users.list``; the e-mail address needs the scope ``users:read.email``."""
     profile: Document = {
         "real_name": user.real_name,
         "real_name_normalized": user.real_name,

@@ -1,7 +1,7 @@
-"""What a team has said: channels of its projects, and messages and threads about its tickets.
+"""A team's history in Slack: channels for its projects, and messages and threads about its tickets.
 
 Every featured ticket has a thread that names its key, with a reply that came days later and one that was also sent
-to the channel. There are no more threads than a first pull may ask for within a minute of Slack's limits.
+to the channel. A first pull can read all threads within one minute of Slack's limits.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from impulsum_pipelines.sandbox.slack.workspace import BOT_USER, SLACKBOT, Slack
 from impulsum_pipelines.sandbox.team import Team, Ticket
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
-#: Threads of a generated workspace in all. Slack allows 50 calls of conversations.replies a minute.
+#: The most threads of a generated workspace. Slack allows 50 calls of conversations.replies per minute.
 MOST_THREADS = 16
 
 _ANSWERS = (
@@ -33,7 +33,7 @@ _CHATTER = (
 
 
 def build_world(team: Team) -> Workspace:
-    """The workspace of a team, up to now."""
+    """The workspace of a team, up to now; the same for the same seed."""
     return _SlackHistory(team).play()
 
 
@@ -42,7 +42,7 @@ class _SlackHistory:
         self.team = team
         self.rng: Random = team.rng("slack")
         self.workspace = Workspace(team.clock)
-        # The clock flows, and the workspace is built when it is first asked for: within an hour it is the same one.
+        # The clock runs while the workspace waits for its first request: cut to the hour, its history does not change.
         self.now = team.clock.now() // HOUR * HOUR - MINUTE
         oldest = min((ticket.created for ticket in team.tickets), default=self.now)
         self.start = min(oldest, self.now - 40 * DAY) - DAY
@@ -130,7 +130,7 @@ class _SlackHistory:
         self.workspace.delete(channel, root)
 
     def _private_words(self, channels: dict[str, SlackChannel], people: list[SlackUser]) -> None:
-        """What the bot is not in, and must not see; and what it is told directly."""
+        """Messages in channels that the bot is not in and must not see, and a direct message to the bot."""
         for name in ("design", "leads"):
             self._post(channels[name], people[0].id, "Between us.", self.now - DAY)
         self._post(channels["im"], people[0].id, "How many points did we finish?", self.now - 2 * DAY)

@@ -1,4 +1,4 @@
-"""Slack as a service of the sandbox: where it is, and how it is built."""
+"""Slack as a service of the sandbox."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from impulsum_pipelines.sandbox.team import Team
 
 
 class Slack:
-    """One workspace, its API and its control door."""
+    """The Web API of one workspace, and its verbs at the control door."""
 
     def __init__(self, team: Team) -> None:
         workspace, limits = build_world(team), SlackLimits()

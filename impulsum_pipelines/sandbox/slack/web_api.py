@@ -1,8 +1,8 @@
-"""The Web API over HTTP: ``/slack/api/<method>`` by GET or POST, ``ok: false`` with HTTP 200 as the normal error.
+"""The Web API over HTTP: ``/slack/api/<method>`` by GET or POST; the normal error is ``ok: false`` with HTTP 200.
 
-As documented at https://docs.slack.dev/reference/methods. What bites and is kept: ``history`` without ``latest``
-gives the messages closest to ``oldest`` first; it has no plain replies; ``replies`` repeats the root on every page;
-a page may be short before the end; ``limit`` may be clamped without a word; a cursor is opaque.
+As documented at https://docs.slack.dev/reference/methods, with its traps: ``history`` without ``latest`` gives the
+messages closest to ``oldest`` first; it has no plain replies; ``replies`` repeats the root on every page; a page may
+be short before the end; ``limit`` may be reduced silently; a cursor is opaque.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from impulsum_pipelines.sandbox.slack.workspace import (
     Workspace,
 )
 
-TOKEN = "xoxb-sandbox"  # noqa: S105  # a stand-in's token opens nothing
-MOST_A_PAGE = 999
+TOKEN = "xoxb-sandbox"  # noqa: S105  # it opens nothing but the sandbox
+MOST_PER_PAGE = 999
 DEFAULT_LIMIT = 100
 
 
@@ -123,7 +123,7 @@ class WebApi:
         oldest, latest, inclusive = _bounds(arguments)
         hidden = self.workspace.hidden_before
         within = [ts for ts in channel.timeline if _within(ts, oldest, latest, inclusive) and ts >= hidden]
-        forward = bool(oldest) and not latest  # closest to `oldest` first; each page still newest first
+        forward = bool(oldest) and not latest  # closest to `oldest` first; within a page still newest first
         size = self._size(arguments)
         ahead = _ahead(within if forward else within[::-1], arguments)
         cursor, chosen = _spoilt(fault, arguments, _after(ahead, size), ahead[:size])
@@ -169,7 +169,7 @@ class WebApi:
         now = self.workspace.clock.now() // 1000
         return {"ok": True, "members": page, "cache_ts": now, "response_metadata": {"next_cursor": cursor}}
 
-    # -- what they share
+    # -- what the methods share
 
     def _channel(self, arguments: Document) -> SlackChannel:
         channel = self.workspace.channels.get(str(arguments.get("channel")))
@@ -185,7 +185,7 @@ class WebApi:
         return channel
 
     def _size(self, arguments: Document, default: int = DEFAULT_LIMIT) -> int:
-        size = _limit(arguments, default, most=MOST_A_PAGE if default == DEFAULT_LIMIT else 1000)
+        size = _limit(arguments, default, most=MOST_PER_PAGE if default == DEFAULT_LIMIT else 1000)
         return min(size, self.workspace.clamp) if self.workspace.clamp else size
 
 
@@ -223,7 +223,7 @@ def _position(arguments: Document) -> int:
 
 
 def _ahead(stamps: list[str], arguments: Document) -> list[str]:
-    """What comes after the cursor, which names the last message given: what is posted meanwhile moves nothing."""
+    """The messages after the cursor. It names the last message given: new messages do not shift the pages."""
     cursor = str(arguments.get("cursor") or "")
     if not cursor:
         return stamps
@@ -235,7 +235,7 @@ def _ahead(stamps: list[str], arguments: Document) -> list[str]:
 
 
 def _after(stamps: list[str], size: int) -> str:
-    """The cursor after the first ``size`` of what is ahead; empty when nothing follows."""
+    """The cursor after the first ``size`` messages; empty when nothing follows."""
     if size >= len(stamps):
         return ""
     way = "before" if stamps[0] > stamps[-1] else "after"
@@ -255,17 +255,17 @@ def _page(
 
 
 def _spoilt(fault: Fault | None, arguments: Document, cursor: str, page: list[Any]) -> tuple[str, list[Any]]:
-    """The next cursor and the page, as a fault of the paging would have them."""
+    """The next cursor and the page, changed by a fault in paging, if there is one."""
     if fault is None:
         return cursor, page
     given = str(arguments.get("cursor") or "")
-    if fault.kind == "empty_page" and given:  # nothing on it, and the next one goes on from the same place
+    if fault.kind == "empty_page" and given:  # the page is empty, and the next one begins at the same place
         return base64.urlsafe_b64encode(base64.urlsafe_b64decode(given) + b";").decode(), []
     if fault.kind == "repeat_token" and cursor:
         return fault.memory.setdefault("cursor", cursor), page
     if fault.kind != "end_early":
         return cursor, page
-    return "", page  # end_early: more is promised, and no cursor given
+    return "", page  # end_early: has_more is true, but there is no cursor
 
 
 def _bounds(arguments: Document) -> tuple[str, str, bool]:

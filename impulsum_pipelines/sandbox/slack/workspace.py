@@ -1,7 +1,7 @@
-"""A living Slack workspace: people, channels, messages, and everything that people can do to them.
+"""A Slack workspace that people use: its people, channels and messages, and every edit that they can make.
 
-Messages are documents as the Web API gives them, kept by channel and ``ts``. What a root says about its thread is
-computed when it is shown. Times come in as epoch milliseconds.
+Messages are stored as the documents that the Web API gives, by channel and ``ts``. What a root says about its thread
+is computed when it is shown. Times are given as epoch milliseconds.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ TEAM_ID = "T00SANDBOX"
 #: The bot that the token belongs to: its user, its bot id, its app.
 BOT_USER, BOT_ID, APP_ID = "U00000BOT", "B00000BOT", "A00000BOT"
 SLACKBOT = "USLACKBOT"
-#: Prefix of the scopes that a kind of conversation asks for.
+#: Prefix of the scopes that a kind of conversation needs.
 SCOPE_OF: dict[str, str] = {"public_channel": "channels", "private_channel": "groups", "mpim": "mpim", "im": "im"}
-#: Repliers that a root names.
+#: The most repliers that a root names.
 MOST_REPLY_USERS = 5
 
 
@@ -46,11 +46,11 @@ class SlackChannel:
 
     Args:
         id: stays when the name changes.
-        name: the name; of a direct message the id of the person that the bot talks with.
+        name: the name; for a direct message, the id of the person whom the bot talks with.
         kind: as the parameter ``types`` of ``conversations.list`` names it.
         created: epoch ms.
-        creator: user.
-        members: users, in the order in which they came.
+        creator: user id.
+        members: user ids, in the order in which they joined.
     """
 
     id: str
@@ -64,9 +64,9 @@ class SlackChannel:
     previous_names: list[str] = field(default_factory=list)
     #: Every message by ts.
     messages: dict[str, Document] = field(default_factory=dict)
-    #: ts of what the channel shows, ascending: everything but plain replies.
+    #: ts of the messages that the channel shows, ascending: all except plain replies.
     timeline: list[str] = field(default_factory=list)
-    #: ts of the replies, ascending, by that of their root.
+    #: ts of the replies, ascending, by ts of their root.
     threads: dict[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -75,7 +75,7 @@ class SlackChannel:
         return BOT_USER in self.members
 
     def shown(self, ts: str, *, in_channel: bool) -> Document:
-        """A message as it is given: a root with what is known of its thread, a broadcast with its root."""
+        """The document of a message: a root with the facts about its thread, a broadcast with its root."""
         document = self.messages[ts]
         if replies := self.threads.get(ts):
             users = list(dict.fromkeys(self.messages[reply]["user"] for reply in replies))
@@ -109,23 +109,23 @@ class Workspace:
         #: What the token may do.
         self.scopes = {f"{prefix}:{act}" for prefix in SCOPE_OF.values() for act in ("read", "history")}
         self.scopes |= {"users:read", "users:read.email"}
-        #: The most messages that a page of history or replies has, whatever is asked for; None for the documented 999.
+        #: The most messages of a page of history or replies, also when more are asked for; None: the documented 999.
         self.clamp: int | None = None
-        #: Messages older than this are kept from sight, as on a free plan.
+        #: Messages with a smaller ts are hidden, as on a free plan.
         self.hidden_before = ""
-        #: Whether ``users.list`` refuses to give everybody at once.
+        #: Whether ``users.list`` refuses requests without a limit.
         self.limit_required = False
 
     # -- people and channels
 
     def add_user(self, name: str, real_name: str, email: str | None, at: int, **flags: bool) -> SlackUser:
-        """A new account."""
+        """Add an account."""
         user = SlackUser(f"U{len(self.users) + 1:08d}", name, real_name, email, at, **flags)
         self.users[user.id] = user
         return user
 
     def add_channel(self, name: str, kind: Kind, at: int, creator: str, members: list[str]) -> SlackChannel:
-        """A new conversation; each member but that of a direct message is announced."""
+        """Add a conversation; a channel announces each member that joins, a direct message does not."""
         letter = "D" if kind == "im" else "C"
         channel = SlackChannel(f"{letter}{len(self.channels) + 1:08d}", name, kind, at, creator)
         self.channels[channel.id] = channel
@@ -137,27 +137,35 @@ class Workspace:
         return channel
 
     def channel(self, name: str) -> SlackChannel:
-        """The conversation of this id or name."""
+        """The conversation with this id or name.
+
+        Raises:
+            LookupError: there is none.
+        """
         for channel in self.channels.values():
             if name in (channel.id, channel.name):
                 return channel
         raise LookupError(f"there is no channel {name}")
 
     def user(self, name: str) -> SlackUser:
-        """The account of this id or name."""
+        """The account with this id or name.
+
+        Raises:
+            LookupError: there is none.
+        """
         for user in self.users.values():
             if name in (user.id, user.name):
                 return user
         raise LookupError(f"there is no user {name}")
 
     def visible(self) -> Iterator[SlackChannel]:
-        """What the bot is told of: public channels, and whatever else it is in."""
+        """The conversations that the bot can list: public channels, and all others that it is in."""
         for channel in self.channels.values():
             if channel.kind == "public_channel" or channel.has_bot:
                 yield channel
 
     def may(self, channel: SlackChannel, act: str) -> bool:
-        """Whether the token's scopes allow to ``read`` or see the ``history`` of such a channel."""
+        """Whether the token has the scope for an act (``read``, ``history``) on a channel of this kind."""
         return f"{SCOPE_OF[channel.kind]}:{act}" in self.scopes
 
     def readable(self) -> Iterator[SlackChannel]:
@@ -167,13 +175,13 @@ class Workspace:
                 yield channel
 
     def join(self, channel: SlackChannel, user: str, at: int) -> None:
-        """Somebody joins a channel, which says so."""
+        """Let somebody join a channel, which posts a message about it."""
         if user not in channel.members:
             channel.members.append(user)
             self.post(channel, user, f"<@{user}> has joined the channel", at, subtype="channel_join")
 
     def leave(self, channel: SlackChannel, user: str, at: int) -> None:
-        """Somebody leaves a channel, which says so."""
+        """Let somebody leave a channel, which posts a message about it."""
         channel.members.remove(user)
         self.post(channel, user, f"<@{user}> has left the channel", at, subtype="channel_leave")
 
@@ -185,7 +193,7 @@ class Workspace:
         """Write a message, or with ``thread`` a reply to that root.
 
         Args:
-            channel, user, text: where, who, what.
+            channel, user, text: where, by whom, what.
             at: epoch ms; the next free microsecond after it becomes the message's ts.
             thread: ts of a root.
             more: further fields of the document, such as ``subtype``.
@@ -210,20 +218,20 @@ class Workspace:
 
     @staticmethod
     def _free_ts(channel: SlackChannel, at: int) -> str:
-        """All six decimals are used, as they are there: a float would lose the last ones."""
+        """The next free ts. It uses all six decimals, as Slack does: a float would lose the last ones."""
         micros = at * 1000 + (at * 7919) % 997
         while (ts := f"{micros // 1_000_000}.{micros % 1_000_000:06d}") in channel.messages:
             micros += 1
         return ts
 
     def edit(self, channel: SlackChannel, ts: str, text: str, at: int) -> None:
-        """Change a message's text: only the new one is kept, with who changed it and when."""
+        """Change the text of a message: only the new text is stored, with who changed it and when."""
         document = channel.messages[ts]
         edited = f"{at // 1000}.{at % 1000:03d}000"
         channel.messages[ts] = {**document, "text": text, "edited": {"user": document["user"], "ts": edited}}
 
     def delete(self, channel: SlackChannel, ts: str) -> None:
-        """Remove a message without a trace; a root with replies becomes a tombstone that holds its thread."""
+        """Delete a message without a trace; a root with replies becomes a tombstone, so that its thread stays."""
         document = channel.messages[ts]
         if channel.threads.get(ts):
             channel.messages[ts] = {
@@ -248,7 +256,7 @@ class Workspace:
                 self.delete(channel, root)
 
     def react(self, channel: SlackChannel, ts: str, name: str, user: str) -> None:
-        """Add a reaction, or take it back: neither counts as an edit."""
+        """Add a reaction, or take it back; neither counts as an edit."""
         document = channel.messages[ts]
         reactions = {r["name"]: list(r["users"]) for r in document.get("reactions", [])}
         users = reactions.setdefault(name, [])

@@ -1,10 +1,10 @@
-"""Tempo's REST interface v4 as far as a pull asks it, with its traps. Vendor page: https://apidocs.tempo.io
+"""The part of Tempo's REST interface v4 that a pull uses, with its traps. Vendor page: https://apidocs.tempo.io
 
-- ``updatedFrom`` knows seconds, and may not be combined with another filter of worklogs;
-- offset paging over a list that moves; ``metadata.count`` is the page's, there is no total;
-- a page may be smaller than what was asked for; only ``metadata.next`` says whether there is more;
-- plans must be asked for by days, and answer a total that depends on those days;
-- the audit log reaches back 180 days, and pages by token.
+- ``updatedFrom`` has a precision of seconds, and must not be combined with another filter of worklogs;
+- lists are paged by offset while they change; ``metadata.count`` counts the page, and there is no total;
+- a page may be smaller than the limit asked for; only ``metadata.next`` says whether there is more;
+- plans must be asked for by days, and their total depends on those days;
+- the audit log reaches back 180 days, and is paged by token.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class TempoRefusal(Refusal):
 
 
 def routes(world: TempoWorld) -> list[Route]:
-    """Every path."""
+    """The routes of the interface."""
 
     def route(path: str, handler: Callable[[TempoWorld, Request, Any], bytes], method: str = "GET") -> Route:
         async def endpoint(request: Request) -> Response:
@@ -66,7 +66,7 @@ def routes(world: TempoWorld) -> list[Route]:
 
 
 def worklogs(world: TempoWorld, request: Request, _: object) -> bytes:
-    """``GET /worklogs``: by system time or by work date, not by both."""
+    """``GET /worklogs``: filtered by system time or by work date, not by both."""
     if "worklogs" in world.denied:
         raise TempoRefusal(404, "Authenticated user is missing permission to fulfill the request")
     asked = request.query_params
@@ -85,7 +85,7 @@ def worklogs(world: TempoWorld, request: Request, _: object) -> bytes:
 
 
 def _order(by: str | None) -> Callable[[Worklog], Any]:
-    """Ascending by start, unless told otherwise: then descending."""
+    """The sort key: ascending by start, unless ``orderBy`` is given, which sorts descending."""
     if by == "UPDATED":
         return lambda w: (-w.updated, -w.id)
     if by == "ID":
@@ -94,7 +94,7 @@ def _order(by: str | None) -> Callable[[Worklog], Any]:
 
 
 def plans(world: TempoWorld, request: Request, _: object) -> bytes:
-    """``GET /plans``: those that touch a span of days."""
+    """``GET /plans``: plans that overlap a span of days."""
     if "plans" in world.denied:
         raise TempoRefusal(403, "The user may not view plans")
     asked = request.query_params
@@ -108,7 +108,7 @@ def plans(world: TempoWorld, request: Request, _: object) -> bytes:
 
 
 def accounts(world: TempoWorld, request: Request, _: object) -> bytes:
-    """``GET /accounts``: OPEN and CLOSED ones."""
+    """``GET /accounts``: OPEN and CLOSED accounts."""
     if "accounts" in world.denied:
         raise TempoRefusal(403, "The user may not view accounts")
     base = _base(request)
@@ -117,7 +117,7 @@ def accounts(world: TempoWorld, request: Request, _: object) -> bytes:
 
 
 def teams(world: TempoWorld, request: Request, _: object) -> bytes:
-    """``GET /teams``: those that the user may see."""
+    """``GET /teams``: the teams that the user may see."""
     if "teams" in world.denied:
         raise TempoRefusal(403, "The user may not view teams")
     base = _base(request)
@@ -125,7 +125,7 @@ def teams(world: TempoWorld, request: Request, _: object) -> bytes:
 
 
 def memberships(world: TempoWorld, request: Request, body: Any) -> bytes:
-    """``POST /team-memberships/search``: of the teams named that the user may see, former members too."""
+    """``POST /team-memberships/search``: memberships of the named teams that the user may see, former ones too."""
     wanted = {int(number) for number in body.get("teamIds") or [team.id for team in world.seen_teams()]}
     seen = wanted & {team.id for team in world.seen_teams()}
     base = _base(request)
@@ -133,7 +133,7 @@ def memberships(world: TempoWorld, request: Request, body: Any) -> bytes:
 
 
 def workload_schemes(world: TempoWorld, request: Request, _: object) -> bytes:
-    """``GET /workload-schemes``."""
+    """``GET /workload-schemes``: every workload scheme."""
     if "schemes" in world.denied:
         raise TempoRefusal(403, "The user may not view workload schemes")
     base = _base(request)
@@ -141,7 +141,7 @@ def workload_schemes(world: TempoWorld, request: Request, _: object) -> bytes:
 
 
 def scheme_members(world: TempoWorld, request: Request, body: Any) -> bytes:
-    """``POST /workload-schemes/members/search``: a flat list that pages by the body and links to no next page."""
+    """``POST /workload-schemes/members/search``: a flat list, paged by the body, without a link to the next page."""
     if "schemes" in world.denied:
         raise TempoRefusal(403, "The user may not view workload schemes")
     if not body.get("schemeIds"):
@@ -159,7 +159,7 @@ def scheme_members(world: TempoWorld, request: Request, body: Any) -> bytes:
 
 
 def audit_log(world: TempoWorld, request: Request, body: Any) -> bytes:
-    """``POST /papertrail/search``: what was done, oldest first."""
+    """``POST /papertrail/search``: the audit log, oldest first."""
     if "audit" in world.denied or world.restricted:
         raise TempoRefusal(403, "The user may not view the audit log")
     if "from" not in body:

@@ -1,4 +1,4 @@
-"""Tempo as a service of the sandbox: who may ask, how fast, and where it is."""
+"""Tempo as a service of the sandbox: its settings, its credentials and its limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from impulsum_pipelines.sandbox.tempo.history import build_world
 from impulsum_pipelines.sandbox.tempo.limits import TempoLimits
 from impulsum_pipelines.sandbox.tempo.world import TempoWorld
 
-#: A stand-in's token opens nothing.
+#: The token opens nothing but the sandbox.
 TOKEN = "sandbox-tempo-token"  # noqa: S105
 
 
@@ -23,7 +23,7 @@ def env(url: str) -> dict[str, str]:
 
 
 def build_service(team: Team) -> Tempo:
-    """The service, with the team's hours in it."""
+    """The service with the team's hours in it."""
     return Tempo(team)
 
 
@@ -37,7 +37,7 @@ class Tempo:
         self._routes = Starlette(routes=routes(self.world))
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, if whoever sends it may ask now."""
+        """Answer a request, or refuse it: too many requests, or no valid token."""
         if refusal := self._refusal(scope):
             await refusal.response(scope, receive, send)
         else:

@@ -1,4 +1,4 @@
-"""A real export as a Cloud site."""
+"""A real export, served as a Cloud site."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class ConversationDocuments(RepositoryDocuments):
     """The documents of what people talk about."""
 
     def issue(self, issue: GitHubIssue) -> Document:
-        """An issue; of a pull request, its issue side."""
+        """An issue, or the issue side of a pull request."""
         repository = self.world.repositories[issue.repository]
         at, web = self._at(repository), self._web(repository)
         url = f"{at}/issues/{issue.number}"
@@ -81,7 +81,7 @@ class ConversationDocuments(RepositoryDocuments):
         }
 
     def pull(self, pull: Pull, *, merge_sha: bool = True) -> Document:
-        """A pull request as lists show it: without its numbers and without who merged it."""
+        """A pull request in lists: without counts, and without who merged it."""
         repository = self.world.repositories[pull.repository]
         at, number = self._at(repository), pull.issue.number
         url, web = f"{at}/pulls/{number}", f"{self._web(repository)}/pull/{number}"
@@ -130,7 +130,7 @@ class ConversationDocuments(RepositoryDocuments):
         }
 
     def full_pull(self, pull: Pull, *, merge_sha: bool = True) -> Document:
-        """A pull request that was asked for by itself."""
+        """A pull request that was asked for on its own."""
         comments = self.world.issue_comments.values()
         shown = self.pull(pull, merge_sha=merge_sha)
         for end in (shown["head"], shown["base"]):
@@ -172,7 +172,7 @@ class ConversationDocuments(RepositoryDocuments):
         }
 
     def review_comment(self, comment: GitHubComment) -> Document:
-        """A comment on a line."""
+        """A comment on a line of the diff."""
         repository = self.world.repositories[comment.repository]
         at, number = self._at(repository), comment.issue.number
         url, pull = f"{at}/pulls/comments/{comment.id}", f"{at}/pulls/{number}"
@@ -204,7 +204,7 @@ class ConversationDocuments(RepositoryDocuments):
         return shown | ({"in_reply_to_id": comment.reply_to} if comment.reply_to else {})
 
     def issue_comment(self, comment: GitHubComment) -> Document:
-        """A comment in a conversation."""
+        """A comment in the conversation of an issue or pull request."""
         repository = self.world.repositories[comment.repository]
         at, number = self._at(repository), comment.issue.number
         kind = "pull" if comment.issue.pull else "issues"

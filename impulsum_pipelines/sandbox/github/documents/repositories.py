@@ -13,7 +13,7 @@ from impulsum_pipelines.sandbox.github.world import GitHubWorld
 
 Document = dict[str, Any]
 
-#: Web pages, as opposed to the API, are at a host of their own.
+#: Host of the web pages, which is another one than the API's.
 WEB = "https://code.example.com"
 
 _REPOSITORY_PATHS = (
@@ -45,24 +45,26 @@ def iso(ms: int) -> str:
 
 
 def clone_token() -> Document:
-    """What opens a private repository for a while: another one in each answer."""
+    """A token that clones a private repository for a while: another one in each answer."""
     return {"temp_clone_token": f"CLONE{uuid4().hex.upper()}"}
 
 
 def iso_or_none(ms: int | None) -> str | None:
+    """:func:`iso` of a time that may be missing."""
     return None if ms is None else iso(ms)
 
 
 @lru_cache(maxsize=100_000)
 def node_id(kind: str, number: int) -> str:
+    """The global id of a thing, made of its kind (such as ``PR``) and its number."""
     return f"{kind}_{b64encode(str(number).encode()).decode().rstrip('=')}"
 
 
 class RepositoryDocuments:
-    """The documents of one world, with the API's own URL in them.
+    """The documents of one world, with the API's own URL in their links.
 
     Args:
-        world: what there is.
+        world: what they show.
         api: base URL of the API, such as ``http://127.0.0.1:8765/github``.
     """
 
@@ -80,7 +82,7 @@ class RepositoryDocuments:
     # --------------------------------------------------------------- people
 
     def user(self, account: GitHubAccount) -> Document:
-        """A simple user."""
+        """A user, in the short form of lists and other documents."""
         url = f"{self.api}/users/{account.login}"
         return {
             "login": account.login,
@@ -102,7 +104,7 @@ class RepositoryDocuments:
     # --------------------------------------------------------- repositories
 
     def repository(self, repository: Repository) -> Document:
-        """A repository as it is within other documents, and in lists."""
+        """A repository in lists and inside other documents."""
         if repository.id in self._shown:
             return self._shown[repository.id]
         at, web = self._at(repository), self._web(repository)
@@ -157,13 +159,13 @@ class RepositoryDocuments:
         return self._shown[repository.id]
 
     def minimal_repository(self, repository: Repository) -> Document:
-        """A repository as runs show it: names and links, nothing that changes."""
+        """A repository inside a run: names and links, nothing that changes."""
         plain = ("id", "node_id", "name", "full_name", "private", "owner", "html_url", "description", "fork", "url")
         links = {f"{name}_url" for name in _REPOSITORY_URLS}
         return {name: value for name, value in self.repository(repository).items() if name in plain or name in links}
 
     def full_repository(self, repository: Repository) -> Document:
-        """A repository that was asked for by itself."""
+        """A repository that was asked for on its own."""
         return {**self.repository(repository), **clone_token(), "network_count": 0, "subscribers_count": 3}
 
     # -------------------------------------------------------------- commits

@@ -56,7 +56,7 @@ async def board_configuration(world: JiraWorld, request: Request) -> Response:
 
 
 async def board_sprints(world: JiraWorld, request: Request) -> Response:
-    """``board/{id}/sprint``: closed ones first, then active, then future."""
+    """``board/{id}/sprint``: closed sprints first, then active, then future ones."""
     board = _board(world, request)
     if not board.has_sprints:
         raise JiraRefusal(400, "The board does not support sprints")
@@ -73,7 +73,7 @@ async def board_sprints(world: JiraWorld, request: Request) -> Response:
 
 
 async def get_sprint(world: JiraWorld, request: Request) -> Response:
-    """``sprint/{id}``."""
+    """``sprint/{id}``: one sprint."""
     _allow(world)
     found = world.site.sprints.get(int(request.path_params["sprint"]))
     if found is None:
@@ -82,7 +82,7 @@ async def get_sprint(world: JiraWorld, request: Request) -> Response:
 
 
 def agile_routes(bound: Callable[[Callable[[JiraWorld, Request], Awaitable[Response]]], Any]) -> list[Route]:
-    """The routes of the interface; ``bound`` makes an endpoint of a handler."""
+    """The routes of the interface; ``bound`` turns a handler into an endpoint."""
     base = "/rest/agile/1.0"
     return [
         Route(f"{base}/board", bound(boards)),

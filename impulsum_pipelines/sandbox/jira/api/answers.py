@@ -1,4 +1,4 @@
-"""How answers are put together: issues joined from stored bytes, page tokens, errors, times in the user's zone."""
+"""The parts of an answer: issues joined from stored bytes, page tokens, errors, times in the user's zone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def answer(world: JiraWorld, body: Document | list[Any] | bytes) -> Response:
 
 
 def in_zone(body: bytes, zone_name: str) -> bytes:
-    """The platform's times, kept in UTC, written in a zone: ``10:11:12.345+0000`` is ``05:11:12.345-0500``."""
+    """The body with its times, which are in UTC, in a zone: ``10:11:12.345+0000`` becomes ``05:11:12.345-0500``."""
     if zone_name in ("UTC", "Etc/UTC", "GMT"):
         return body
     zone = ZoneInfo(zone_name)
@@ -49,12 +49,16 @@ def in_zone(body: bytes, zone_name: str) -> bytes:
 
 
 def page_token(**position: Any) -> str:
-    """An opaque token that says where a walk stands."""
+    """An opaque token for the next page, which contains this position."""
     return base64.urlsafe_b64encode(orjson.dumps(position)).decode().rstrip("=")
 
 
 def read_token(token: str) -> Document:
-    """What :func:`page_token` put in; a 400 for a token that is none."""
+    """The position that :func:`page_token` put into a token.
+
+    Raises:
+        JiraRefusal: 400, the token is not valid.
+    """
     try:
         position = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except ValueError:
@@ -65,7 +69,11 @@ def read_token(token: str) -> Document:
 
 
 async def json_body(request: Request) -> Document:
-    """The JSON object that was sent; a 400 for anything else."""
+    """The JSON object that was sent.
+
+    Raises:
+        JiraRefusal: 400, the body is not a JSON object.
+    """
     try:
         body = orjson.loads(await request.body())
     except ValueError:
@@ -76,7 +84,11 @@ async def json_body(request: Request) -> Document:
 
 
 def number(request: Request, name: str, default: int, most: int | None = None) -> int:
-    """A whole number of the query string; more than ``most`` is cut, as Jira does."""
+    """An integer of the query string, limited to ``most`` as Jira does.
+
+    Raises:
+        JiraRefusal: 400, the value is not a number.
+    """
     text = request.query_params.get(name, str(default))
     if not text.lstrip("-").isdigit():
         raise JiraRefusal(400, f"The value '{text}' of the parameter {name} is not a number.")
@@ -84,7 +96,7 @@ def number(request: Request, name: str, default: int, most: int | None = None) -
 
 
 def numbered_page(values: Sequence[Any], request: Request, *, most: int, default: int | None = None) -> Document:
-    """One page of a list that is walked by ``startAt``."""
+    """One page of a list that is paged by ``startAt``; it has at most ``most`` values."""
     start = max(0, number(request, "startAt", 0))
     size = number(request, "maxResults", default or most, most)
     shown = list(values[start : start + size])

@@ -1,8 +1,8 @@
-"""A real export served as a Jira Cloud site: issues as Jira Server's REST interface gives them, one JSON a line.
+"""Reads a real export as a Jira Cloud site: issues as Jira Server's REST interface gives them, one JSON per line.
 
-What Cloud says differently is said its way: people have account ids, texts are documents, the sprints of an issue are
-its Sprint field and its epic is the Epic Link. People, statuses, boards and sprints are those that the issues name;
-an export without changelogs gives a site without them. Nobody knows the truth about its sprints.
+Where Cloud differs, the issues are converted: people get account ids, texts become documents, the sprints of an issue
+go to its Sprint field and its epic to the Epic Link. People, statuses, boards and sprints are those that the issues
+name. An export without changelogs makes a site without changelogs; there is no truth about its sprints.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _BATCH = 1000
 
 
 def read_export(path: Path, *, now: datetime | None = None, time_zone: str = "Etc/UTC") -> JiraWorld:
-    """The site of an export.
+    """The site that an export describes.
 
     Args:
         path: a JSON-lines file, gzipped when its name ends in ``.gz``.
-        now: where the clock starts; real now when None.
+        now: where the clock starts, aware; the real time when None.
         time_zone: zone of the token user's profile.
 
     Raises:
-        ImpulsumError: the file is not there, or a line is not an issue.
+        ImpulsumError: the file cannot be read (category configuration), or a line is not an issue (bad data).
     """
     account = JiraUser("sandbox-account", "Sandbox Account", "sandbox@example.com", time_zone=time_zone)
     world = JiraWorld(JiraSiteData(account, users={account.account_id: account}), Clock(now))
@@ -58,13 +58,13 @@ def read_export(path: Path, *, now: datetime | None = None, time_zone: str = "Et
                     Category.BAD_DATA,
                     f"A line of the export is not an issue: {type(error).__name__}: {error}",
                     where=f"{path.name}, line {line_number}",
-                    next_step="export the issues again, one JSON document of Jira's REST interface a line.",
+                    next_step="export the issues again, one JSON document of Jira's REST interface per line.",
                 ) from error
             if len(batch) == _BATCH:
                 reader.save(batch)
                 batch.clear()
         reader.save(batch)
-    reader.draw_boards()
+    reader.add_boards()
     return world
 
 
@@ -82,7 +82,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 class _Reader:
-    """Makes Cloud's issues of the export's, and gathers the site that they name."""
+    """Converts the issues of an export to those of Cloud, and collects the site that they name."""
 
     def __init__(self, world: JiraWorld) -> None:
         self.site = world.site
@@ -166,11 +166,11 @@ class _Reader:
             }
             self.comments.append((int(comment["id"]), issue_id, comment))
             shown.append(comment)
-        # The total counts comments that the account may not see: it can be above what comes back.
+        # The total also counts comments that the account may not see: it can be higher than the number of comments.
         return comment_page(issue_id, shown[:INLINE_COMMENTS], page.get("total", len(shown)))
 
-    def draw_boards(self) -> None:
-        """The boards that the sprints name, with a column for each category of status; they count issues."""
+    def add_boards(self) -> None:
+        """Add the boards that the sprints name: one column per category of status, estimating by counting issues."""
         by_category: dict[str, list[str]] = {"new": [], "indeterminate": [], "done": []}
         for status in self.site.statuses.values():
             by_category[status.category].append(status.id)

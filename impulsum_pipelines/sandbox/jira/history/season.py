@@ -1,9 +1,9 @@
-"""One team's sprints, played day by day: the real mess of scrum, from a seed.
+"""Plays one team's sprints day by day, from a seed, with the disorder of real teams.
 
-Scope is added, removed and added again; estimates change before, during and after, are cleared or missing; work is
-done before the start, after the planned end, and reopened, inside a sprint or after its close; sprints close late and
-overlap; issues move to another project. Each event happens at its time, in order, through the same edits as a
-person's at the control door.
+Scope is added, removed and added again. Estimates change before, during and after a sprint, are cleared, or are
+missing. Work is done before the start and after the planned end, and is reopened inside a sprint or after its close.
+Sprints close late and overlap. Issues move to another project. Each event happens at its time, in order, through the
+same edits that the control door makes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 SPRINT = 14 * DAY
-#: Comments that are kept in memory before they are written, with the histories and worklogs of that time.
+#: How many comments are collected before they are written, together with the histories and worklogs.
 _BATCH = 1000
 _POINTS = (1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 0.5)
 _VERBS = "Add Fix Remove Speed up Rework Document Test Simplify Migrate Measure"
@@ -37,9 +37,9 @@ class Season:
 
     Args:
         world: the site.
-        team: who plays.
-        others: the other teams, which issues may be moved to.
-        rng: the dice.
+        team: whose sprints they are.
+        others: the other teams; issues may move to their projects.
+        rng: the source of every random choice.
         issues: how many issues are created in all.
         sprints: how many sprints close; one more is active and one is planned.
         now: the end of the history (epoch ms).
@@ -72,13 +72,13 @@ class Season:
         self._queue: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = itertools.count()
         self._last = 0
-        #: Issues that are or were in a sprint that has not closed, by sprint and id.
+        #: Issues that are or were in a sprint that is not closed, by sprint and id.
         self._seen_in: defaultdict[int, dict[int, JiraIssue]] = defaultdict(dict)
-        #: Issues whose present run of work is scheduled, by issue, for the sprint of that number.
+        #: The sprint for which the work on an issue is scheduled, by issue.
         self._working: dict[int, int] = {}
 
     def play(self) -> list[JiraIssue]:
-        """Let it all happen; the histories, comments and worklogs go to the store, the issues are returned."""
+        """Play all events. Histories, comments and worklogs are stored; the issues are returned, not yet stored."""
         first = self.first_start - 5 * DAY
         for _ in range(max(1, self.per_sprint // 12)):
             self._at(first, self._create_epic)
@@ -105,13 +105,13 @@ class Season:
         self._comments.clear()
         self._worklogs.clear()
 
-    # -- the course of time
+    # -- time and chance
 
     def _at(self, when: int, event: Callable[..., None], *details: Any) -> None:
         heapq.heappush(self._queue, (when, next(self._order), event, details))
 
     def _between(self, start: int, end: int) -> int:
-        """A working time between two instants, if dice find one."""
+        """A random time between two instants; during working hours if one is found within four tries."""
         for _ in range(4):
             at = start + int(self.rng.random() * max(1, end - start))
             days, in_day = divmod(at, DAY)
@@ -128,7 +128,7 @@ class Season:
     # -- sprints
 
     def _plan(self, at: int, number: int) -> None:
-        """Plan a sprint: it is created, and its backlog is written and estimated."""
+        """Create a sprint, and schedule its issues, its start and its close."""
         start = self.first_start + number * SPRINT
         planned_end = start + SPRINT - 2 * HOUR
         site = self.world.site
@@ -169,7 +169,7 @@ class Season:
                 self._at(at, self._set_sprint, issue, following)
 
     def _work_on(self, at: int, issue: JiraIssue, sprint: Sprint, closes: int) -> None:
-        """Roll what becomes of an issue in a sprint."""
+        """Choose by chance what happens to an issue in a sprint, and schedule it."""
         if not self._ours(issue) or self._working.get(issue.id) == sprint.id:
             return
         self._working[issue.id] = sprint.id
@@ -242,7 +242,7 @@ class Season:
             self._at(at + self.rng.randrange(HOUR, 5 * DAY), self._advance, child, self.team.workflow.done)
 
     def _create(self, at: int, sprint: Sprint | None) -> None:
-        """Write an issue for a sprint that is being planned: estimated now, later or never; put in now or later."""
+        """Create an issue for a sprint in planning: estimated now, later or never; put into it now or later."""
         estimates: dict[str, float] = {}
         field, roll = self.team.board.estimation_field, self.rng.random()
         if field and roll < 0.5:
@@ -274,7 +274,7 @@ class Season:
             self._at(self._between(at, start), self._advance, issue, self.team.workflow.done)
 
     def _create_inside(self, at: int, sprint: Sprint) -> None:
-        """Write an issue straight into a running sprint."""
+        """Create an issue directly in an active sprint."""
         if sprint.state != "active":
             return
         field = self.team.board.estimation_field
@@ -296,7 +296,7 @@ class Season:
         return self.rng.choice(_POINTS)
 
     def _advance(self, at: int, issue: JiraIssue, status: Status) -> None:
-        """Move work forward; what is done stays done."""
+        """Move an issue to a status unless it is done already."""
         if issue.fields["status"]["statusCategory"]["key"] != "done":
             self._set_status(at, issue, status)
 
@@ -322,7 +322,7 @@ class Season:
         self._record(at, issue, edits.set_assignee(issue, self._somebody()))
 
     def _move(self, at: int, issue: JiraIssue) -> None:
-        """Move an issue to another project; its status becomes the counterpart there."""
+        """Move an issue to another project, into the corresponding status there."""
         if not self._ours(issue) or issue.is_subtask:
             return
         other = self.rng.choice(self.others)
@@ -337,9 +337,9 @@ class Season:
         number = self.world.next_id("comment")
         document = comment_document(issue.id, number, self._somebody(), "Looked at this again today.", at)
         self._comments.append((number, issue.id, document))
-        held = issue.fields["comment"]
-        shown = [*held["comments"], document][: edits.INLINE_COMMENTS]
-        issue.fields["comment"] = edits.comment_page(issue.id, shown, held["total"] + 1)
+        page = issue.fields["comment"]
+        shown = [*page["comments"], document][: edits.INLINE_COMMENTS]
+        issue.fields["comment"] = edits.comment_page(issue.id, shown, page["total"] + 1)
         self.world.touch(issue, at)
 
     def _log_work(self, at: int, issue: JiraIssue) -> None:

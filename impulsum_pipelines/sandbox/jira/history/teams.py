@@ -1,8 +1,8 @@
-"""The site that generated histories happen on: its people, and up to three teams that work differently.
+"""The site of a generated history: its people, and up to three teams that work differently.
 
-The teams differ where models go wrong: a company-managed project estimated in ``Story Points``, a team-managed one in
-``Story point estimate`` with statuses of its own, and one whose board counts issues. Cancelled is of the category
-done but on no column of a company-managed board; on the team-managed board it is in the right-most column.
+The teams differ where models of sprints often fail: a company-managed project estimates in ``Story Points``, a
+team-managed one in ``Story point estimate`` with its own statuses, and one board counts issues. The status Cancelled
+has the category done but no column on a company-managed board; on the team-managed board it is in the right-most one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Workflow:
     cancelled: Status
 
     def counterpart(self, status_id: str, other: Workflow) -> Status:
-        """The status of ``other`` that stands for one of ours."""
+        """The status of ``other`` that corresponds to one of this workflow."""
         names = ("to_do", "in_progress", "in_review", "done", "cancelled")
         name = next(n for n in names if getattr(self, n).id == status_id)
         found: Status = getattr(other, name)
@@ -55,10 +55,10 @@ class ScrumTeam:
 
 
 def build_site(rng: Random, *, teams: int, people: int, time_zone: str) -> tuple[JiraSiteData, list[ScrumTeam]]:
-    """A site with its teams, and no issue yet.
+    """A site with its teams, without any issue.
 
     Args:
-        rng: where names come from.
+        rng: chooses names and accounts.
         teams: how many projects, 1 to 3.
         people: members of each team.
         time_zone: zone of the token user's profile.
@@ -113,7 +113,7 @@ def _columns(workflow: Workflow, *, cancelled_is_mapped: bool) -> list[tuple[str
 def _person(rng: Random, site: JiraSiteData, team: int) -> JiraUser:
     name = f"{rng.choice(_FIRST.split())} {rng.choice(_LAST.split())}"
     account_id = f"712020:{team}{len(site.users):04d}-{rng.getrandbits(48):012x}"
-    # Who sees an address is each person's own setting at Atlassian: some hide theirs from every API.
+    # At Atlassian each person decides who sees the e-mail address: some hide theirs from every API.
     hidden = len(site.users) % 4 == 0
     email = None if hidden else f"{name.lower().replace(' ', '.')}.{len(site.users)}@example.com"
     user = JiraUser(account_id, name, email, active=rng.random() < 0.95, time_zone="Europe/Berlin")
