@@ -1,7 +1,7 @@
 """Hours that the team logs on its tickets, as Jira's worklogs.
 
-A separate tool for hours (Tempo) writes one Jira worklog per entry, so both show the same work. The worklogs are
-written when the site is made: what a pull of Jira finds does not depend on whether Tempo is pulled too.
+A team may record its hours in a separate tool. That tool writes one Jira worklog per entry, so both show the same work.
+The worklogs are written when the site is made: a pull of Jira finds them whether or not the other tool is pulled.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Person:
         name: display name.
         email: address, the same in every service that shows one.
         jira_id: Atlassian account id, the same in every app of the site.
-        login: login name at GitHub.
+        login: login name at the code host.
     """
 
     number: int
