@@ -35,8 +35,8 @@ from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.ops import schema
 from impulsum_pipelines.ops.store import transaction
-from impulsum_pipelines.sandbox.jira.history.generator import generate
-from impulsum_pipelines.sandbox.server import Running, running
+from impulsum_pipelines.sandbox.server import Running, running_sandbox
+from impulsum_pipelines.sandbox.worlds import generate
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines.webhooks.receiving import dropfiles
@@ -99,7 +99,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, Webhook() as told:
         world = generate(seed=1, issues=asked.issues, now=datetime.now(UTC))
         home = Path(folder) / "home"
-        with running(world) as site:
+        with running_sandbox(world) as site:
             os.environ |= site.env | {
                 "IMPULSUM_HOME": str(home),
                 "IMPULSUM_TIMEZONE": at_work(datetime.now(UTC)),

@@ -37,9 +37,8 @@ def serve(
     """Serve until interrupted. Prints the settings that point every source at it once it listens."""
     import requests
 
-    from impulsum_pipelines.sandbox.__main__ import build
-    from impulsum_pipelines.sandbox.server import env_lines
-    from impulsum_pipelines.sandbox.server import serve as serve_world
+    from impulsum_pipelines.sandbox.server import env_lines, serve_sandbox
+    from impulsum_pipelines.sandbox.worlds import make_world
 
     if jira_export and not jira_export.exists():
         raise ImpulsumError(
@@ -48,7 +47,7 @@ def serve(
     moment = _moment(now)
 
     def world() -> JiraWorld:
-        return build(seed=seed, issues=issues, now=moment, jira_export=jira_export, truth=truth)
+        return make_world(seed=seed, issues=issues, now=moment, jira_export=jira_export, truth=truth)
 
     def ready(url: str) -> None:
         notes().print(f"The sandbox listens on {url}. Stop it with Ctrl-C.", highlight=False)
@@ -60,7 +59,7 @@ def serve(
                 target=requests.post, args=(f"{url}/_sandbox/latency",), kwargs={"json": {"milliseconds": latency_ms}}
             ).start()
 
-    serve_world(world, port, ready)
+    serve_sandbox(world, port, ready)
 
 
 @app.command()
