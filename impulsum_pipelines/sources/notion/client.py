@@ -18,6 +18,7 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.http import Api, BearerAuth, retry_after
 from impulsum_pipelines.sources.base.limits import Budget
+from impulsum_pipelines.sources.base.paging import Paging
 
 Document = dict[str, Any]
 
@@ -34,8 +35,6 @@ WINDOW = Duration.MINUTE
 KIND = "request"
 #: References that a page object shows of one property.
 INLINE_ITEMS = 25
-#: Consecutive empty pages with a cursor before we call it a fault; a page may be short.
-MOST_EMPTY_PAGES = 20
 _CUT = ("title", "rich_text", "people", "relation")
 
 
@@ -171,9 +170,8 @@ class NotionClient:
 
     def _pages(self, method: str, path: str, asked: Document, endpoint: str | None = None) -> Iterator[Document]:
         """Every page of a list. Stops only where the source says that there is no more."""
-        cursors: set[str] = set()
+        paging = Paging("Notion", endpoint or path)
         more: Document = {"page_size": PAGE_SIZE}
-        empty = 0
         while True:
             if method == "GET":
                 answer = self.api.get(path, {**asked, **more}, endpoint=endpoint, kind=KIND)
@@ -182,17 +180,9 @@ class NotionClient:
             yield answer
             if not answer.get("has_more"):
                 return
-            cursor = answer.get("next_cursor")
-            empty = 0 if answer["results"] else empty + 1
-            if not cursor or cursor in cursors or empty > MOST_EMPTY_PAGES:
-                raise ImpulsumError(
-                    Category.SOURCE_OUTAGE,
-                    "A list " + ("repeated a cursor" if cursor in cursors else "does not move on"),
-                    where=f"notion {endpoint or path}, page {len(cursors) + 1}",
-                    next_step="nothing: the next pull starts again from the same watermark.",
-                )
-            cursors.add(cursor)
-            more["start_cursor"] = cursor
+            more["start_cursor"] = paging.next(answer.get("next_cursor"), found=len(answer["results"]))
+            if not more["start_cursor"]:
+                raise paging.broken("it says that there is more, and gives no cursor")
 
 
 def _times(name: str, comparison: str, bound: datetime | str) -> Document:

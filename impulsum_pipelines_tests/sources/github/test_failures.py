@@ -192,7 +192,7 @@ def test_a_source_that_stays_down_costs_nothing_held(github):
 
 
 @pytest.mark.parametrize(
-    ("kind", "after", "said"), [("repeat_token", 1, "repeated a page"), ("end_early", 1, r"ended after 2 of \d+ pages")]
+    ("kind", "after", "said"), [("repeat_token", 1, "a page repeats"), ("end_early", 1, r"ended after 2 of \d+ pages")]
 )
 def test_a_list_that_only_looks_whole_is_an_error(github, monkeypatch, kind, after, said):
     monkeypatch.setattr(client, "PAGE", 3)
@@ -265,8 +265,8 @@ def test_a_document_that_does_not_fit_is_quarantined_and_the_others_go_on(github
     hub = github(seed=49)
     original = client.Listing._documents
 
-    def with_a_bad_one(self, answer):
-        found = original(self, answer)
+    def with_a_bad_one(self, answer, paging):
+        found = original(self, answer, paging)
         return [{"name": "no id"}, *found] if self._endpoint.endswith("/releases") else found
 
     monkeypatch.setattr(client.Listing, "_documents", with_a_bad_one)

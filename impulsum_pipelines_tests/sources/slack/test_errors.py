@@ -135,16 +135,14 @@ def test_a_source_that_stays_down_is_an_outage_and_costs_nothing_held(workspace)
     assert sync().watermark_to is not None
 
 
-@pytest.mark.parametrize(
-    ("kind", "told"), [("repeat_token", "repeated a cursor"), ("end_early", "promised more and gave no cursor")]
-)
-def test_paging_that_breaks_is_an_error_and_takes_nothing_for_deleted(workspace, monkeypatch, kind, told):
+@pytest.mark.parametrize(("kind", "reason"), [("repeat_token", "a page repeats"), ("end_early", "gives no cursor")])
+def test_paging_that_breaks_is_an_error_and_takes_nothing_for_deleted(workspace, monkeypatch, kind, reason):
     site = workspace(seed=37)
     sync()
     before = alive("messages")
     monkeypatch.setattr(client, "PAGE", 5)
     site.control("fault", kind=kind, path="conversations.history", count=20)
-    with pytest.raises(ImpulsumError, match=told):
+    with pytest.raises(ImpulsumError, match=reason):
         sync(census=True)
     assert alive("messages") == before
     site.control("clear_faults")
