@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
-from impulsum_pipelines.checks.findings import ALIVE, Check, Finding, Raw, agreement, instant, table_of
+from impulsum_pipelines.checks.findings import Check, Finding, Raw, agreement, instant, table_of
+from impulsum_pipelines.sources.base.table import ALIVE
 from impulsum_pipelines.sources.fireflies.documents import UNFINISHED
 
 #: Longer than a summary takes. After that it is stuck, or the day's quota is too small.

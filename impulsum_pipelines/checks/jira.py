@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from impulsum_pipelines.checks.findings import ALIVE, Check, Finding, Raw, agreement, table_of
+from impulsum_pipelines.checks.findings import Check, Finding, Raw, agreement, table_of
+from impulsum_pipelines.sources.base.table import ALIVE
 
 _SPRINT = "com.pyxis.greenhopper.jira:gh-sprint"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from impulsum_pipelines.checks.findings import ALIVE, Check, Finding, Raw, agreement, instant, table_of
+from impulsum_pipelines.checks.findings import Check, Finding, Raw, agreement, instant, table_of
+from impulsum_pipelines.sources.base.table import ALIVE
 
 #: What stands for something that is read as such, copies whose blocks are held at their original, and blocks of which
 #: Notion lists nothing.

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from impulsum_pipelines.checks.findings import ALIVE, Check, Finding, Raw, agreement, table_of
+from impulsum_pipelines.checks.findings import Check, Finding, Raw, agreement, table_of
+from impulsum_pipelines.sources.base.table import ALIVE
 
 
 def _threads_whole(raw: Raw) -> Finding:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from impulsum_pipelines.base.home import Home
-from impulsum_pipelines.checks.findings import ALIVE, Check, Finding, Raw, agreement, instant, table_of
+from impulsum_pipelines.checks.findings import Check, Finding, Raw, agreement, instant, table_of
+from impulsum_pipelines.sources.base.table import ALIVE
 
 _DAY = 86_400
 

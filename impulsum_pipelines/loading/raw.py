@@ -7,7 +7,7 @@ begins).
 A sync first writes its row in ``syncs`` with the status ``loading``, and its metadata rows last. A row that still says
 ``loading`` when no sync runs is a load that was cut off (killed between the two). It counts as no load: the next sync
 starts from the same watermark, and rows that the cut-off load wrote are read again
-(:data:`impulsum_pipelines.sources.base.sync.NOT_CUT_OFF`) until a sync that reads as much is complete.
+(:data:`impulsum_pipelines.sources.base.table.NOT_CUT_OFF`) until a sync that reads as much is complete.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import orjson
 
 from impulsum_pipelines.base.home import Home, connect
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.sources.base.sync import NOT_CUT_OFF, Sync
-from impulsum_pipelines.sources.base.table import Column
+from impulsum_pipelines.sources.base.sync import Sync
+from impulsum_pipelines.sources.base.table import ALIVE, NOT_CUT_OFF, Column
 from impulsum_pipelines.sources.registry import tables
 
 if TYPE_CHECKING:
@@ -198,10 +198,9 @@ class HeldRows:
         """``row_hash`` by id; None for a row that is deleted or unreachable."""
         if not ids or self.is_empty(table):
             return {}
-        alive = "deleted_at is null and unreachable_since is null"
         return dict(
             self.query(
-                f"select id, case when {alive} then row_hash end from raw.{table} "
+                f"select id, case when {ALIVE} then row_hash end from raw.{table} "
                 "semi join (select unnest(?) as id) using (id)",
                 [list(ids)],
             )
@@ -209,7 +208,7 @@ class HeldRows:
 
     def ids(self, table: str, *, alive: bool = True, settled: bool = False) -> set[str]:
         """Every id held."""
-        where = "deleted_at is null and unreachable_since is null" if alive else "true"
+        where = ALIVE if alive else "true"
         where += f" and {NOT_CUT_OFF}" if settled else ""
         return {row_id for (row_id,) in self.query(f"select id from raw.{table} where {where}")}
 

@@ -23,7 +23,7 @@ from uuid import uuid4
 import orjson
 
 from impulsum_pipelines.base.home import FIRST_LOAD_MEMORY, MERGE_MEMORY, Home
-from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.loading.absence import mark_gone
 from impulsum_pipelines.loading.causes import unwrapped_errors
 from impulsum_pipelines.loading.history import Origin, recorded
@@ -33,7 +33,8 @@ from impulsum_pipelines.loading.result import LoadResult, RowCounts
 from impulsum_pipelines.loading.scopes import written
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.sync import Progress, Sync, Window
-from impulsum_pipelines.sources.registry import is_configured, why_off
+from impulsum_pipelines.sources.base.table import ALIVE
+from impulsum_pipelines.sources.registry import is_configured, off_error
 from impulsum_pipelines.sources.registry import tables as tables_of
 
 log = logging.getLogger(__name__)
@@ -73,11 +74,7 @@ def run_load(
             ended early raises only after what it found was loaded.
     """
     if not is_configured(source, settings):
-        raise ImpulsumError(
-            Category.CONFIGURATION,
-            f"{source} is off: {why_off(source, settings)}",
-            next_step="set it and run again; `impulsum doctor` checks the account.",
-        )
+        raise off_error(source, settings)
     home = Home.of(settings)
     with home.writing(f"{source}.sync"):
         load = _Load(
@@ -261,8 +258,7 @@ class _Load:
 
     def _census_row(self, connection: Any, sync: Sync, count: Any, marks: list[Any]) -> dict[str, Any]:
         held = connection.execute(
-            f"select count(*) from raw.{count.entity} where {count.column} = ? "
-            "and deleted_at is null and unreachable_since is null",
+            f"select count(*) from raw.{count.entity} where {count.column} = ? and {ALIVE}",
             [count.scope_id],
         ).fetchone()[0]
         counted = asdict(count)

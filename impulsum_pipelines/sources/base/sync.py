@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 #: Rows of one table that are given to dlt at once.
 PIECE_ROWS = 500
 
-#: SQL, true of a row unless a load that was cut off wrote it. What hangs on such a row may never have been written, so
-#: whoever would spare itself a read because the row is held must not count it as held.
-NOT_CUT_OFF = "sync_id not in (select sync_id from raw.syncs where status in ('loading', 'cut off'))"
-
 Progress = Callable[[str, int, "int | None"], None]
 
 
@@ -63,7 +59,7 @@ class Held(Protocol):
         Args:
             table: the table.
             alive: only rows that are neither deleted nor unreachable.
-            settled: only rows with which all that hangs on them was written, see :data:`NOT_CUT_OFF`.
+            settled: only rows that no interrupted load wrote, see ``NOT_CUT_OFF`` in :mod:`table`.
         """
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:

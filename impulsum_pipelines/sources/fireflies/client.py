@@ -21,6 +21,7 @@ from impulsum_pipelines.sources.base.http import Api, BearerAuth
 from impulsum_pipelines.sources.base.limits import LONGEST_WAIT, Budget
 from impulsum_pipelines.sources.fireflies.documents import LIGHT, WHOLE, Document, Selection, selected
 from impulsum_pipelines.sources.fireflies.refusals import NOT_FOUND, code_of, errors_of, judge, no_data
+from impulsum_pipelines.sources.registry import off_error
 
 #: Meetings in one answer of the list: the vendor's maximum.
 PAGE = 50
@@ -56,7 +57,7 @@ class FirefliesClient:
 
     def __init__(self, settings: Settings) -> None:
         if not settings.fireflies_api_key:
-            raise ImpulsumError(Category.CONFIGURATION, "Fireflies is off", next_step="set FIREFLIES_API_KEY.")
+            raise off_error("fireflies", settings)
         url = settings.fireflies_api_url.rstrip("/")
         base, _, self._path = url.rpartition("/")
         rates = _rates(settings.fireflies_requests_a_day)

@@ -22,6 +22,7 @@ from impulsum_pipelines.sources.base.http import Answer, Api, BearerAuth, NotFou
 from impulsum_pipelines.sources.base.limits import Budget
 from impulsum_pipelines.sources.base.paging import Paging
 from impulsum_pipelines.sources.github.rows import Document
+from impulsum_pipelines.sources.registry import off_error
 
 API_VERSION = "2022-11-28"
 PAGE = 100  # the most that GitHub gives
@@ -103,9 +104,7 @@ class GitHubClient:
 
     def __init__(self, settings: Settings) -> None:
         if not settings.github_token:
-            raise ImpulsumError(
-                Category.CONFIGURATION, "GitHub is off", next_step="set GITHUB_TOKEN and GITHUB_REPOSITORIES."
-            )
+            raise off_error("github", settings)
         self._budget = Budget(
             Home.of(settings).limits,
             urlsplit(settings.github_api_url).netloc,

@@ -10,6 +10,7 @@ from functools import partial
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base.http import NotFoundError
 from impulsum_pipelines.sources.base.sync import Scan
+from impulsum_pipelines.sources.base.table import ALIVE
 from impulsum_pipelines.sources.base.values import as_datetime
 from impulsum_pipelines.sources.github.client import CONCURRENCY, PAGE
 from impulsum_pipelines.sources.github.reading import Piece, Reading
@@ -117,16 +118,15 @@ class Deliveries:
 
     def _held(self) -> dict[str, tuple[str | None, datetime | None, str | None]]:
         """Environment, creation and newest state of each deployment that is held."""
-        alive = "deleted_at is null and unreachable_since is null"
         rows = self.sync.held.query(
             f"""
             select id, environment, created_at, state
             from raw.deployments
             left join (
                 select deployment_id as id, arg_max(state, id::bigint) as state
-                from raw.deployment_statuses where {alive} group by deployment_id
+                from raw.deployment_statuses where {ALIVE} group by deployment_id
             ) using (id)
-            where repository_id = ? and {alive}
+            where repository_id = ? and {ALIVE}
             """,
             [self.reading.id],
         )
@@ -215,7 +215,7 @@ class Deliveries:
         """Held runs that had not ended and were on no page, one by one."""
         held = self.sync.held.query(
             "select id from (select id, status, created_at from raw.workflow_runs where repository_id = ? "
-            "and deleted_at is null and unreachable_since is null order by id::bigint desc offset ?) "
+            f"and {ALIVE} order by id::bigint desc offset ?) "
             "where status <> 'completed' and created_at > ?",
             [self.reading.id, PAGE if is_unchanged else 0, self.now - RERUNS],
         )

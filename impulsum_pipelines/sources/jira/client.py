@@ -17,11 +17,11 @@ from pyrate_limiter import Duration, Rate
 from requests.auth import HTTPBasicAuth
 
 from impulsum_pipelines.base.home import Home
-from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.http import Api, NotFoundError
 from impulsum_pipelines.sources.base.limits import Budget
 from impulsum_pipelines.sources.base.paging import Paging
+from impulsum_pipelines.sources.registry import off_error
 
 Document = dict[str, Any]
 
@@ -47,11 +47,7 @@ class JiraClient:
 
     def __init__(self, settings: Settings) -> None:
         if not (settings.jira_base_url and settings.jira_email and settings.jira_api_token):
-            raise ImpulsumError(
-                Category.CONFIGURATION,
-                "Jira is off",
-                next_step="set JIRA_BASE_URL, JIRA_EMAIL and JIRA_API_TOKEN.",
-            )
+            raise off_error("jira", settings)
         self.concurrency = settings.jira_concurrency
         self.api = Api(
             "Jira",

@@ -19,6 +19,7 @@ from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.http import Api, BearerAuth, retry_after
 from impulsum_pipelines.sources.base.limits import Budget
 from impulsum_pipelines.sources.base.paging import Paging
+from impulsum_pipelines.sources.registry import off_error
 
 Document = dict[str, Any]
 
@@ -43,7 +44,7 @@ class NotionClient:
 
     def __init__(self, settings: Settings) -> None:
         if not settings.notion_token:
-            raise ImpulsumError(Category.CONFIGURATION, "Notion is off", next_step="set NOTION_TOKEN.")
+            raise off_error("notion", settings)
         self.api = Api(
             "Notion",
             settings.notion_api_url,

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 from pyrate_limiter import Duration, Rate
 
 from impulsum_pipelines.base.home import Home
-from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.http import Api, BearerAuth
 from impulsum_pipelines.sources.base.limits import Budget
 from impulsum_pipelines.sources.base.paging import Paging
+from impulsum_pipelines.sources.registry import off_error
 from impulsum_pipelines.sources.slack.refusals import judge
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class SlackClient:
 
     def __init__(self, settings: Settings) -> None:
         if not settings.slack_bot_token:
-            raise ImpulsumError(Category.CONFIGURATION, "Slack is off", next_step="set SLACK_BOT_TOKEN.")
+            raise off_error("slack", settings)
         url = urlsplit(settings.slack_api_url)
         provider = f"{url.netloc}{url.path}".rstrip("/")
         #: Why pages of messages are short; empty while they are not.

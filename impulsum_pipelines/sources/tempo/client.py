@@ -21,6 +21,7 @@ from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.http import Api, BearerAuth, retry_after
 from impulsum_pipelines.sources.base.limits import Budget
 from impulsum_pipelines.sources.base.paging import Paging
+from impulsum_pipelines.sources.registry import off_error
 from impulsum_pipelines.sources.tempo.rows import Document
 
 PAGE = 5_000  # worklogs and plans
@@ -42,7 +43,7 @@ class TempoClient:
 
     def __init__(self, settings: Settings) -> None:
         if not settings.tempo_api_token:
-            raise ImpulsumError(Category.CONFIGURATION, "Tempo is off", next_step="set TEMPO_API_TOKEN.")
+            raise off_error("tempo", settings)
         self.api = Api(
             "Tempo",
             settings.tempo_api_url,
