@@ -1,7 +1,7 @@
 """Every setting: its name, type, default and meaning. Read when it is needed, never at import.
 
-A setting is an environment variable of the field's name in capitals (``jira_base_url`` is ``JIRA_BASE_URL``).
-Nothing is required: a source without its token is off, and says so.
+A setting is an environment variable. Its name is that of the field in capitals: ``impulsum_home`` is ``IMPULSUM_HOME``,
+and ``base_url`` of ``jira`` is ``JIRA_BASE_URL``. Nothing is required: a source without its token is off, and says so.
 """
 
 from __future__ import annotations
@@ -9,11 +9,18 @@ from __future__ import annotations
 import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 
@@ -23,10 +30,144 @@ _ADDRESS = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://\S+$")
 _BETWEEN_ADDRESSES = re.compile(r"[,\s]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 
 
+def _split_at_commas(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
+
+
+class SourceSettings(BaseModel):
+    """The settings of one source: the field ``api_token`` of ``jira`` is the variable ``JIRA_API_TOKEN``."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    webhook_secret: SecretStr | None = None
+
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """What webhook deliveries may be signed with: several while one is replaced; none when unset."""
+        parts = self.webhook_secret.get_secret_value().split(",") if self.webhook_secret else ()
+        return tuple(part.strip() for part in parts if part.strip())
+
+
+class JiraSettings(SourceSettings):
+    """Variables ``JIRA_…``."""
+
+    base_url: str | None = Field(
+        default=None,
+        description="Site, such as https://acme.atlassian.net (no default: every site has its own).",
+    )
+    email: str | None = Field(default=None, description="Account of the API token.")
+    api_token: SecretStr | None = Field(default=None, description="API token; without it Jira is off.")
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="Secret that Jira signs webhook deliveries with; several are separated by commas."
+    )
+    projects: CommaSeparated = Field(
+        default=(), description="Comma-separated project keys; empty means every project the account sees."
+    )
+    concurrency: int = Field(
+        default=4,
+        ge=1,
+        le=20,
+        description="Requests in flight at once; the documented budget is 100 a second.",
+    )
+
+
+class GitHubSettings(SourceSettings):
+    """Variables ``GITHUB_…``."""
+
+    api_url: str = Field(
+        default="https://api.github.com",
+        description="GitHub's API; of a GitHub Enterprise Server: https://host/api/v3.",
+    )
+    token: SecretStr | None = Field(default=None, description="Token; without it GitHub is off.")
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="Secret that GitHub signs webhook deliveries with; several are separated by commas."
+    )
+    repositories: CommaSeparated = Field(
+        default=(),
+        description="Comma-separated repositories (owner/name) or owners; without any GitHub is off.",
+    )
+
+
+class SlackSettings(SourceSettings):
+    """Variables ``SLACK_…``."""
+
+    api_url: str = Field(default="https://slack.com/api", description="Slack's Web API.")
+    bot_token: SecretStr | None = Field(
+        default=None, description="Bot token of an internal app; without it Slack is off."
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="Signing secret of the app, for webhook deliveries; several are separated by commas."
+    )
+    thread_days: int = Field(
+        default=30, ge=1, description="For how long after a message its thread is looked at for new replies, days."
+    )
+
+
+class FirefliesSettings(SourceSettings):
+    """Variables ``FIREFLIES_…``."""
+
+    api_url: str = Field(default="https://api.fireflies.ai/graphql", description="Fireflies' GraphQL endpoint.")
+    api_key: SecretStr | None = Field(default=None, description="API key; without it Fireflies is off.")
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Secret that Fireflies signs webhook deliveries with; several are separated by commas.",
+    )
+    requests_a_day: int = Field(default=500, ge=1, description="Requests a day that the plan allows: Free 50, Pro 500.")
+
+
+class NotionSettings(SourceSettings):
+    """Variables ``NOTION_…``."""
+
+    api_url: str = Field(default="https://api.notion.com/v1", description="Notion's API.")
+    token: SecretStr | None = Field(
+        default=None, description="Token of an internal integration; without it Notion is off."
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Verification token of the webhook subscription, which the receiver is sent and keeps for you; "
+        "several are separated by commas.",
+    )
+    restricted: CommaSeparated = Field(
+        default=(),
+        description="Comma-separated ids or addresses of pages, databases or data sources that are private, with all "
+        "that they hold: their text is published in the restricted tables only.",
+    )
+
+    @field_validator("restricted")
+    @classmethod
+    def _notion_ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for named in value:
+            if not _NOTION_ID.search(named.split("?")[0].replace("-", "")):
+                raise ValueError(f"{named!r} does not end with the 32 hexadecimal digits of a Notion id")
+        return value
+
+
+class TempoSettings(SourceSettings):
+    """Variables ``TEMPO_…``."""
+
+    api_url: str = Field(
+        default="https://api.tempo.io/4",
+        description="Tempo's API; of other regions api.eu.tempo.io or api.us.tempo.io.",
+    )
+    api_token: SecretStr | None = Field(
+        default=None, description="Token of a user who may view all worklogs; without it Tempo is off."
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Shared secrets of the webhook subscriptions, separated by commas: Tempo makes one for each.",
+    )
+
+
 class Settings(BaseSettings):
     """The settings of one process, read from its environment at this moment."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        extra="ignore", frozen=True, env_ignore_empty=True, env_nested_delimiter="_", env_nested_max_split=1
+    )
 
     impulsum_home: Path = Field(
         default=Path(".impulsum"), description="Folder of all state: raw files, warehouse, published file."
@@ -100,90 +241,12 @@ class Settings(BaseSettings):
         default=None, description="Mapping file that says whose an account is; default people.csv in IMPULSUM_HOME."
     )
 
-    jira_base_url: str | None = Field(
-        default=None,
-        description="Site, such as https://acme.atlassian.net (no default: every site has its own).",
-    )
-    jira_email: str | None = Field(default=None, description="Account of the API token.")
-    jira_api_token: SecretStr | None = Field(default=None, description="API token; without it Jira is off.")
-    jira_webhook_secret: SecretStr | None = Field(
-        default=None, description="Secret that Jira signs webhook deliveries with; several are separated by commas."
-    )
-    jira_projects: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Comma-separated project keys; empty means every project the account sees."
-    )
-    jira_concurrency: int = Field(
-        default=4,
-        ge=1,
-        le=20,
-        description="Requests in flight at once; the documented budget is 100 a second.",
-    )
-
-    github_api_url: str = Field(
-        default="https://api.github.com",
-        description="GitHub's API; of a GitHub Enterprise Server: https://host/api/v3.",
-    )
-    github_token: SecretStr | None = Field(default=None, description="Token; without it GitHub is off.")
-    github_webhook_secret: SecretStr | None = Field(
-        default=None, description="Secret that GitHub signs webhook deliveries with; several are separated by commas."
-    )
-    github_repositories: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(),
-        description="Comma-separated repositories (owner/name) or owners; without any GitHub is off.",
-    )
-    slack_api_url: str = Field(default="https://slack.com/api", description="Slack's Web API.")
-    slack_bot_token: SecretStr | None = Field(
-        default=None, description="Bot token of an internal app; without it Slack is off."
-    )
-    slack_webhook_secret: SecretStr | None = Field(
-        default=None, description="Signing secret of the app, for webhook deliveries; several are separated by commas."
-    )
-    slack_thread_days: int = Field(
-        default=30, ge=1, description="For how long after a message its thread is looked at for new replies, days."
-    )
-    fireflies_api_url: str = Field(
-        default="https://api.fireflies.ai/graphql", description="Fireflies' GraphQL endpoint."
-    )
-    fireflies_api_key: SecretStr | None = Field(default=None, description="API key; without it Fireflies is off.")
-    fireflies_webhook_secret: SecretStr | None = Field(
-        default=None,
-        description="Secret that Fireflies signs webhook deliveries with; several are separated by commas.",
-    )
-    fireflies_requests_a_day: int = Field(
-        default=500, ge=1, description="Requests a day that the plan allows: Free 50, Pro 500."
-    )
-    notion_api_url: str = Field(default="https://api.notion.com/v1", description="Notion's API.")
-    notion_token: SecretStr | None = Field(
-        default=None, description="Token of an internal integration; without it Notion is off."
-    )
-    notion_webhook_secret: SecretStr | None = Field(
-        default=None,
-        description="Verification token of the webhook subscription, which the receiver is sent and keeps for you; "
-        "several are separated by commas.",
-    )
-    notion_restricted: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(),
-        description="Comma-separated ids or addresses of pages, databases or data sources that are private, with all "
-        "that they hold: their text is published in the restricted tables only.",
-    )
-    tempo_api_url: str = Field(
-        default="https://api.tempo.io/4",
-        description="Tempo's API; of other regions api.eu.tempo.io or api.us.tempo.io.",
-    )
-    tempo_api_token: SecretStr | None = Field(
-        default=None, description="Token of a user who may view all worklogs; without it Tempo is off."
-    )
-    tempo_webhook_secret: SecretStr | None = Field(
-        default=None,
-        description="Shared secrets of the webhook subscriptions, separated by commas: Tempo makes one for each.",
-    )
-
-    @field_validator("jira_projects", "github_repositories", "notion_restricted", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+    jira: JiraSettings = JiraSettings()
+    github: GitHubSettings = GitHubSettings()
+    slack: SlackSettings = SlackSettings()
+    fireflies: FirefliesSettings = FirefliesSettings()
+    notion: NotionSettings = NotionSettings()
+    tempo: TempoSettings = TempoSettings()
 
     @field_validator("impulsum_alert_channels", "impulsum_escalation_channels", mode="before")
     @classmethod
@@ -215,14 +278,6 @@ class Settings(BaseSettings):
         if not _is_span(value.strip()):
             raise ValueError(f"{value!r} is not a range of hours such as 7-22")
         return value.strip()
-
-    @field_validator("notion_restricted")
-    @classmethod
-    def _notion_ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for named in value:
-            if not _NOTION_ID.search(named.split("?")[0].replace("-", "")):
-                raise ValueError(f"{named!r} does not end with the 32 hexadecimal digits of a Notion id")
-        return value
 
     @field_validator("impulsum_timezone")
     @classmethod
@@ -257,11 +312,49 @@ class Settings(BaseSettings):
         """The state folder as an absolute path."""
         return self.impulsum_home.expanduser().absolute()
 
-    def webhook_secrets(self, source: str) -> tuple[str, ...]:
-        """What a source's webhook deliveries may be signed with: several while one is replaced; none when unset."""
-        secret: SecretStr | None = getattr(self, f"{source}_webhook_secret")
-        parts = secret.get_secret_value().split(",") if secret else ()
-        return tuple(part.strip() for part in parts if part.strip())
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment only, and ignore a variable that is just the name of a source, such as ``JIRA``."""
+        environment = EnvSettingsSource(settings_cls)
+        environment.env_vars = {name: value for name, value in environment.env_vars.items() if name not in _NESTED}
+        return init_settings, environment
+
+    @classmethod
+    def variables(cls) -> dict[str, FieldInfo]:
+        """Every setting by the name of its environment variable, in the order in which they are declared."""
+        found: dict[str, FieldInfo] = {}
+        for name, field in cls.model_fields.items():
+            if name in _NESTED:
+                # The order of the class itself: Pydantic puts the fields of its base class first.
+                own = _NESTED[name].__annotations__
+                found |= {f"{name}_{below}".upper(): _NESTED[name].model_fields[below] for below in own}
+            else:
+                found[name.upper()] = field
+        return found
+
+    def value(self, variable: str) -> Any:
+        """The value of a setting by the name of its environment variable."""
+        source, _, name = variable.lower().partition("_")
+        return getattr(self.source(source), name) if source in _NESTED else getattr(self, variable.lower())
+
+    def source(self, name: str) -> SourceSettings:
+        """The settings of one source."""
+        settings: SourceSettings = getattr(self, name)
+        return settings
+
+
+_NESTED = {
+    name: type(field.default)
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.default, SourceSettings)
+}
 
 
 def _is_span(text: str, longest: int = 24) -> bool:
@@ -282,10 +375,15 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         wrong = "; ".join(
-            f"{str(item['loc'][0]).upper()}: {item['msg'].removeprefix('Value error, ')}" for item in error.errors()
+            f"{_variable(item['loc'])}: {item['msg'].removeprefix('Value error, ')}" for item in error.errors()
         )
         raise ImpulsumError(
             Category.CONFIGURATION,
             f"A setting cannot be used: {wrong}",
             next_step="correct the environment variable and run again.",
         ) from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    """The environment variable of a place in :class:`Settings`, such as ``("jira", "concurrency")``."""
+    return "_".join(str(part) for part in location[: 2 if location[0] in _NESTED else 1]).upper()

@@ -12,18 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
 
 if TYPE_CHECKING:
     import duckdb
-
-
-#: Memory that DuckDB may use for a first load, which streams into empty tables, and for a merge, which must hold what
-#: it replaces. Without a limit a first load of 22,000 issues took 1.6 GB.
-FIRST_LOAD_MEMORY, MERGE_MEMORY = "64MB", "1GB"
 
 
 @dataclass(frozen=True)
@@ -172,27 +167,6 @@ class Home:
         for file in (self.raw(source), self.raw(source).with_suffix(".duckdb.wal")):
             if file.exists():
                 shutil.copyfile(file, folder / file.name)
-
-    def destination(self, source: str, *, memory: str) -> Any:
-        """The dlt destination of a source: its raw file, loaded within a bound on memory."""
-        from dlt.destinations import duckdb as destination
-        from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
-
-        self.raw(source).parent.mkdir(parents=True, exist_ok=True)
-        credentials = DuckDbCredentials(str(self.raw(source)))
-        credentials.global_config = {
-            "memory_limit": memory,
-            "preserve_insertion_order": False,  # means nothing in a raw table, and costs memory
-            "write_buffer_row_group_count": 1,
-            "enable_external_file_cache": False,  # each Parquet file is read once
-            "threads": 1,  # each more holds a row group of its own: 40 MB more at the peak, little faster
-        }
-        made = destination(credentials)
-        known = made.configuration(made.spec(credentials=credentials), accept_partial=True)
-        asked = made.capabilities
-        # dlt asks thirty times a sync what the destination can, and would each time read its configuration anew.
-        made.capabilities = lambda config=None, naming=None: asked(config or known, naming)
-        return made
 
 
 @contextmanager

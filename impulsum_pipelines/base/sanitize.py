@@ -88,7 +88,7 @@ def sanitized(text: str, settings: Settings | None = None, *, longest: int = LON
 
 def _secrets(settings: Settings | None) -> Iterator[str]:
     """The configured secrets, the longest first: one may be the beginning of another."""
-    values = [] if settings is None else [getattr(settings, name) for name in type(settings).model_fields]
+    values = [] if settings is None else [settings.value(name) for name in settings.variables()]
     listed = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
     whole = {part.get_secret_value() for part in listed if isinstance(part, SecretStr)}
     # Of several in one setting each may be told alone.

@@ -6,6 +6,7 @@ It needs dagster-dbt, which imports dbt: two seconds of CPU. So what this module
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,12 @@ WHAT_MARTS_NEED = "+fqn:impulsum.marts"
 
 #: What dagster-dbt leaves in each spec for its own use: the whole manifest and the translator, which no UI shows.
 _BULK = {"dagster_dbt/manifest", "dagster_dbt/dagster_dbt_translator"}
+
+#: A line of a staging model that passes a column on, such as ``key,`` or ``id as issue_id,``.
+_PASSED_ON = re.compile(r"^ +(\w+)(?: as (\w+))?,?$", re.MULTILINE)
+
+#: What staging models add to every table.
+_MADE = {"is_deleted": {"data_type": "boolean", "description": "True when the row was found deleted at the source."}}
 
 
 class Translator(DagsterDbtTranslator):  # type: ignore[misc]
@@ -53,9 +60,11 @@ def translate(manifest: dict[str, Any]) -> tuple[list[dg.AssetSpec], list[dg.Ass
     """The models that marts need as assets, and their tests as checks of these, in the order of their keys.
 
     Args:
-        manifest: what dbt parsed; its tests are given meanings, see :func:`describe_tests`.
+        manifest: what dbt parsed; its tests and columns are given meanings, see :func:`describe_tests` and
+            :func:`describe_columns`.
     """
     describe_tests(manifest)
+    describe_columns(manifest)
     assets, checks = build_dbt_specs(
         translator=Translator(),
         manifest=manifest,
@@ -95,3 +104,31 @@ def _meaning(manifest: dict[str, Any], node: dict[str, Any]) -> str:
     own = manifest["macros"].get(f"macro.{node['package_name']}.test_{rule['name']}", {})
     meaning: str = own.get("description", "")
     return meaning
+
+
+def describe_columns(manifest: dict[str, Any]) -> None:
+    """Give each column that a staging model only passes on the type and the words of the raw table, where it has none.
+
+    That is a model named after the one raw table that it reads. A model of another grain speaks for itself.
+    """
+    for node in manifest["nodes"].values():
+        read = [manifest["sources"].get(key) for key in node.get("depends_on", {}).get("nodes", ())]
+        if node["resource_type"] != "model" or len(read) != 1 or not read[0]:
+            continue
+        if node["name"] == f"stg_{read[0]['source_name']}__{read[0]['name']}":
+            _inherit(node["columns"], _sql(manifest, node), read[0]["columns"])
+
+
+def _sql(manifest: dict[str, Any], node: dict[str, Any]) -> str:
+    """The model as it is written, with the macros of the project that it calls."""
+    macros = (manifest["macros"].get(key) for key in node["depends_on"]["macros"])
+    return "\n".join([node["raw_code"], *(macro["macro_sql"] for macro in macros if macro)])
+
+
+def _inherit(columns: dict[str, Any], sql: str, raw: Mapping[str, Any]) -> None:
+    inherited = {new or old: raw[old] for old, new in _PASSED_ON.findall(sql) if old in raw}
+    inherited |= {name: column for name, column in _MADE.items() if f" as {name}," in sql}
+    for name, of_raw in inherited.items():
+        own = columns.get(name, of_raw)
+        words = {key: own.get(key) or of_raw[key] for key in ("description", "data_type")}
+        columns[name] = own | words | {"name": name}

@@ -30,7 +30,7 @@ def parts(source: str) -> Scope | None:
 def missing_settings(source: str, settings: Settings) -> list[str]:
     """The environment variables that must still be set for the source to be on; empty when it is."""
     required: tuple[str, ...] = _module(source).REQUIRED_SETTINGS
-    return [name for name in required if not getattr(settings, name.lower())]
+    return [name for name in required if not settings.value(name)]
 
 
 def is_configured(source: str, settings: Settings) -> bool:
@@ -51,7 +51,7 @@ def off_error(source: str, settings: Settings) -> ImpulsumError:
     return ImpulsumError(
         Category.CONFIGURATION,
         f"{source} is off: {why_off(source, settings)}",
-        next_step="set it and run again; `impulsum doctor` checks the account.",
+        next_step="set what is missing and run again; `impulsum doctor` checks the account.",
     )
 
 

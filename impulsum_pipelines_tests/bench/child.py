@@ -40,10 +40,10 @@ def pull(pages: Path) -> int:
 def loop(pages: Path) -> int:
     """The same pages, requested and parsed."""
     settings = load_settings()
-    assert settings.jira_email and settings.jira_api_token
+    assert settings.jira.email and settings.jira.api_token
     sent = json.loads(pages.read_text())
     with requests.Session() as session:
-        session.auth = (settings.jira_email, settings.jira_api_token.get_secret_value())
+        session.auth = (settings.jira.email, settings.jira.api_token.get_secret_value())
         for method, url, params, data in sent:
             headers = {"Content-Type": "application/json"} if data else None
             session.request(method, url, params=params, data=data, headers=headers, timeout=60).json()

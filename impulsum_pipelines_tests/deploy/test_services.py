@@ -25,7 +25,7 @@ DOCKER = DEPLOY / "docker"
 INSTALLED = "/opt/impulsum/"
 #: What is read besides our settings: by Dagster, and by PostgreSQL's client.
 OTHERS = {"DAGSTER_HOME", "DAGSTER_POSTGRES_URL", "PGPASSWORD", "PGTZ"}
-OURS = {name.upper() for name in Settings.model_fields}
+OURS = set(Settings.variables())
 COMMANDS = [(service, key) for service in services() for key in ("ExecStartPre", "ExecStart") if service.command(key)]
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 SYSTEMD = shutil.which("systemd-analyze")
@@ -176,7 +176,7 @@ def test_the_example_environment_knows_real_settings_and_every_secret() -> None:
     shown = set(example(commented=True))
     assert shown <= OURS | OTHERS
     assert shown >= OTHERS and example()["PGTZ"] == "UTC"
-    secrets = {name.upper() for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+    secrets = {name for name, field in Settings.variables().items() if "SecretStr" in str(field.annotation)}
     assert secrets | {"JIRA_BASE_URL", "JIRA_EMAIL", "GITHUB_REPOSITORIES"} <= shown
     shared = " ".join(next(iter(services())).settings["Service.Environment"])
     assert set(re.findall(r"\b([A-Z_0-9]+)=", shared)) <= {

@@ -54,12 +54,18 @@ def facts(spec: dg.AssetSpec) -> dict[str, Any]:
 def test_what_is_kept_is_what_dagster_dbt_says(project: Path) -> None:
     from dagster_dbt import dbt_assets
 
-    from impulsum_pipelines.marts.translation import WHAT_MARTS_NEED, Translator, describe_tests
+    from impulsum_pipelines.marts.translation import (
+        WHAT_MARTS_NEED,
+        Translator,
+        describe_columns,
+        describe_tests,
+    )
 
     mart_specs(project)
     specs = mart_specs(project)  # read from the file
     manifest = fresh_manifest()
     describe_tests(manifest)
+    describe_columns(manifest)
 
     @dbt_assets(manifest=manifest, select=WHAT_MARTS_NEED, dagster_dbt_translator=Translator())
     def marts() -> Any:

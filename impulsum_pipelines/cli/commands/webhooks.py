@@ -158,10 +158,9 @@ def _show_sources(settings: Settings, url: str, *, allow_unsigned: bool) -> None
 
     without = "taken unsigned" if allow_unsigned else "refused"
     for source in VENDORS:
-        held = (
-            "signed" if settings.webhook_secrets(source) else f"{without}, {source.upper()}_WEBHOOK_SECRET is not set"
-        )
-        typer.echo(f"{url}/webhooks/{source}  {held}")
+        has_secret = bool(settings.source(source).webhook_secrets())
+        signing = "signed" if has_secret else f"{without}, {source.upper()}_WEBHOOK_SECRET is not set"
+        typer.echo(f"{url}/webhooks/{source}  {signing}")
 
 
 def _log_to_stderr() -> None:

@@ -1,6 +1,7 @@
 """Declarations of raw tables: columns, their types and their meaning, written once.
 
-The Arrow schema of the rows, the dlt hints, the column docs in the Dagster UI and the dbt sources are made from them.
+The Arrow schema of the rows, the dlt hints, the column docs in the Dagster UI and, by ``make sources``, the dbt sources
+are made from them.
 """
 
 from __future__ import annotations

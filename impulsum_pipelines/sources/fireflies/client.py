@@ -56,18 +56,18 @@ class FirefliesClient:
     """Asks one Fireflies account with its API key."""
 
     def __init__(self, settings: Settings) -> None:
-        if not settings.fireflies_api_key:
+        if not settings.fireflies.api_key:
             raise off_error("fireflies", settings)
-        url = settings.fireflies_api_url.rstrip("/")
+        url = settings.fireflies.api_url.rstrip("/")
         base, _, self._path = url.rpartition("/")
-        rates = _rates(settings.fireflies_requests_a_day)
+        rates = _rates(settings.fireflies.requests_a_day)
         # With the path: a sandbox has all services on one host, and their limits are not one.
         place = urlsplit(url)
         self._budget = Budget(Home.of(settings).limits, f"{place.netloc}{place.path}", lambda kind: rates)
         self.api = Api(
             "Fireflies",
             base,
-            auth=BearerAuth(settings.fireflies_api_key.get_secret_value()),
+            auth=BearerAuth(settings.fireflies.api_key.get_secret_value()),
             budget=self._budget,
             judge=judge,
         )

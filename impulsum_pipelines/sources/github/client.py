@@ -103,17 +103,17 @@ class GitHubClient:
     """Reads GitHub with a token."""
 
     def __init__(self, settings: Settings) -> None:
-        if not settings.github_token:
+        if not settings.github.token:
             raise off_error("github", settings)
         self._budget = Budget(
             Home.of(settings).limits,
-            urlsplit(settings.github_api_url).netloc,
+            urlsplit(settings.github.api_url).netloc,
             lambda kind: [Rate(PER_MINUTE, Duration.MINUTE)],
         )
         self.api = Api(
             "GitHub",
-            settings.github_api_url,
-            auth=BearerAuth(settings.github_token.get_secret_value()),
+            settings.github.api_url,
+            auth=BearerAuth(settings.github.token.get_secret_value()),
             budget=self._budget,
             headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": API_VERSION},
             connections=CONCURRENCY,

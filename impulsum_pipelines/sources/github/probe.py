@@ -29,7 +29,7 @@ def probe(settings: Settings) -> Iterator[tuple[str, str]]:
     """
     client = GitHubClient(settings)
     yield "account", f"the token is {client.myself().get('login', 'nobody')}'s"
-    for name in settings.github_repositories:
+    for name in settings.github.repositories:
         try:
             found = [client.repository(name)] if "/" in name else client.repositories_of(name)
         except NotFoundError:

@@ -19,7 +19,7 @@ class GitHubSite:
     def __init__(self, client: GitHubClient, sync: Sync, settings: Settings) -> None:
         self._client = client
         self._sync = sync
-        self._wanted = settings.github_repositories
+        self._wanted = settings.github.repositories
         #: Ids of held repositories whose names were refused: whether they are still there is not known.
         self._refused: set[str] = set()
 

@@ -46,19 +46,19 @@ class JiraClient:
     """Reads one Jira Cloud site with an account's API token (basic authentication)."""
 
     def __init__(self, settings: Settings) -> None:
-        if not (settings.jira_base_url and settings.jira_email and settings.jira_api_token):
+        if not (settings.jira.base_url and settings.jira.email and settings.jira.api_token):
             raise off_error("jira", settings)
-        self.concurrency = settings.jira_concurrency
+        self.concurrency = settings.jira.concurrency
         self.api = Api(
             "Jira",
-            settings.jira_base_url,
-            auth=HTTPBasicAuth(settings.jira_email, settings.jira_api_token.get_secret_value()),
+            settings.jira.base_url,
+            auth=HTTPBasicAuth(settings.jira.email, settings.jira.api_token.get_secret_value()),
             budget=Budget(
                 Home.of(settings).limits,
-                urlsplit(settings.jira_base_url).netloc,
+                urlsplit(settings.jira.base_url).netloc,
                 lambda kind: [Rate(PER_SECOND, Duration.SECOND)],
             ),
-            connections=settings.jira_concurrency,
+            connections=settings.jira.concurrency,
         )
 
     # ---------------------------------------------------------------- issues

@@ -21,7 +21,7 @@ def probe(settings: Settings) -> Iterator[tuple[str, str]]:
     myself = client.myself()
     yield "account", f"logged in as {myself.get('displayName', 'unknown')}, zone {myself.get('timeZone', 'unknown')}"
     keys = [str(project["key"]) for project in client.projects()]
-    yield "projects", _projects(keys, settings.jira_projects)
+    yield "projects", _projects(keys, settings.jira.projects)
     yield "fields", f"{len(client.fields())} fields"
     yield "boards", f"{len(client.boards())} boards"
 

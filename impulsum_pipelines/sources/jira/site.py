@@ -50,7 +50,7 @@ class JiraSite:
     def __init__(self, client: JiraClient, sync: Sync, settings: Settings) -> None:
         self.client = client
         self.sync = sync
-        self._wanted = settings.jira_projects
+        self._wanted = settings.jira.projects
 
     @cached_property
     def visible(self) -> list[Document]:

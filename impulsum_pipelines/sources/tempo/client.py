@@ -42,13 +42,13 @@ class TempoClient:
     """Reads one Tempo with a user's token."""
 
     def __init__(self, settings: Settings) -> None:
-        if not settings.tempo_api_token:
+        if not settings.tempo.api_token:
             raise off_error("tempo", settings)
         self.api = Api(
             "Tempo",
-            settings.tempo_api_url,
-            auth=BearerAuth(settings.tempo_api_token.get_secret_value()),
-            budget=Budget(Home.of(settings).limits, urlsplit(settings.tempo_api_url).netloc, lambda kind: [RATE]),
+            settings.tempo.api_url,
+            auth=BearerAuth(settings.tempo.api_token.get_secret_value()),
+            budget=Budget(Home.of(settings).limits, urlsplit(settings.tempo.api_url).netloc, lambda kind: [RATE]),
             connections=1,
             judge=judge,
         )

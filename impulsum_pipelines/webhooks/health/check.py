@@ -90,7 +90,7 @@ def check(settings: Settings, source: Source, *, at: datetime) -> Checked | None
         ImpulsumError: the ops store is out of reach, or a load holds the raw file; a later look finds it all.
     """
     with transaction(settings) as connection:
-        if last_event(connection, source.name) is None and not settings.webhook_secrets(source.name):
+        if last_event(connection, source.name) is None and not settings.source(source.name).webhook_secrets():
             return None
         before, how = state(connection, source.name), ended(connection, source.name)
         since = before.rows_until if before else None

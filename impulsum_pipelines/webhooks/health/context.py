@@ -57,7 +57,7 @@ class Case:
     @property
     def has_secret(self) -> bool:
         """Whether webhooks of the source are expected by configuration."""
-        return bool(self.settings.webhook_secrets(self.source.name))
+        return bool(self.settings.source(self.source.name).webhook_secrets())
 
 
 def ended(connection: sa.Connection, source: str) -> Ended:

@@ -122,7 +122,8 @@ def _standing(connection: sa.Connection, settings: Settings, source: Source, at:
     name, row = source.name, state(connection, source.name)
     newest = last_event(connection, name)
     is_lately = newest is not None and newest >= at - REMEMBERED
-    mode = row.mode if row and (row.mode == POLLING or is_lately or settings.webhook_secrets(name)) else NO_WEBHOOKS
+    secrets = settings.source(name).webhook_secrets()
+    mode = row.mode if row and (row.mode == POLLING or is_lately or secrets) else NO_WEBHOOKS
     today = at.astimezone(UTC).date()
     first = datetime.combine(today - timedelta(days=days - 1), time.min, UTC)
     c = events.c

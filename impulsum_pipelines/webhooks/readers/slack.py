@@ -139,7 +139,7 @@ def _channel_of(subjects: Sequence[str]) -> str | None:
 def _is_young(subject: str, at: datetime, settings: Settings) -> bool:
     """Replies in older threads are found by a census, in turns."""
     began = Document({"ts": subject.rpartition(":")[2]}).moment("ts")
-    return began is not None and at - began < timedelta(days=settings.slack_thread_days)
+    return began is not None and at - began < timedelta(days=settings.slack.thread_days)
 
 
 READER = Reader(

@@ -61,7 +61,7 @@ class Receiver:
 
     def __init__(self, settings: Settings, *, allow_unsigned: bool = False) -> None:
         self.home = Home.of(settings)
-        self.secrets = {source: settings.webhook_secrets(source) for source in VENDORS}
+        self.secrets = {source: settings.source(source).webhook_secrets() for source in VENDORS}
         self.allow_unsigned = allow_unsigned
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="drop-file")
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)

@@ -1,4 +1,4 @@
-{#- The books that loading keeps beside the tables of a source: the same for every source. -#}
+{#- The metadata tables of a raw file; every source has the same. -#}
 
 {#- One row per sync. -#}
 {% macro staged_syncs(name) -%}
