@@ -45,7 +45,7 @@ SYNCS = (
     Column("sync_id", "text", "Id of the sync; every row names the sync that wrote it."),
     Column("source", "text", "Name of the source."),
     Column("mode", "text", "live (from the watermark on) or window (a closed period)."),
-    Column("census", "bool", "True when every id at the source was compared with the ids held."),
+    Column("census", "bool", "True when every id at the source was compared with the stored ids."),
     Column("window_start", "timestamp", "First instant of the window (UTC); null for a live sync."),
     Column("window_end", "timestamp", "End of the window (UTC), exclusive; null for a live sync."),
     Column("watermark_from", "timestamp", "Watermark before it (UTC, the source's clock); null where none was set."),

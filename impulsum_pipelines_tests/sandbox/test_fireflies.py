@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from impulsum_pipelines.sandbox.fireflies.schema import SDL
-from impulsum_pipelines.sources.fireflies.documents import LIGHT, WHOLE, selected
+from impulsum_pipelines.sources.fireflies.queries import LIGHT_FIELDS, WHOLE_FIELDS, to_graphql
 from impulsum_pipelines_tests.places import SHARED
 
 _SPEC = SHARED / "specs" / "fireflies.graphql.gz"
@@ -92,9 +92,9 @@ def test_every_field_answers_as_described(ask: Asks, vendor: graphql.GraphQLSche
     assert as_described.data == answer["data"]
 
 
-@pytest.mark.parametrize("selection", [LIGHT, WHOLE], ids=["light", "whole"])
+@pytest.mark.parametrize("selection", [LIGHT_FIELDS, WHOLE_FIELDS], ids=["light", "whole"])
 def test_our_queries_are_valid_by_the_vendors_schema(vendor: graphql.GraphQLSchema, selection: Any) -> None:
-    query = f"query($i: String!) {{ a: transcript(id: $i) {{ {selected(selection)} }} }}"
+    query = f"query($i: String!) {{ a: transcript(id: $i) {{ {to_graphql(selection)} }} }}"
     assert graphql.validate(vendor, graphql.parse(query)) == []
 
 
