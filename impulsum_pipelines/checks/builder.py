@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from impulsum_pipelines.checks.findings import ALIVE, Agreement, Check, Finding, Raw, table_of
+from impulsum_pipelines.checks.findings import Agreement, Check, Finding, Raw, table_of
+from impulsum_pipelines.sources.base.table import ALIVE
 
 #: The next step where rows are missing or surplus.
 CENSUS = "Run `impulsum sync {source} --census`: it compares every id and repairs what differs."

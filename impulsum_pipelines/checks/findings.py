@@ -15,9 +15,6 @@ from impulsum_pipelines.tiers import Source
 if TYPE_CHECKING:
     import duckdb
 
-#: Rows that exist at the source, as far as is known.
-ALIVE = "deleted_at is null and unreachable_since is null"
-
 
 @dataclass(frozen=True)
 class Raw:

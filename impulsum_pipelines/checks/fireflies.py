@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from impulsum_pipelines.checks.builder import no_orphans, no_rows
-from impulsum_pipelines.checks.findings import ALIVE, Agreement, Check, Finding, Raw, table_of, timestamp
+from impulsum_pipelines.checks.findings import Agreement, Check, Finding, Raw, table_of, timestamp
+from impulsum_pipelines.sources.base.table import ALIVE
 from impulsum_pipelines.sources.fireflies.queries import UNFINISHED
 
 #: Longer than a summary takes. A meeting that waits longer is stuck, or the day's quota is too small.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from impulsum_pipelines.checks.builder import compare_counts, compare_totals, no_orphans, no_rows
-from impulsum_pipelines.checks.findings import ALIVE
+from impulsum_pipelines.sources.base.table import ALIVE
 
 _OPEN = f"""
     with open_now as (

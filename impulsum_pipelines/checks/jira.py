@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from impulsum_pipelines.checks.builder import NAMED, compare_counts, compare_totals, no_orphans
-from impulsum_pipelines.checks.findings import ALIVE, Check, Finding, Raw, table_of
+from impulsum_pipelines.checks.findings import Check, Finding, Raw, table_of
+from impulsum_pipelines.sources.base.table import ALIVE
 
 _SPRINT = "com.pyxis.greenhopper.jira:gh-sprint"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from impulsum_pipelines.checks.builder import compare_counts, no_orphans, no_rows
-from impulsum_pipelines.checks.findings import ALIVE, Check, Finding, Raw, table_of, timestamp
+from impulsum_pipelines.checks.findings import Check, Finding, Raw, table_of, timestamp
+from impulsum_pipelines.sources.base.table import ALIVE
 
 #: Blocks under which nothing is stored: those that stand for something that is read as such, copies whose blocks are
 #: stored at their original, and blocks of which Notion lists nothing.

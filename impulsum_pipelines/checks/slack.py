@@ -6,7 +6,8 @@ Slack counts no messages. What it does count: the replies of each thread, and th
 from __future__ import annotations
 
 from impulsum_pipelines.checks.builder import NAMED, compare_counts, no_orphans
-from impulsum_pipelines.checks.findings import ALIVE, Check, Finding, Raw, table_of
+from impulsum_pipelines.checks.findings import Check, Finding, Raw, table_of
+from impulsum_pipelines.sources.base.table import ALIVE
 
 _REPLIES = f"""
     with roots as (

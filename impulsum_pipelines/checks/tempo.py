@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.checks.builder import no_orphans, no_rows
-from impulsum_pipelines.checks.findings import ALIVE, Agreement, Check, Finding, Raw, table_of, timestamp
+from impulsum_pipelines.checks.findings import Agreement, Check, Finding, Raw, table_of, timestamp
+from impulsum_pipelines.sources.base.table import ALIVE
 
 _DAY = 86_400
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from impulsum_pipelines.sources.base.sync import Scan
+from impulsum_pipelines.sources.base.table import ALIVE
 
 if TYPE_CHECKING:
     import duckdb
@@ -64,7 +65,7 @@ def _missing(connection: duckdb.DuckDBPyConnection, scan: Scan) -> list[tuple[st
     in_scope = " or ".join(f"{parent} in (select id from scan_scope)" for parent in scan.parents) or "true"
     scope = scan.parents[0] if len(scan.parents) == 1 and scan.guarded else "null"
     absent = "in" if scan.are_gone else "not in"
-    alive = f"deleted_at is null and unreachable_since is null and ({in_scope})"
+    alive = f"{ALIVE} and ({in_scope})"
     connection.execute(
         f"create or replace temp table scan_missing as select id, ({scope})::varchar as scope from raw.{scan.table} "
         f"where {alive} and id {absent} (select id from scan_ids)"

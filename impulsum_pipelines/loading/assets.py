@@ -31,7 +31,7 @@ from impulsum_pipelines.loading.raw import GRAINS, METADATA_TABLES
 from impulsum_pipelines.loading.result import LoadResult, RowCounts
 from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.settings import Settings, load_settings
-from impulsum_pipelines.sources.base.table import Column, Table
+from impulsum_pipelines.sources.base.table import ALIVE, Column, Table
 from impulsum_pipelines.sources.registry import tables, why_off
 from impulsum_pipelines.tiers import Source
 
@@ -231,9 +231,8 @@ def _stored_rows(source: str, settings: Settings, names: list[str]) -> dict[str,
                 f"The raw file of {source} is gone after a load",
                 next_step="check what else deletes files in IMPULSUM_HOME, then run again.",
             )
-        alive = "deleted_at is null and unreachable_since is null"
         return {
-            name: connection.execute(f"select count(*) from raw.{name} where {alive}").fetchone()[0] for name in names
+            name: connection.execute(f"select count(*) from raw.{name} where {ALIVE}").fetchone()[0] for name in names
         }
 
 

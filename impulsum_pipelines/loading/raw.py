@@ -7,7 +7,7 @@ sync begins).
 A sync writes its row in ``syncs`` first, with the status ``loading``, and its metadata rows last. A row that still says
 ``loading`` when no sync runs is a load that was cut off: it was killed between the two. Such a load does not count. The
 next sync starts from the same watermark, and reads the rows of the cut-off load again
-(:data:`impulsum_pipelines.sources.base.sync.NOT_CUT_OFF`), until a sync that reads as much is complete.
+(:data:`impulsum_pipelines.sources.base.table.NOT_CUT_OFF`), until a sync that reads as much is complete.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import orjson
 
 from impulsum_pipelines.base.home import Home, connect
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.sources.base.sync import NOT_CUT_OFF, Sync
-from impulsum_pipelines.sources.base.table import Column
+from impulsum_pipelines.sources.base.sync import Sync
+from impulsum_pipelines.sources.base.table import ALIVE, NOT_CUT_OFF, Column
 from impulsum_pipelines.sources.registry import tables
 
 if TYPE_CHECKING:
@@ -212,10 +212,9 @@ class HeldRows:
         """``row_hash`` by id, for the ids that are stored; None for a row that is deleted or unreachable."""
         if not ids or self.is_empty(table):
             return {}
-        alive = "deleted_at is null and unreachable_since is null"
         return dict(
             self.query(
-                f"select id, case when {alive} then row_hash end from raw.{table} "
+                f"select id, case when {ALIVE} then row_hash end from raw.{table} "
                 "semi join (select unnest(?) as id) using (id)",
                 [list(ids)],
             )
@@ -229,7 +228,7 @@ class HeldRows:
             alive: leave out rows that are deleted or unreachable.
             settled: leave out rows that a cut-off load wrote.
         """
-        where = "deleted_at is null and unreachable_since is null" if alive else "true"
+        where = ALIVE if alive else "true"
         where += f" and {NOT_CUT_OFF}" if settled else ""
         return {row_id for (row_id,) in self.query(f"select id from raw.{table} where {where}")}
 

@@ -23,7 +23,7 @@ from uuid import uuid4
 import orjson
 
 from impulsum_pipelines.base.home import Home
-from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.loading.absence import MarkedRows, mark_gone
 from impulsum_pipelines.loading.history import Origin, recorded
 from impulsum_pipelines.loading.pipeline import (
@@ -39,7 +39,8 @@ from impulsum_pipelines.loading.result import LoadResult, RowCounts
 from impulsum_pipelines.loading.scopes import rows_by_scope
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.sync import CensusCount, Progress, Sync, Window
-from impulsum_pipelines.sources.registry import is_configured, why_off
+from impulsum_pipelines.sources.base.table import ALIVE
+from impulsum_pipelines.sources.registry import is_configured, off_error
 from impulsum_pipelines.sources.registry import tables as tables_of
 
 if TYPE_CHECKING:
@@ -84,11 +85,7 @@ def run_load(
             a stream ended early, the rows that it found are loaded first.
     """
     if not is_configured(source, settings):
-        raise ImpulsumError(
-            Category.CONFIGURATION,
-            f"{source} is off: {why_off(source, settings)}",
-            next_step="set what is missing and run again; `impulsum doctor` checks the account.",
-        )
+        raise off_error(source, settings)
     home = Home.of(settings)
     with home.writing(f"{source}.sync"):
         load = _Load(
@@ -279,8 +276,7 @@ class _Load:
         self, connection: duckdb.DuckDBPyConnection, sync: Sync, count: CensusCount, marks: list[MarkedRows]
     ) -> dict[str, Any]:
         [(stored,)] = connection.execute(
-            f"select count(*) from raw.{count.entity} where {count.column} = ? "
-            "and deleted_at is null and unreachable_since is null",
+            f"select count(*) from raw.{count.entity} where {count.column} = ? and {ALIVE}",
             [count.scope_id],
         ).fetchall()
         counted = asdict(count)

@@ -27,6 +27,7 @@ from impulsum_pipelines.sources.fireflies.queries import (
     to_graphql,
 )
 from impulsum_pipelines.sources.fireflies.refusals import NOT_FOUND, code_of, errors_of, no_data, to_error
+from impulsum_pipelines.sources.registry import off_error
 
 #: Meetings per page of the list: the vendor's maximum.
 PAGE = 50
@@ -62,7 +63,7 @@ class FirefliesClient:
 
     def __init__(self, settings: Settings) -> None:
         if not settings.fireflies.api_key:
-            raise ImpulsumError(Category.CONFIGURATION, "Fireflies is off", next_step="set FIREFLIES_API_KEY.")
+            raise off_error("fireflies", settings)
         url = settings.fireflies.api_url.rstrip("/")
         base, _, self._path = url.rpartition("/")
         rates = _rates(settings.fireflies.requests_a_day)

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from impulsum_pipelines.errors import ImpulsumError
-from impulsum_pipelines.sources.base.sync import NOT_CUT_OFF, CensusCount, Sync
+from impulsum_pipelines.sources.base.sync import CensusCount, Sync
+from impulsum_pipelines.sources.base.table import ALIVE, NOT_CUT_OFF
 from impulsum_pipelines.sources.base.values import as_datetime
 from impulsum_pipelines.sources.fireflies.client import WHOLE_BATCH, FirefliesClient
 from impulsum_pipelines.sources.fireflies.listing import MeetingList, MeetingLister
@@ -206,8 +207,7 @@ class FirefliesWalk:
     def _read_left_over(self) -> Iterator[MeetingBatch]:
         """Read by id the meetings that an earlier pull listed and that were not read whole since."""
         rows = self.sync.held.query(
-            "select id from raw.transcripts where not is_whole and deleted_at is null and unreachable_since is null "
-            "order by started_at desc, id"
+            f"select id from raw.transcripts where not is_whole and {ALIVE} order by started_at desc, id"
         )
         for row_id in [*self._unread, *(row_id for (row_id,) in rows)]:
             if row_id not in self._met and not self._given_up(row_id):
@@ -276,7 +276,7 @@ class FirefliesWalk:
         """Those of these meetings that are stored and alive, by id."""
         rows = self.sync.held.query(
             "select id, fingerprint, is_whole from raw.transcripts "
-            "where deleted_at is null and unreachable_since is null and id in (select unnest(?::varchar[])) "
+            f"where {ALIVE} and id in (select unnest(?::varchar[])) "
             f"and {NOT_CUT_OFF}",
             [list(ids)],
         )
@@ -285,8 +285,7 @@ class FirefliesWalk:
     def _stored_between(self, lower: datetime, upper: datetime) -> set[str]:
         """Ids of the stored meetings that are alive and began in [lower, upper)."""
         rows = self.sync.held.query(
-            "select id from raw.transcripts where deleted_at is null and unreachable_since is null "
-            "and started_at >= ? and started_at < ?",
+            f"select id from raw.transcripts where {ALIVE} and started_at >= ? and started_at < ?",
             [lower, upper],
         )
         return {row_id for (row_id,) in rows}

@@ -15,12 +15,14 @@ import requests
 from pyrate_limiter import Duration, Rate
 
 from impulsum_pipelines.base.home import Home
-from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.http import Answer, Api, BearerAuth, NotFoundError
 from impulsum_pipelines.sources.base.limits import Budget
+from impulsum_pipelines.sources.base.paging import Paging
 from impulsum_pipelines.sources.github.refusals import requests_left, seconds_until_reset, to_error
 from impulsum_pipelines.sources.github.rows import Document
+from impulsum_pipelines.sources.registry import off_error
 
 API_VERSION = "2022-11-28"
 PAGE = 100  # the vendor's maximum
@@ -70,36 +72,25 @@ class GitHubListing:
         """
         if self.unchanged:
             return
-        answer, read = self._first, 1
+        answer, paging = self._first, Paging("GitHub", self._endpoint)
         last = _page_of(answer.links.get("last"))
-        followed: set[str] = set()
         while True:
-            yield self._documents(answer)
-            following = answer.links.get("next")
+            yield self._documents(answer, paging)
+            following = paging.next(answer.links.get("next"))
             if not following:
                 break
             number = _page_of(following)
-            if following in followed or (number is not None and number <= read):
-                raise self._broken(f"The list repeated a page after {read} pages")
-            followed.add(following)
+            if number is not None and number <= paging.pages:
+                raise paging.broken("a page repeats")
             answer = self._client.api.ask("GET", following, endpoint=self._endpoint)
-            read += 1
-        if last is not None and read < last:
-            raise self._broken(f"The list ended after {read} of {last} pages")
+        if last is not None and paging.pages < last:
+            raise paging.broken(f"it ended after {paging.pages} of {last} pages")
 
-    def _documents(self, answer: Answer) -> list[Document]:
+    def _documents(self, answer: Answer, paging: Paging) -> list[Document]:
         found = answer.body.get(self._key) if self._key and isinstance(answer.body, dict) else answer.body
         if not isinstance(found, list):
-            raise self._broken("The answer is not a list")
+            raise paging.broken("the answer is not a list")
         return [_without_clone_token(document) for document in found if isinstance(document, dict)]
-
-    def _broken(self, what: str) -> ImpulsumError:
-        return ImpulsumError(
-            Category.SOURCE_OUTAGE,
-            what,
-            where=f"GitHub {self._endpoint}",
-            next_step="nothing: the next pull reads the same span again.",
-        )
 
 
 class GitHubClient:
@@ -107,9 +98,7 @@ class GitHubClient:
 
     def __init__(self, settings: Settings) -> None:
         if not settings.github.token:
-            raise ImpulsumError(
-                Category.CONFIGURATION, "GitHub is off", next_step="set GITHUB_TOKEN and GITHUB_REPOSITORIES."
-            )
+            raise off_error("github", settings)
         self._budget = Budget(
             Home.of(settings).limits,
             urlsplit(settings.github.api_url).netloc,

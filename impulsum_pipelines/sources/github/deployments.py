@@ -14,6 +14,7 @@ from typing import NamedTuple
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base.http import NotFoundError
 from impulsum_pipelines.sources.base.sync import Scan
+from impulsum_pipelines.sources.base.table import ALIVE
 from impulsum_pipelines.sources.base.values import as_datetime
 from impulsum_pipelines.sources.github.client import CONCURRENCY, PAGE
 from impulsum_pipelines.sources.github.repository import Batch, RepositorySync
@@ -129,16 +130,15 @@ class DeploymentReader:
 
     def _stored(self) -> dict[str, _StoredDeployment]:
         """The stored deployments that are alive, by id."""
-        alive = "deleted_at is null and unreachable_since is null"
         rows = self.sync.held.query(
             f"""
             select id, environment, created_at, state
             from raw.deployments
             left join (
                 select deployment_id as id, arg_max(state, id::bigint) as state
-                from raw.deployment_statuses where {alive} group by deployment_id
+                from raw.deployment_statuses where {ALIVE} group by deployment_id
             ) using (id)
-            where repository_id = ? and {alive}
+            where repository_id = ? and {ALIVE}
             """,
             [self.repository.id],
         )
@@ -228,7 +228,7 @@ class DeploymentReader:
         """Stored runs that had not ended and were on no page, one by one."""
         stored = self.sync.held.query(
             "select id from (select id, status, created_at from raw.workflow_runs where repository_id = ? "
-            "and deleted_at is null and unreachable_since is null order by id::bigint desc offset ?) "
+            f"and {ALIVE} order by id::bigint desc offset ?) "
             "where status <> 'completed' and created_at > ?",
             [self.repository.id, PAGE if is_unchanged else 0, self.now - RERUNS],
         )

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from impulsum_pipelines.sources.base.http import NotFoundError
-from impulsum_pipelines.sources.base.sync import NOT_CUT_OFF, Scan
+from impulsum_pipelines.sources.base.sync import Scan
+from impulsum_pipelines.sources.base.table import ALIVE, NOT_CUT_OFF
 from impulsum_pipelines.sources.base.values import as_datetime, as_int
 from impulsum_pipelines.sources.github.client import CONCURRENCY
 from impulsum_pipelines.sources.github.refusals import EmptyRepositoryError
@@ -111,7 +112,7 @@ class PullRequestReader:
             }
         rows = self.sync.held.query(
             "select id, updated_at, extracted_at from raw.pull_requests where repository_id = ? "
-            f"and deleted_at is null and unreachable_since is null and {NOT_CUT_OFF}",
+            f"and {ALIVE} and {NOT_CUT_OFF}",
             [repository.id],
         )
         settled_at = {row_id: at for row_id, at, read in rows if _settled(at, read)}

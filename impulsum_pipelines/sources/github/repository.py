@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from impulsum_pipelines.sources.base.sync import CensusCount, Scan, Sync
+from impulsum_pipelines.sources.base.table import ALIVE
 from impulsum_pipelines.sources.base.values import as_datetime
 from impulsum_pipelines.sources.github.client import GitHubClient
 from impulsum_pipelines.sources.github.rows import Document
@@ -190,8 +191,7 @@ class RepositorySync:
 
     def stored_ids(self, table: str) -> set[str]:
         """Ids of the repository's rows that are stored and alive."""
-        alive = "deleted_at is null and unreachable_since is null"
-        found = self.sync.held.query(f"select id from raw.{table} where repository_id = ? and {alive}", [self.id])
+        found = self.sync.held.query(f"select id from raw.{table} where repository_id = ? and {ALIVE}", [self.id])
         return {row_id for (row_id,) in found}
 
     # ---------------------------------------------------------- conversations

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 from pyrate_limiter import Duration, Rate
 
 from impulsum_pipelines.base.home import Home
-from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.http import Api, BearerAuth
 from impulsum_pipelines.sources.base.limits import Budget
+from impulsum_pipelines.sources.base.paging import Paging
 from impulsum_pipelines.sources.notion.refusals import TooManyEntriesError, to_error
+from impulsum_pipelines.sources.registry import off_error
 
 Document = dict[str, Any]
 
@@ -34,8 +35,6 @@ WINDOW = Duration.MINUTE
 KIND = "request"
 #: Most references of one property that a page object shows.
 INLINE_ITEMS = 25
-#: Consecutive empty pages with a cursor before we call it a fault; a page may be short.
-MOST_EMPTY_PAGES = 20
 #: Types of properties of which a page object shows only :data:`INLINE_ITEMS`.
 _CUT = ("title", "rich_text", "people", "relation")
 
@@ -45,7 +44,7 @@ class NotionClient:
 
     def __init__(self, settings: Settings) -> None:
         if not settings.notion.token:
-            raise ImpulsumError(Category.CONFIGURATION, "Notion is off", next_step="set NOTION_TOKEN.")
+            raise off_error("notion", settings)
         self.api = Api(
             "Notion",
             settings.notion.api_url,
@@ -165,9 +164,8 @@ class NotionClient:
 
     def _pages(self, method: str, path: str, asked: Document, endpoint: str | None = None) -> Iterator[Document]:
         """Every page of a list. Stops only when Notion says that there is no more."""
-        cursors: set[str] = set()
+        paging = Paging("Notion", endpoint or path)
         more: Document = {"page_size": PAGE_SIZE}
-        empty = 0
         while True:
             if method == "GET":
                 answer = self.api.get(path, {**asked, **more}, endpoint=endpoint, kind=KIND)
@@ -176,17 +174,9 @@ class NotionClient:
             yield answer
             if not answer.get("has_more"):
                 return
-            cursor = answer.get("next_cursor")
-            empty = 0 if answer["results"] else empty + 1
-            if not cursor or cursor in cursors or empty > MOST_EMPTY_PAGES:
-                raise ImpulsumError(
-                    Category.SOURCE_OUTAGE,
-                    "A list " + ("repeated a cursor" if cursor in cursors else "does not move on"),
-                    where=f"notion {endpoint or path}, page {len(cursors) + 1}",
-                    next_step="nothing: the next pull starts again from the same watermark.",
-                )
-            cursors.add(cursor)
-            more["start_cursor"] = cursor
+            more["start_cursor"] = paging.next(answer.get("next_cursor"), found=len(answer["results"]))
+            if not more["start_cursor"]:
+                raise paging.broken("it says that there is more, and gives no cursor")
 
 
 def _times(name: str, comparison: str, bound: datetime | str) -> Document:

@@ -10,9 +10,10 @@ from typing import NamedTuple
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base.http import NotFoundError
 from impulsum_pipelines.sources.base.sync import Sync
+from impulsum_pipelines.sources.base.table import ALIVE
 from impulsum_pipelines.sources.notion.client import Document, NotionClient
 from impulsum_pipelines.sources.notion.refusals import lists_no_blocks
-from impulsum_pipelines.sources.notion.site import ALIVE, GoneIds
+from impulsum_pipelines.sources.notion.site import GoneIds
 from impulsum_pipelines.sources.notion.tables import COMMENTS
 
 log = logging.getLogger(__name__)

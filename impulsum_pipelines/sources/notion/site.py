@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 
 from impulsum_pipelines.sources.base.http import NotFoundError
 from impulsum_pipelines.sources.base.sync import Scan, Sync
+from impulsum_pipelines.sources.base.table import ALIVE
 from impulsum_pipelines.sources.notion.client import Document, NotionClient
 from impulsum_pipelines.sources.notion.rows import parent_of
 from impulsum_pipelines.sources.notion.tables import BLOCKS, COMMENTS, DATA_SOURCES
-
-ALIVE = "deleted_at is null and unreachable_since is null"
 
 
 @dataclass

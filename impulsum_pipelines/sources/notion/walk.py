@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.sources.base.http import NotFoundError
 from impulsum_pipelines.sources.base.sync import CensusCount, Scan, Sync
+from impulsum_pipelines.sources.base.table import ALIVE
 from impulsum_pipelines.sources.base.values import as_datetime
 from impulsum_pipelines.sources.notion.client import Document, NotionClient
 from impulsum_pipelines.sources.notion.page import PageComment, PageReader, PlacedBlock
 from impulsum_pipelines.sources.notion.refusals import TooManyEntriesError, lists_no_blocks
 from impulsum_pipelines.sources.notion.rows import parent_of
-from impulsum_pipelines.sources.notion.site import ALIVE, GoneIds, NotionSite
+from impulsum_pipelines.sources.notion.site import GoneIds, NotionSite
 from impulsum_pipelines.sources.notion.tables import BLOCKS, COMMENTS, DATA_SOURCES, PAGES
 
 log = logging.getLogger(__name__)

@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 from pyrate_limiter import Duration, Rate
 
 from impulsum_pipelines.base.home import Home
-from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.http import Api, BearerAuth
 from impulsum_pipelines.sources.base.limits import Budget
+from impulsum_pipelines.sources.base.paging import Paging
+from impulsum_pipelines.sources.registry import off_error
 from impulsum_pipelines.sources.slack.refusals import to_error
 
 log = logging.getLogger(__name__)
@@ -41,8 +42,6 @@ PAGE = 999
 USERS_PAGE = 200
 #: Messages per page for apps that are distributed outside of Slack's marketplace, whatever limit they ask for.
 CLAMPED = 15
-#: Consecutive empty pages that still carry a cursor before we call it a fault.
-MOST_EMPTY_PAGES = 20
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class SlackClient:
 
     def __init__(self, settings: Settings) -> None:
         if not settings.slack.bot_token:
-            raise ImpulsumError(Category.CONFIGURATION, "Slack is off", next_step="set SLACK_BOT_TOKEN.")
+            raise off_error("slack", settings)
         url = urlsplit(settings.slack.api_url)
         provider = f"{url.netloc}{url.path}".rstrip("/")
         #: Why pages of messages are shorter than asked for; empty while they are not.
@@ -136,25 +135,18 @@ class SlackClient:
             ImpulsumError: of category source outage when a cursor comes back a second time, when pages stay empty,
                 or when more is promised without a cursor.
         """
-        cursors: set[str] = set()
-        cursor, empty = "", 0
+        paging = Paging("Slack", f"{method} {params.get('channel', '')}".strip())
+        more: Document = {}
         while True:
-            page = self.api.get(f"/{method}", {**params, **({"cursor": cursor} if cursor else {})}, kind=method)
+            page = self.api.get(f"/{method}", {**params, **more}, kind=method)
             yield page
-            cursor = _cursor(page)
-            empty = 0 if any(page.get(name) for name in ("messages", "members", "channels")) else empty + 1
-            if not cursor and not page.get("has_more"):
+            found = sum(len(page.get(name) or []) for name in ("messages", "members", "channels"))
+            cursor = paging.next(_cursor(page), found=found)
+            if not cursor:
+                if page.get("has_more"):
+                    raise paging.broken("it says that there is more, and gives no cursor")
                 return
-            if not cursor or cursor in cursors or empty > MOST_EMPTY_PAGES:
-                raise ImpulsumError(
-                    Category.SOURCE_OUTAGE,
-                    "Slack promised more and gave no cursor" if not cursor
-                    else "Slack repeated a cursor" if cursor in cursors
-                    else "Slack sent only empty pages",
-                    where=f"slack {method} {params.get('channel', '')}".strip(),
-                    next_step="nothing: the next pull starts again from the same place.",
-                )  # fmt: skip
-            cursors.add(cursor)
+            more["cursor"] = cursor
 
 
 def _cursor(page: Document) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.sync import Sync
+from impulsum_pipelines.sources.base.table import ALIVE
 from impulsum_pipelines.sources.slack import rows
 from impulsum_pipelines.sources.slack.client import Document, SlackClient
 
@@ -93,9 +94,7 @@ class SlackSite:
         stored = {
             channel_id
             for table in ("messages", "members")
-            for (channel_id,) in self.sync.held.query(
-                f"select distinct channel_id from raw.{table} where deleted_at is null and unreachable_since is null"
-            )
+            for (channel_id,) in self.sync.held.query(f"select distinct channel_id from raw.{table} where {ALIVE}")
         }
         archived = {str(channel["id"]) for channel in self.channels if channel.get("is_archived")}
         return stored - {str(channel["id"]) for channel in self.readable} - archived

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from impulsum_pipelines.sources.base.sync import CensusCount, Scan, Sync
+from impulsum_pipelines.sources.base.table import ALIVE
 from impulsum_pipelines.sources.base.values import as_int
 from impulsum_pipelines.sources.slack import rows
 from impulsum_pipelines.sources.slack.client import Document, SlackClient
@@ -32,7 +33,6 @@ RECENT = timedelta(days=2)
 OLD_THREADS_PER_CENSUS = 500
 #: How far the upper bound of a live pull lies after the sync's start: people post while it runs.
 AHEAD = timedelta(days=1)
-_ALIVE = "deleted_at is null and unreachable_since is null"
 
 
 @dataclass
@@ -214,7 +214,7 @@ class ChannelWalk:
     def _turns(self) -> int:
         """How many censuses it takes to read every thread that is older than the thread window once."""
         [(old,)] = self.sync.held.query(
-            f"select count(*) from raw.messages where channel_id = ? and latest_reply < ? and {_ALIVE}",
+            f"select count(*) from raw.messages where channel_id = ? and latest_reply < ? and {ALIVE}",
             [self.id, self.window_floor],
         )
         return 1 + int(old) // OLD_THREADS_PER_CENSUS
@@ -225,7 +225,7 @@ class ChannelWalk:
     # ---------------------------------------------------------------- stored
 
     def _stored_ids(self) -> set[str]:
-        stored = self.sync.held.query(f"select id from raw.messages where channel_id = ? and {_ALIVE}", [self.id])
+        stored = self.sync.held.query(f"select id from raw.messages where channel_id = ? and {ALIVE}", [self.id])
         return {message_id for (message_id,) in stored}
 
     def _stored_threads(self, roots: list[str]) -> dict[str, tuple[int, str]]:
@@ -233,7 +233,7 @@ class ChannelWalk:
         stored = self.sync.held.query(
             f"select thread_ts, count(*), max(ts) from raw.messages "
             f"semi join (select unnest(?::varchar[]) as thread_ts) using (thread_ts) "
-            f"where channel_id = ? and is_reply and {_ALIVE} group by thread_ts",
+            f"where channel_id = ? and is_reply and {ALIVE} group by thread_ts",
             [roots, self.id],
         )
         return {ts: (count, latest) for ts, count, latest in stored}
@@ -269,7 +269,7 @@ class ChannelWalk:
     def _record_gone(self, bounds: Bounds) -> None:
         """Mark stored messages of the listed span and of the threads read that Slack no longer returns."""
         shown = "(not is_reply or subtype is not distinct from 'thread_broadcast')"
-        within = f"channel_id = ? and ts >= ? and ts < ? and {_ALIVE}"
+        within = f"channel_id = ? and ts >= ? and ts < ? and {ALIVE}"
         stored = self.sync.held.query(
             f"select ts from raw.messages where {within} and {shown}",
             [self.id, max(self.found.reached, bounds.first), bounds.last],

@@ -193,7 +193,7 @@ def test_a_source_that_stays_down_loses_nothing_stored(github):
 
 @pytest.mark.parametrize(
     ("kind", "after", "message"),
-    [("repeat_token", 1, "repeated a page"), ("end_early", 1, r"ended after 2 of \d+ pages")],
+    [("repeat_token", 1, "a page repeats"), ("end_early", 1, r"ended after 2 of \d+ pages")],
 )
 def test_a_list_that_only_looks_complete_is_an_error(github, monkeypatch, kind, after, message):
     monkeypatch.setattr(client, "PAGE", 3)
@@ -266,8 +266,8 @@ def test_a_document_that_does_not_fit_is_quarantined_and_the_others_are_loaded(g
     hub = github(seed=49)
     original = client.GitHubListing._documents
 
-    def with_a_bad_one(self, answer):
-        found = original(self, answer)
+    def with_a_bad_one(self, answer, paging):
+        found = original(self, answer, paging)
         return [{"name": "no id"}, *found] if self._endpoint.endswith("/releases") else found
 
     monkeypatch.setattr(client.GitHubListing, "_documents", with_a_bad_one)

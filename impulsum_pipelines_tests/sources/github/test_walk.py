@@ -73,8 +73,8 @@ def test_a_deletion_under_a_census_hides_no_row(github, monkeypatch, table):
     hub.sync()
     original, deleted = client.GitHubListing._documents, []
 
-    def delete_one(self, answer):
-        found = original(self, answer)
+    def delete_one(self, answer, paging):
+        found = original(self, answer, paging)
         is_list = self._endpoint.endswith(f"/{table.replace('_', 's/')}") and "/platform/" in str(answer.links)
         if is_list and not deleted:
             deleted.append(found[0]["id"])
