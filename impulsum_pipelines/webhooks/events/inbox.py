@@ -16,8 +16,8 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from impulsum_pipelines.alerts.joining import join
-from impulsum_pipelines.alerts.lifecycle import Raised, raise_alert
+from impulsum_pipelines.alerts.lifecycle import Problem, raise_alert
+from impulsum_pipelines.alerts.merging import merge_alerts
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.ops.schema import URGENT
@@ -204,16 +204,16 @@ def _alert(
     event, verdict = judged.event, judged.verdict
     key = alert_key(place.incident)
     if place.absorbed:
-        join(connection, key, [alert_key(gone) for gone in place.absorbed], at=now, settings=settings)
+        merge_alerts(connection, key, [alert_key(gone) for gone in place.absorbed], at=now, settings=settings)
     if verdict.priority in ALERTED:
-        raised = Raised(
+        raised = Problem(
             key=key,
             kind="event",
             priority=verdict.priority,
             title=event.title or f"{event.source}: {event.type}",
             detail=f"{verdict.why} ({event.source} {event.type}, {event.occurred_at:%Y-%m-%d %H:%M:%S} UTC).",
             evidence={"events": [event_id], "links": [event.url] if event.url else []},
-            answered_since=now - ANSWERED_FOR if verdict.priority in URGENT else None,
+            acknowledged_since=now - ANSWERED_FOR if verdict.priority in URGENT else None,
         )
         raise_alert(connection, raised, at=now, settings=settings)
     end_said(connection, event, event_id, place.incident, at=now, settings=settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from impulsum_pipelines.alerts.lifecycle import Raised, raise_alert, resolve, unresolved
+from impulsum_pipelines.alerts.lifecycle import Problem, raise_alert, resolve, unresolved
 from impulsum_pipelines.webhooks.health.context import Case, last_event
 from impulsum_pipelines.webhooks.health.matching import Said
 
@@ -69,7 +69,7 @@ def over(case: Case, kind: str, why: str) -> None:
 
 
 def _raise(case: Case, kind: str, title: str, detail: str, events: Sequence[int] = ()) -> None:
-    raised = Raised(_key(case, kind), "webhooks", "P2", title, detail, {"events": events} if events else {})
+    raised = Problem(_key(case, kind), "webhooks", "P2", title, detail, {"events": events} if events else {})
     raise_alert(case.connection, raised, at=case.at, settings=case.settings)
 
 

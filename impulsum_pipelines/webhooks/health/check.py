@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.ops.schema import pulled_changes, webhook_health
-from impulsum_pipelines.ops.store import insert, transaction
+from impulsum_pipelines.ops.store import dialect_insert, transaction
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.tiers import Source
 from impulsum_pipelines.webhooks.health import alerts, matching, missed
@@ -140,7 +140,7 @@ def _locked(case: Case) -> Any:
     """The source's row, made if there is none, and kept from other looks to the end of the transaction."""
     start = case.found.watermark
     row = {"source": case.source.name, "mode": WEBHOOKS, "since": start, "watched_since": start, "events_until": 0}
-    new = insert(case.connection, webhook_health).values(row | {"looked_at": case.at, "unseen": []})
+    new = dialect_insert(case.connection, webhook_health).values(row | {"looked_at": case.at, "unseen": []})
     case.connection.execute(new.on_conflict_do_nothing(index_elements=["source"]))
     mine = sa.select(webhook_health).where(webhook_health.c.source == case.source.name)
     return case.connection.execute(mine.with_for_update()).one()
