@@ -180,14 +180,14 @@ def update_alerts(
                 continue
             elif why := why_off(source.name, settings):
                 resolve(connection, alert, by="freshness", at=at, settings=settings, note=f"the source is off: {why}")
-            elif (now := by_name.get(source.name)) and _is_over(connection, alert, now, at):
-                resolve(connection, alert, by="freshness", at=at, settings=settings, note=now.text)
+            elif (current := by_name.get(source.name)) and _is_over(connection, alert, current, at):
+                resolve(connection, alert, by="freshness", at=at, settings=settings, note=current.text)
 
 
-def _is_over(connection: sa.Connection, alert: int, now: Freshness, at: datetime) -> bool:
+def _is_over(connection: sa.Connection, alert: int, current: Freshness, at: datetime) -> bool:
     """Whether pulls checked the stale tables since. Outside business hours no table is stale, which proves nothing."""
     seen: datetime = connection.execute(sa.select(alerts.c.last_seen_at).where(alerts.c.id == alert)).scalar_one()
-    return all(table.since > seen or at - table.since <= table.allowed for table in now.tables)
+    return all(table.since > seen or at - table.since <= table.allowed for table in current.tables)
 
 
 def _key(source: Source) -> str:
