@@ -42,13 +42,13 @@ def tell(settings: Settings, signals: list[Mapping[str, Any]], *, at: datetime) 
         signals: rows of ``risk.signals`` that are open.
         at: now.
     """
-    from impulsum_pipelines.alerts.lifecycle import Raised, raise_alert, resolve
+    from impulsum_pipelines.alerts.lifecycle import Problem, raise_alert, resolve
     from impulsum_pipelines.ops.schema import alerts
 
     raised = {f"risk:{signal['signal_id']}": signal for signal in signals}
     with transaction(settings) as connection:
         for key, signal in sorted(raised.items()):
-            alert = Raised(
+            alert = Problem(
                 key=key,
                 kind="risk",
                 priority=signal["severity"],

@@ -134,10 +134,10 @@ def _disk(home: Path) -> Iterator[Finding]:
 
 def _databases(settings: Settings) -> Iterator[Finding]:
     """Whether the databases that are named can be reached; what is in them is left alone."""
-    from impulsum_pipelines.ops.store import address
+    from impulsum_pipelines.ops.store import store_url
 
     try:
-        ops = address(settings)
+        ops = store_url(settings)
     except ImpulsumError as error:
         yield Finding("ops store", "problem", error.what, error.next_step)
     else:
