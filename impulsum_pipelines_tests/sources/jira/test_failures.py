@@ -56,7 +56,7 @@ def test_an_endpoint_that_the_vendor_removed_is_told_in_words(sandbox):
     site = sandbox(seed=31, issues=60, now=NOW)
     gone = '{"errorMessages": ["The requested API has been removed."], "errors": {}}'
     site.control("fault", kind="status", status=410, body=gone, path="search/jql")
-    with pytest.raises(ImpulsumError, match="has removed what was asked for: The requested API") as failure:
+    with pytest.raises(ImpulsumError, match="has removed this endpoint: The requested API") as failure:
         sync()
     assert failure.value.category is Category.CONFIGURATION
     assert "update impulsum_pipelines" in failure.value.next_step
