@@ -84,7 +84,7 @@ def sql(
 
 def versions(as_json: AsJson = False) -> None:
     """List the published versions that are kept."""
-    from impulsum_pipelines.publishing.publish import versions as kept_versions
+    from impulsum_pipelines.publishing.publish import kept_versions
 
     kept = kept_versions(load_settings())
     if as_json:

@@ -13,7 +13,7 @@ from impulsum_pipelines.cli.console import age, in_utc, notes, plain, show_json,
 from impulsum_pipelines.cli.max_age import MaxAge, refresh
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.loading.closed_days import closing, in_words
-from impulsum_pipelines.publishing.publish import published
+from impulsum_pipelines.publishing.publish import current_release
 from impulsum_pipelines.publishing.release import Release
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.sources.registry import missing_settings, tables
@@ -31,7 +31,7 @@ def status(as_json: AsJson = False, max_age: MaxAge = None) -> None:
     refreshed = None if max_age is None else refresh(settings, max_age)
     home = Home.of(settings)
     sources = {source.name: source_status(source.name, settings) for source in SOURCES}
-    release = published(settings)
+    release = current_release(settings)
     if as_json:
         file = None if release is None else {"path": str(home.published), **vars(release)}
         asked = {"refreshed": refreshed.facts()} if refreshed else {}
