@@ -216,5 +216,5 @@ def _disk_errors() -> Iterator[None]:
             Category.INTERNAL,
             f"The file for analysts could not be written: {error}",
             safe="The published file is unchanged.",
-            next_step="check free space and permissions of IMPULSUM_HOME (`impulsum doctor`), then run the command again.",
+            next_step="check space and permissions of IMPULSUM_HOME (`impulsum doctor`), then run the command again.",
         ) from error
