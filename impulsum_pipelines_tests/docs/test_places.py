@@ -1,4 +1,4 @@
-"""What a source takes: the places that name it are those that the README lists, and no more."""
+"""What a source takes: the places that name it are those that CONTRIBUTING.md lists, and no more."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ LATER = [source.name for source in SOURCES if source.name != "jira"]
 
 
 def listed(mark: str, source: str) -> set[str]:
-    """The paths that the README's listing marks so, of a source."""
-    (listing,) = re.findall(r"### Adding a source\n.*?```diff\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    """The paths of a source that the listing of CONTRIBUTING.md marks with a sign."""
+    (listing,) = re.findall(
+        r"## Adding a source\n.*?```diff\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL
+    )
     return {path.replace("tempo", source) for path in re.findall(rf"^{re.escape(mark)} (\S+)", listing, re.MULTILINE)}
 
 
@@ -47,7 +49,7 @@ def naming(source: str) -> set[str]:
 
 
 @pytest.mark.parametrize("source", LATER)
-def test_a_source_is_named_where_the_readme_says_and_nowhere_else(source: str) -> None:
+def test_a_source_is_named_where_the_listing_says_and_nowhere_else(source: str) -> None:
     own = tuple(listed("+", source))
     elsewhere = {path for path in naming(source) if not path.startswith((*own, *MODELS))}
     known = {"tempo": SAME_HOURS, "slack": ALERTS_GO_THERE}.get(source, set())
@@ -55,6 +57,6 @@ def test_a_source_is_named_where_the_readme_says_and_nowhere_else(source: str) -
 
 
 @pytest.mark.parametrize("source", [source.name for source in SOURCES])
-def test_a_source_has_all_that_the_readme_lists(source: str) -> None:
+def test_a_source_has_all_that_is_listed(source: str) -> None:
     assert [path for path in listed("+", source) | listed("~", source) if not (ROOT / path).exists()] == []
     assert listed("~", source) <= naming(source)

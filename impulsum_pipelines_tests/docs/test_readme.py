@@ -7,49 +7,26 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import typer
 from packaging.requirements import Requirement
 
-from impulsum_pipelines.cli import app
-from impulsum_pipelines.settings import Settings
+from impulsum_pipelines_tests.docs.generate import commands
 from impulsum_pipelines_tests.places import ROOT
 
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def commands() -> dict[str, typer.main.click.Command]:  # type: ignore[name-defined]
-    """Every command by its words, such as ``sandbox serve``."""
-    found = {}
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
-        for sub, below in getattr(command, "commands", {"": command}).items():
-            found[f"{name} {sub}".strip()] = below
-    return found
-
-
-def test_settings_table_is_the_settings() -> None:
-    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\| (.*) \|$", README, flags=re.MULTILINE)
-    written = {name: (default, meaning) for name, default, meaning in rows}
-    declared = {
-        name: (str(field.default) if field.default not in (None, ()) else "", field.description)
-        for name, field in Settings.variables().items()
-    }
-    assert written == declared
-    assert list(written) == list(declared), "in the same order"
-
-
-def test_every_command_and_option_in_the_readme_exists() -> None:
-    known = commands()
-    written = re.findall(r"impulsum ((?:(?:sandbox|alerts|webhooks|triage) )?[a-z-]+)((?: [^`\n|]*)?)[`\n|]", README)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_and_option_on_a_page_exists(page: Path) -> None:
+    known = dict(commands())
+    written = re.findall(
+        r"`(?:\.venv/bin/)?impulsum ((?:(?:sandbox|alerts|webhooks|triage) )?[a-z-]+)((?: [^`\n|]*)?)`",
+        page.read_text(),
+    )
     assert {command for command, _ in written} <= set(known)
     for command, rest in written:
         options = {option for parameter in known[command].params for option in parameter.opts}
         assert set(re.findall(r"--[a-z-]+", rest)) <= options, command
-
-
-def test_every_command_is_in_the_readme() -> None:
-    for command in set(commands()) - {"dagster-home"}:
-        assert f"impulsum {command}" in README, command
 
 
 def test_make_targets_exist_and_describe_themselves() -> None:
