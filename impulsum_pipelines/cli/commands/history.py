@@ -1,4 +1,4 @@
-"""``impulsum history``: the syncs that were, from whichever door, and how each ended."""
+"""``impulsum history``: past syncs, by any schedule, sensor or person, and how each ended."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def register(app: typer.Typer) -> None:
 
 
 def history(
-    source: Annotated[str | None, typer.Argument(help="Only this source; all if left out.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many syncs, the newest first.")] = 20,
+    source: Annotated[str | None, typer.Argument(help="Only this source; default: all sources.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many syncs to show, newest first.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show the latest syncs: who started them, how they ended, how long they took and what they wrote."""
+    """Show the latest syncs: who started them, how they ended, how long they took, and what they wrote."""
     from impulsum_pipelines.loading.history import recent
 
     if source is not None:
@@ -66,7 +66,7 @@ def _pull(sync: dict[str, Any]) -> str:
 
 
 def _parts(scopes: list[dict[str, Any]]) -> str:
-    """The names of the parts that were written to, as far as there is room."""
+    """The names of the scopes that were written to: the first three, and how many more."""
     names = [scope["name"] or scope["scope"] for scope in scopes]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
