@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(as_json: AsJson = False, max_age: MaxAge = None) -> None:
-    """Show the last sync, watermark, census, rows and open days of each source, and the published version."""
+    """Show the last sync, watermark, census, rows and days never closed of each source, and the published version."""
     settings = load_settings()
     refreshed = None if max_age is None else refresh(settings, max_age)
     home = Home.of(settings)

@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 def story(
     issue: Annotated[
-        str | None, typer.Argument(help="Key of the issue; default: the issue with links to most tools.")
+        str | None, typer.Argument(help="Key of the issue; default: the issue that is linked in most tools.")
     ] = None,
     show_all: Annotated[
         bool, typer.Option("--all", help=f"Show every record, not only the first {MOST_ROWS} of each kind.")
@@ -57,7 +57,7 @@ def story(
 
 
 def best_linked(settings: Settings) -> str:
-    """Key of the issue with links to most tools and kinds of records.
+    """Key of the issue that is linked in most tools, and by most kinds of records.
 
     Raises:
         ImpulsumError: when no record mentions an issue.
