@@ -94,10 +94,10 @@ def run_job(
         import dagster as dg
 
         from impulsum_pipelines.definitions import build_definitions, build_source_definitions
-        from impulsum_pipelines.deploy.run_launcher import of_shell
+        from impulsum_pipelines.deploy.run_launcher import shell_lock
 
         definitions = build_definitions() if marts else build_source_definitions()
-        with dg.DagsterInstance.get() as instance, interruptible(), Home.of(settings).process_alive(of_shell(run_id)):
+        with dg.DagsterInstance.get() as instance, interruptible(), Home.of(settings).process_alive(shell_lock(run_id)):
             instance.add_event_listener(run_id, _report_progress)
             result = definitions.resolve_job_def(name).execute_in_process(
                 instance=instance,
