@@ -35,7 +35,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Pulls your team's Jira, GitHub, Slack, Fireflies, Notion and Tempo into one DuckDB file for analysts.",
+    help="Pull a team's tools, prove that the data is complete, and publish velocity and risks in one DuckDB file.",
 )
 for module in (demo, jobs, status, history, doctor, data, story):
     module.register(app)
