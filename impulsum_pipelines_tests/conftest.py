@@ -117,14 +117,14 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxFactory]:
 
     ``sandbox(seed=1, issues=60, now="2026-11-01T00:00:00Z", **options)``; the options are those of ``generate``.
     """
-    from impulsum_pipelines.sandbox.jira.history.generator import generate
-    from impulsum_pipelines.sandbox.server import running
+    from impulsum_pipelines.sandbox.server import running_sandbox
+    from impulsum_pipelines.sandbox.worlds import generate
 
     with ExitStack() as stack:
 
         def start(seed: int = 1, issues: int = 60, now: str = "2026-11-01T00:00:00Z", **options: Any) -> Running:
             world = generate(seed=seed, issues=issues, now=datetime.fromisoformat(now), **options)
-            served = stack.enter_context(running(world))
+            served = stack.enter_context(running_sandbox(world))
             for name, value in served.env.items():
                 monkeypatch.setenv(name, value)
             return served

@@ -1,5 +1,5 @@
 {#-
-    The build's own record, kept in the warehouse for whoever publishes it.
+    The record of each build, kept in the warehouse for publishing.
 
     audit.invocations: one row per dbt invocation that touches data; finished_at is null while it runs, and stays
     null when it was killed.
@@ -38,12 +38,12 @@
 
 {% macro audit_end(results) -%}
     {%- if _is_audited() %}
-        {#- A unit test judges the code; when it fails, its model is skipped, and that is on record. -#}
-        {%- set judged = results | rejectattr('node.resource_type', 'in', ['unit_test', 'operation']) | list -%}
-        {%- if judged %}
+        {#- A unit test checks the code, not the data. When it fails, dbt skips its model, and that is recorded. -#}
+        {%- set audited = results | rejectattr('node.resource_type', 'in', ['unit_test', 'operation']) | list -%}
+        {%- if audited %}
             insert or replace into audit.node_results
             values
-            {%- for result in judged %}
+            {%- for result in audited %}
                 (
                     {{ _text(result.node.unique_id) }},
                     {{ _text(result.status) }},
@@ -54,14 +54,14 @@
                 {{- "," if not loop.last }}
             {%- endfor %};
         {%- endif %}
-        {#- The build of a part must not pass for one of the whole: the rest would go missing from what is published. -#}
+        {#- A build of some models must not count as a build of all: the others would be missing in the published file. -#}
         insert or ignore into audit.node_results
         values
         {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.fqn[1] == 'marts' %}
             ({{ _text(node.unique_id) }}, 'never built', '{{ invocation_id }}', now(), null)
             {{- "," if not loop.last }}
         {%- endfor %};
-        -- A model or test that left the project must not hold back, or vouch for, a publication.
+        -- A model or test that was removed from the project must neither block nor allow a publish.
         delete from audit.node_results
         where unique_id not in (
             {%- for node in graph.nodes.values() %}

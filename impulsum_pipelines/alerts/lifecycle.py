@@ -30,12 +30,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from impulsum_pipelines.alerts.notifications import log, may_be_heard, notify, supersede, was_tried
+from impulsum_pipelines.alerts.priorities import PRIORITIES
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.ops.schema import alert_changes, alerts, notifications
 from impulsum_pipelines.ops.store import insert
 from impulsum_pipelines.settings import Settings
-
-PRIORITIES = ("P0", "P1", "P2", "P3")
 
 #: Values kept of each kind of evidence, the newest; and characters of title and detail.
 MOST_EVIDENCE, LONGEST_TITLE, LONGEST_DETAIL = 50, 300, 4_000

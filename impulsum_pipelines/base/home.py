@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     import duckdb
 
 
-#: Memory that DuckDB may use for a first load, which streams into empty tables, and for a merge, which must keep what
-#: it replaces. Without a limit a first load of 22,000 issues took 1.6 GB.
-FIRST_LOAD_MEMORY, MERGE_MEMORY = "64MB", "1GB"
-
-
 @dataclass(frozen=True)
 class Home:
     """The paths under ``IMPULSUM_HOME``, and the locks that guard them.
@@ -176,27 +171,6 @@ class Home:
         for file in (self.raw(source), self.raw(source).with_suffix(".duckdb.wal")):
             if file.exists():
                 shutil.copyfile(file, folder / file.name)
-
-    def destination(self, source: str, *, memory: str) -> Any:
-        """The dlt destination of a source: its raw file, with a limit on DuckDB's memory, such as ``64MB``."""
-        from dlt.destinations import duckdb as destination
-        from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
-
-        self.raw(source).parent.mkdir(parents=True, exist_ok=True)
-        credentials = DuckDbCredentials(str(self.raw(source)))
-        credentials.global_config = {
-            "memory_limit": memory,
-            "preserve_insertion_order": False,  # raw tables have no order, and keeping one costs memory
-            "write_buffer_row_group_count": 1,
-            "enable_external_file_cache": False,  # each Parquet file is read once
-            "threads": 1,  # each further one needs a row group: 40 MB more at the peak, hardly faster
-        }
-        made = destination(credentials)
-        known = made.configuration(made.spec(credentials=credentials), accept_partial=True)
-        asked = made.capabilities
-        # dlt asks for the capabilities thirty times per sync, and would read the configuration again each time.
-        made.capabilities = lambda config=None, naming=None: asked(config or known, naming)
-        return made
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagster as dg
 
@@ -15,13 +15,10 @@ from impulsum_pipelines.tiers import Source
 if TYPE_CHECKING:
     import duckdb
 
-#: Rows that exist at the source, as far as is known.
-ALIVE = "deleted_at is null and unreachable_since is null"
-
 
 @dataclass(frozen=True)
 class Raw:
-    """What a check may look at.
+    """What a check may read.
 
     Args:
         connection: the source's raw file, read-only.
@@ -48,9 +45,9 @@ class Finding:
 
     Args:
         passed: True when all is well.
-        text: the answer in one sentence, for the person who reads the check's page.
-        serious: for a failed check: an error, or else a warning.
-        numbers: what the sentence rests on.
+        text: the answer for the person who reads the check's page: what was compared, and what to do next.
+        serious: a failed check is an error; False makes it a warning.
+        numbers: the metadata that the sentence rests on.
     """
 
     passed: bool
@@ -67,33 +64,43 @@ class Check:
         name: name of the check.
         table: the raw table whose asset it belongs to.
         description: what is true when it passes, and what is wrong when it does not.
-        judge: answers it.
+        evaluate: answers it.
         blocking: a serious failure stops the marts in the same run.
     """
 
     name: str
     table: str
     description: str
-    judge: Callable[[Raw], Finding]
+    evaluate: Callable[[Raw], Finding]
     blocking: bool = False
 
     def spec(self, source: str) -> dg.AssetCheckSpec:
-        """The check as Dagster knows it."""
+        """The check as Dagster declares it."""
         return dg.AssetCheckSpec(
             self.name, asset=[source, self.table], description=self.description, blocking=self.blocking
         )
 
 
-def agreement(expected: int, held: int) -> tuple[bool, bool]:
-    """Whether two counts agree, and whether their difference is serious: more than 5 and more than 1 %.
+class Agreement(NamedTuple):
+    """How the source's count and ours agree.
 
-    A source goes on changing while it is counted, so a small difference is a warning that the next pull settles.
+    Args:
+        is_exact: they are the same.
+        is_serious: they differ by more than 5 and by more than 1 %. A source changes while it is counted, so a smaller
+            difference is a warning that the next pull settles.
     """
-    difference = abs(expected - held)
-    return difference == 0, difference > max(5, expected / 100)
+
+    is_exact: bool
+    is_serious: bool
+
+    @classmethod
+    def of(cls, at_source: int, stored: int) -> Agreement:
+        """Compare two counts."""
+        difference = abs(at_source - stored)
+        return cls(difference == 0, difference > max(5, at_source / 100))
 
 
-def table_of(rows: list[dict[str, object]]) -> dg.MetadataValue:
+def table_of(rows: list[dict[str, Any]]) -> dg.MetadataValue:
     """At most 50 rows as a table in the UI."""
     if not rows:
         return dg.MetadataValue.text("none")
@@ -105,6 +112,6 @@ def table_of(rows: list[dict[str, object]]) -> dg.MetadataValue:
     )
 
 
-def instant(value: datetime | None) -> dg.MetadataValue:
+def timestamp(value: datetime | None) -> dg.MetadataValue:
     """A time in the UI, or nothing."""
     return dg.MetadataValue.timestamp(value) if value else dg.MetadataValue.null()

@@ -1,242 +1,190 @@
-"""The checks that know GitHub: is everything held that GitHub says it has, and does it fit together."""
+"""The checks that only GitHub needs: is everything stored that GitHub counts, and does it fit together."""
 
 from __future__ import annotations
 
-from functools import partial
+from impulsum_pipelines.checks.builder import compare_counts, compare_totals, no_orphans, no_rows
+from impulsum_pipelines.sources.base.table import ALIVE
 
-from impulsum_pipelines.checks.findings import ALIVE, Check, Finding, Raw, agreement, table_of
-
-
-def _completeness(raw: Raw) -> Finding:
-    repositories = raw.rows(
-        f"""
-        with open_now as (
-            select repository_id, number from raw.issues where {ALIVE} and state = 'open'
-            union all
-            select repository_id, number from raw.pull_requests where {ALIVE} and state = 'open'
-        ),
-        held as (select repository_id, count(*) as held from open_now group by repository_id)
-        select repositories.full_name, open_issue_total as at_source, coalesce(held.held, 0) as held
-        from raw.repositories
-        left join held on held.repository_id = repositories.id
-        where {ALIVE} and open_issue_total is not null and coalesce(has_issues, true)
-        order by repositories.full_name
-        """
-    )
-    if not repositories:
-        return Finding(True, "No repository is held yet.")
-    wrong = [r for r in repositories if not agreement(r["at_source"], r["held"])[0]]
-    serious = any(agreement(r["at_source"], r["held"])[1] for r in wrong)
-    text = (
-        f"{len(wrong)} of {len(repositories)} repositories differ: "
-        + ", ".join(f"{r['full_name']} has {r['at_source']} open, held {r['held']}" for r in wrong[:10])
-        if wrong
-        else f"All {len(repositories)} repositories have as many open issues and pull requests as GitHub counts."
-    )
-    numbers = {
-        "at source": sum(r["at_source"] for r in repositories),
-        "held": sum(r["held"] for r in repositories),
-        "repositories": table_of(repositories),
-    }
-    return Finding(not wrong, text, serious=serious, numbers=numbers)
-
-
-def _totals(raw: Raw, *, counts: dict[str, str]) -> Finding:
-    """Things held per parent against the number that GitHub gave with the parent."""
-    differing = raw.rows(
-        f"""
-        with counted as ({counts["counted"]}), held as ({counts["held"]})
-        select repository_id, number, at_source, coalesce(held, 0) as held
-        from counted
-        left join held using (repository_id, number)
-        where at_source is not null and at_source <> coalesce(held, 0)
-        order by repository_id, number
-        """
-    )
-    if not differing:
-        return Finding(True, "There are as many as GitHub counts.")
-    short = sum(row["held"] < row["at_source"] for row in differing)
-    numbers = {
-        "parents that differ": len(differing),
-        "parents with too few": short,
-        "missing": sum(max(row["at_source"] - row["held"], 0) for row in differing),
-        "parents": table_of(differing),
-    }
-    text = f"{len(differing)} have another number than GitHub counts, {short} of them too few."
-    # More than counted is one that was written after the parent was read; fewer means that something is lost.
-    return Finding(False, text, serious=short > 0, numbers=numbers)
-
-
-#: By what is counted: GitHub's numbers, and ours.
-_COMMENTS = {
-    "counted": f"""
-        select repository_id, number, comment_total as at_source from raw.pull_requests where {ALIVE}
+_OPEN = f"""
+    with open_now as (
+        select repository_id, number from raw.issues where {ALIVE} and state = 'open'
         union all
-        select repository_id, number, comment_total from raw.issues where {ALIVE}
-    """,
-    "held": f"""
-        select repository_id, issue_number as number, count(*) as held
-        from raw.issue_comments where {ALIVE} group by all
-    """,
-}
-_REVIEW_COMMENTS = {
-    "counted": f"""
-        select repository_id, number, review_comment_total as at_source from raw.pull_requests where {ALIVE}
-    """,
-    "held": f"""
-        select repository_id, pull_request_number as number, count(*) as held
-        from raw.review_comments where {ALIVE} group by all
-    """,
-}
-_COMMITS = {
-    "counted": f"select repository_id, number, commit_total as at_source from raw.pull_requests where {ALIVE}",
-    "held": f"""
-        select repository_id, number, count(*) as held
-        from (
-            select repository_id, number, unnest(from_json(commit_shas, '["varchar"]')) as sha
-            from raw.pull_requests where {ALIVE}
-        )
-        semi join (select repository_id, sha from raw.commits where {ALIVE}) using (repository_id, sha)
-        group by all
-    """,
-}
+        select repository_id, number from raw.pull_requests where {ALIVE} and state = 'open'
+    ),
+    counted as (select repository_id, count(*) as stored from open_now group by repository_id)
+    select full_name as scope, open_issue_total as at_source, coalesce(counted.stored, 0) as stored
+    from raw.repositories
+    left join counted on counted.repository_id = repositories.id
+    where {ALIVE} and open_issue_total is not null and coalesce(has_issues, true)
+    order by full_name
+"""
 
-
-def _no_orphans(raw: Raw, *, table: str, column: str, parents: tuple[str, ...]) -> Finding:
-    """A row is an orphan when what it belongs to was never held. A number counts within its repository."""
-    key, child = "id", column
-    if not column.endswith("_id"):
-        key, child = "repository_id || '#' || number", f"repository_id || '#' || {column}"
-    held = " union all ".join(f"select {key} from raw.{parent}" for parent in parents)
-    orphans = raw.rows(
-        f"select id, {column} from raw.{table} where {ALIVE} and coalesce({child}, '') not in ({held}) order by id"
+#: What GitHub counts by parent, and what is stored of it.
+_COMMENTS_COUNTED = f"""
+    select repository_id, number, comment_total as at_source from raw.pull_requests where {ALIVE}
+    union all
+    select repository_id, number, comment_total from raw.issues where {ALIVE}
+"""
+_COMMENTS_STORED = f"""
+    select repository_id, issue_number as number, count(*) as stored
+    from raw.issue_comments where {ALIVE} group by all
+"""
+_REVIEW_COMMENTS_COUNTED = f"""
+    select repository_id, number, review_comment_total as at_source from raw.pull_requests where {ALIVE}
+"""
+_REVIEW_COMMENTS_STORED = f"""
+    select repository_id, pull_request_number as number, count(*) as stored
+    from raw.review_comments where {ALIVE} group by all
+"""
+_COMMITS_COUNTED = f"select repository_id, number, commit_total as at_source from raw.pull_requests where {ALIVE}"
+_COMMITS_STORED = f"""
+    select repository_id, number, count(*) as stored
+    from (
+        select repository_id, number, unnest(from_json(commit_shas, '["varchar"]')) as sha
+        from raw.pull_requests where {ALIVE}
     )
-    if not orphans:
-        return Finding(True, f"All {table} belong to something that is held.")
-    text = f"{len(orphans)} {table} belong to nothing that is held."
-    return Finding(False, text, numbers={"orphans": len(orphans), "first": table_of(orphans)})
+    semi join (select repository_id, sha from raw.commits where {ALIVE}) using (repository_id, sha)
+    group by all
+"""
 
 
-def _no_pull_requests(raw: Raw) -> Finding:
-    mixed = raw.rows(
-        """
-        select issues.id, issues.number, issues.repository_id
-        from raw.issues
-        left join raw.pull_requests using (repository_id, number)
-        where issues.deleted_at is null
-            and (pull_requests.id is not null or json_exists(issues.payload, '$.pull_request'))
-        order by issues.id
-        """
+def _differing(counted: str, stored: str) -> str:
+    """The parents of which GitHub counts another number than is stored."""
+    return f"""
+        with counted as ({counted}), stored_rows as ({stored})
+        select repository_id, number, at_source, coalesce(stored, 0) as stored
+        from counted
+        left join stored_rows using (repository_id, number)
+        where at_source is not null and at_source <> coalesce(stored, 0)
+        order by repository_id, number
+    """
+
+
+_MIXED = """
+    select issues.id, issues.number, issues.repository_id
+    from raw.issues
+    left join raw.pull_requests using (repository_id, number)
+    where issues.deleted_at is null
+        and (pull_requests.id is not null or json_exists(issues.payload, '$.pull_request'))
+    order by issues.id
+"""
+
+_WRONG_MERGES = f"""
+    select id, number, state, merged_at, merged_by, merge_commit_sha
+    from raw.pull_requests
+    where {ALIVE} and (
+        (merged_at is not null and (state <> 'closed' or merge_commit_sha is null or closed_at is null))
+        or merged_at < created_at
     )
-    if not mixed:
-        return Finding(True, "No issue is a pull request.")
-    text = f"{len(mixed)} issues are pull requests: they would be counted twice."
-    return Finding(False, text, numbers={"issues": len(mixed), "first": table_of(mixed)})
+    order by id
+"""
 
-
-def _merges(raw: Raw) -> Finding:
-    wrong = raw.rows(
-        f"""
-        select id, number, state, merged_at, merged_by, merge_commit_sha
-        from raw.pull_requests
-        where {ALIVE} and (
-            (merged_at is not null and (state <> 'closed' or merge_commit_sha is null or closed_at is null))
-            or merged_at < created_at
-        )
-        order by id
-        """
+#: Deployments that something replaced a month ago, and that still count as the ones that run.
+_NEVER_ENDED = f"""
+    with newest as (
+        select deployment_id as id, arg_max(state, id::bigint) as state
+        from raw.deployment_statuses where {ALIVE} group by deployment_id
+    ),
+    ordered as (
+        select id, repository_id, environment, created_at, state,
+            lead(created_at) over (partition by repository_id, environment order by id::bigint) as replaced_at
+        from raw.deployments left join newest using (id)
+        where {ALIVE}
     )
-    if not wrong:
-        return Finding(True, "Every merge is whole: closed, with its commit, after its pull request was opened.")
-    text = f"{len(wrong)} merged pull requests are open, without their commit, or merged before they were opened."
-    return Finding(False, text, numbers={"pull requests": len(wrong), "first": table_of(wrong)})
+    select * from ordered
+    where state in ('pending', 'queued', 'in_progress', 'waiting')
+        and replaced_at < (select max(extracted_at) from raw.deployments) - interval 30 day
+    order by id
+"""
 
+#: Issues and pull requests share their numbers, which count within a repository.
+_NUMBERED = "select repository_id || '#' || number from raw."
+_REPOSITORIES = "select id from raw.repositories"
+_PULL_REQUESTS = f"{_NUMBERED}pull_requests"
 
-def _ended_deployments(raw: Raw) -> Finding:
-    """A deployment that something replaced long ago, and that still counts as the one that runs."""
-    standing = raw.rows(
-        f"""
-        with newest as (
-            select deployment_id as id, arg_max(state, id::bigint) as state
-            from raw.deployment_statuses where {ALIVE} group by deployment_id
-        ),
-        ordered as (
-            select id, repository_id, environment, created_at, state,
-                lead(created_at) over (partition by repository_id, environment order by id::bigint) as replaced_at
-            from raw.deployments left join newest using (id)
-            where {ALIVE}
-        )
-        select * from ordered
-        where state in ('pending', 'queued', 'in_progress', 'waiting')
-            and replaced_at < (select max(extracted_at) from raw.deployments) - interval 30 day
-        order by id
-        """
-    )
-    if not standing:
-        return Finding(True, "No deployment goes on that was replaced a month ago.")
-    text = f"{len(standing)} deployments still go on, though newer ones came to their environment a month ago."
-    return Finding(False, text, serious=False, numbers={"deployments": len(standing), "first": table_of(standing)})
-
+_ISSUES_TOO = f"{_PULL_REQUESTS} union all {_NUMBERED}issues"
 
 CHECKS = (
-    Check(
+    compare_counts(
         "completeness",
         "pull_requests",
-        "Each repository has as many open issues and pull requests here as GitHub counts in it. A small difference "
-        "warns: they come and go between the count and the pull. More than 5 and 1 % is an error: run a sync with "
-        "--census.",
-        _completeness,
+        "Each repository has as many open issues and pull requests here as GitHub counts in it.",
+        _OPEN,
+        scopes="repositories",
+        things="open issues and pull requests",
+        empty="No repository is stored yet.",
     ),
-    Check(
+    compare_totals(
         "commit_totals",
         "commits",
-        "Of each pull request as many commits are held as GitHub counts in it.",
-        partial(_totals, counts=_COMMITS),
+        "Each pull request has as many commits here as GitHub counts in it.",
+        _differing(_COMMITS_COUNTED, _COMMITS_STORED),
+        parents="pull requests",
+        things="commits",
+        next_step="Run `impulsum sync github --since` with the day on which the oldest of them last changed.",
     ),
-    Check(
+    compare_totals(
         "comment_totals",
         "issue_comments",
-        "Of each issue and pull request as many comments are held as GitHub counts. Fewer means that some were lost.",
-        partial(_totals, counts=_COMMENTS),
+        "Each issue and pull request has as many comments here as GitHub counts in it.",
+        _differing(_COMMENTS_COUNTED, _COMMENTS_STORED),
+        parents="issues and pull requests",
+        things="comments",
     ),
-    Check(
+    compare_totals(
         "comment_totals",
         "review_comments",
-        "Of each pull request as many comments on lines are held as GitHub counts. Fewer means that some were lost.",
-        partial(_totals, counts=_REVIEW_COMMENTS),
+        "Each pull request has as many comments on lines here as GitHub counts in it.",
+        _differing(_REVIEW_COMMENTS_COUNTED, _REVIEW_COMMENTS_STORED),
+        parents="pull requests",
+        things="comments on lines",
     ),
-    *(
-        Check(
-            "no_orphans",
-            table,
-            f"All {table} belong to something that is held.",
-            partial(_no_orphans, table=table, column=column, parents=parents),
-        )
-        for table, column, parents in (
-            ("pull_requests", "repository_id", ("repositories",)),
-            ("reviews", "pull_request_id", ("pull_requests",)),
-            ("review_comments", "pull_request_number", ("pull_requests",)),
-            ("issue_comments", "issue_number", ("pull_requests", "issues")),
-            ("deployment_statuses", "deployment_id", ("deployments",)),
-            ("workflow_runs", "repository_id", ("repositories",)),
-        )
+    no_orphans("pull_requests", "repository_id", parents=_REPOSITORIES, of="repositories"),
+    no_orphans("reviews", "pull_request_id", parents="select id from raw.pull_requests", of="pull requests"),
+    no_orphans(
+        "review_comments",
+        "repository_id || '#' || pull_request_number",
+        parents=_PULL_REQUESTS,
+        of="pull requests",
     ),
-    Check(
+    no_orphans(
+        "issue_comments",
+        "repository_id || '#' || issue_number",
+        parents=_ISSUES_TOO,
+        of="issues or pull requests",
+    ),
+    no_orphans("deployment_statuses", "deployment_id", parents="select id from raw.deployments", of="deployments"),
+    no_orphans("workflow_runs", "repository_id", parents=_REPOSITORIES, of="repositories"),
+    no_rows(
         "no_pull_requests",
         "issues",
-        "GitHub lists pull requests among the issues; none of them is held as an issue.",
-        _no_pull_requests,
+        "No pull request is stored as an issue, although GitHub lists both together. Fails when one is: it would be "
+        "counted twice.",
+        _MIXED,
+        good="No issue is a pull request.",
+        bad="{count} issues are pull requests and would be counted twice.",
+        rows="issues",
+        next_step="Report it as a bug.",
     ),
-    Check(
+    no_rows(
         "merges",
         "pull_requests",
-        "Every merged pull request is closed, names the commit of its merge, and was merged after it was opened.",
-        _merges,
+        "Every merged pull request is closed, has its merge commit, and was merged after it was opened.",
+        _WRONG_MERGES,
+        good="Every merged pull request is closed, has its merge commit, and was merged after it was opened.",
+        bad="{count} merged pull requests are open, have no merge commit, or were merged before they were opened.",
+        rows="pull requests",
+        next_step="Compare one of them with its page at GitHub; if GitHub is right, report it as a bug.",
     ),
-    Check(
+    no_rows(
         "ended_deployments",
         "deployment_statuses",
-        "A status does not change its deployment, so that a missed one shows as a deployment that never ends.",
-        _ended_deployments,
+        "No deployment still runs that a newer one replaced a month ago. Warns otherwise: a new status does not change "
+        "its deployment, so a status that was missed shows as a deployment that never ends.",
+        _NEVER_ENDED,
+        good="No deployment still runs that was replaced a month ago.",
+        bad="{count} deployments still run, although newer ones came to their environment a month ago.",
+        rows="deployments",
+        serious=False,
     ),
 )

@@ -1,10 +1,10 @@
-"""The checks that know Jira: is everything held that Jira says it has, and does it fit together."""
+"""The checks that only Jira needs: is everything stored that Jira counts, and does it fit together."""
 
 from __future__ import annotations
 
-from functools import partial
-
-from impulsum_pipelines.checks.findings import ALIVE, Check, Finding, Raw, agreement, table_of
+from impulsum_pipelines.checks.builder import NAMED, compare_counts, compare_totals, no_orphans
+from impulsum_pipelines.checks.findings import Check, Finding, Raw, table_of
+from impulsum_pipelines.sources.base.table import ALIVE
 
 _SPRINT = "com.pyxis.greenhopper.jira:gh-sprint"
 
@@ -16,69 +16,23 @@ _ROLE_SCHEMAS = {
     "epic_link": ("schema_custom", "com.pyxis.greenhopper.jira:gh-epic-link"),
 }
 
+_ISSUES = f"""
+    with counted as (select project_id, count(*) as stored from raw.issues where {ALIVE} group by project_id)
+    select projects.key as scope, issue_total as at_source, coalesce(counted.stored, 0) as stored
+    from raw.projects
+    left join counted on counted.project_id = projects.id
+    where {ALIVE} and issue_total is not null
+    order by projects.key
+"""
 
-def _completeness(raw: Raw) -> Finding:
-    projects = raw.rows(
-        f"""
-        with held as (select project_id, count(*) as held from raw.issues where {ALIVE} group by project_id)
-        select projects.key, projects.issue_total as at_source, coalesce(held.held, 0) as held
-        from raw.projects
-        left join held on held.project_id = projects.id
-        where {ALIVE} and issue_total is not null
-        order by projects.key
-        """
-    )
-    if not projects:
-        return Finding(True, "No project is held yet.")
-    wrong = [p for p in projects if not agreement(p["at_source"], p["held"])[0]]
-    serious = any(agreement(p["at_source"], p["held"])[1] for p in wrong)
-    text = (
-        f"{len(wrong)} of {len(projects)} projects differ: "
-        + ", ".join(f"{p['key']} has {p['at_source']}, held {p['held']}" for p in wrong[:10])
-        if wrong
-        else f"All {len(projects)} projects are held whole."
-    )
-    numbers = {
-        "at source": sum(p["at_source"] for p in projects),
-        "held": sum(p["held"] for p in projects),
-        "projects": table_of(projects),
-    }
-    return Finding(not wrong, text, serious=serious, numbers=numbers)
-
-
-def _changelog_totals(raw: Raw) -> Finding:
-    differing = raw.rows(
-        f"""
-        with held as (select issue_id, count(*) as held from raw.changes where {ALIVE} group by issue_id)
-        select issues.key, issues.change_total as at_source, coalesce(held.held, 0) as held
-        from raw.issues
-        left join held on held.issue_id = issues.id
-        where {ALIVE} and change_total is not null and change_total <> coalesce(held.held, 0)
-        order by issues.key
-        """
-    )
-    if not differing:
-        return Finding(True, "Every issue has as many changes as Jira counts.")
-    short = sum(row["held"] < row["at_source"] for row in differing)
-    numbers = {
-        "issues that differ": len(differing),
-        "issues with too few": short,
-        "changes missing": sum(max(row["at_source"] - row["held"], 0) for row in differing),
-        "issues": table_of(differing),
-    }
-    text = f"{len(differing)} issues have another number of changes than Jira counts, {short} of them too few."
-    # More than counted is an issue that changed after it was counted; fewer means that history is lost.
-    return Finding(False, text, serious=short > 0, numbers=numbers)
-
-
-def _no_orphans(raw: Raw, *, table: str, ends: tuple[str, ...]) -> Finding:
-    """A row is an orphan when none of the issues that it names was ever held."""
-    homeless = " and ".join(f"coalesce({end}, '') not in (select id from raw.issues)" for end in ends)
-    orphans = raw.rows(f"select id, {', '.join(ends)} from raw.{table} where {ALIVE} and {homeless} order by id")
-    if not orphans:
-        return Finding(True, f"All {table} belong to issues that are held.")
-    text = f"{len(orphans)} {table} belong to no issue that is held."
-    return Finding(False, text, numbers={"orphans": len(orphans), "first": table_of(orphans)})
+_CHANGES = f"""
+    with counted as (select issue_id, count(*) as stored from raw.changes where {ALIVE} group by issue_id)
+    select issues.key, change_total as at_source, coalesce(counted.stored, 0) as stored
+    from raw.issues
+    left join counted on counted.issue_id = issues.id
+    where {ALIVE} and change_total is not null and change_total <> coalesce(counted.stored, 0)
+    order by issues.key
+"""
 
 
 def _field_types(raw: Raw) -> Finding:
@@ -91,7 +45,7 @@ def _field_types(raw: Raw) -> Finding:
         if f["role"] in _ROLE_SCHEMAS and f[_ROLE_SCHEMAS[f["role"]][0]] != _ROLE_SCHEMAS[f["role"]][1]
     ]
     wrong += [
-        {"field": f["id"], "name": f["name"], "wanted for": f["role"], "has": "a role that is not known"}
+        {"field": f["id"], "name": f["name"], "wanted for": f["role"], "has": "an unknown role"}
         for f in roles
         if f["role"] not in _ROLE_SCHEMAS
     ]
@@ -106,48 +60,46 @@ def _field_types(raw: Raw) -> Finding:
         """
     )
     if not wrong:
-        return Finding(True, "The fields that velocity rests on have the types that it expects.")
-    text = "Fields changed their type: " + "; ".join(
-        f"{f['field']} ({f['name']}), for {f['wanted for']}: {f['has']}" for f in wrong[:10]
-    )
+        return Finding(True, "The fields that velocity reads have the types that it expects.")
+    named = "; ".join(f"{f['field']} ({f['name']}), for {f['wanted for']}: {f['has']}" for f in wrong[:NAMED])
+    text = f"{len(wrong)} fields do not have the type that velocity reads: {named}. Correct them in Jira."
     return Finding(False, text, numbers={"fields": table_of(wrong)})
 
 
+def _of_issues(table: str, *keys: str) -> Check:
+    return no_orphans(table, *keys, parents="select id from raw.issues", of="issues")
+
+
 CHECKS = (
-    Check(
+    compare_counts(
         "completeness",
         "issues",
-        "Each project has as many issues here as Jira counts in it. A small difference warns: issues come and go "
-        "between the count and the pull. More than 5 and 1 % is an error: run a sync with --census.",
-        _completeness,
+        "Each project has as many issues here as Jira counts in it.",
+        _ISSUES,
+        scopes="projects",
+        things="issues",
+        empty="No project is stored yet.",
     ),
-    Check(
+    compare_totals(
         "changelog_totals",
         "changes",
-        "Each issue has as many changes here as Jira counts. Fewer means that the past was rebuilt from half a "
+        "Each issue has as many changes here as Jira counts. With fewer, the past is rebuilt from an incomplete "
         "history.",
-        _changelog_totals,
+        _CHANGES,
+        parents="issues",
+        things="changes",
+        next_step="Run `impulsum sync jira --since` with the day on which the oldest of them last changed.",
     ),
-    *(
-        Check(
-            "no_orphans",
-            table,
-            f"All {table} belong to issues that are held.",
-            partial(_no_orphans, table=table, ends=ends),
-        )
-        for table, ends in (
-            ("changes", ("issue_id",)),
-            ("comments", ("issue_id",)),
-            ("worklogs", ("issue_id",)),
-            # A link is read from either end, and the other one may lie in a project that is out of sight.
-            ("links", ("source_issue_id", "target_issue_id")),
-        )
-    ),
+    _of_issues("changes", "issue_id"),
+    _of_issues("comments", "issue_id"),
+    _of_issues("worklogs", "issue_id"),
+    # A link is read from either end, and the other one may be in a project that is not visible.
+    _of_issues("links", "source_issue_id", "target_issue_id"),
     Check(
         "field_types",
         "fields",
         "The fields for sprints, epics and points, and each board's estimation field, exist and have the type that "
-        "velocity reads them as.",
+        "velocity reads. Fails when one was changed or removed in Jira.",
         _field_types,
     ),
 )

@@ -13,7 +13,8 @@ import dagster as dg
 from impulsum_pipelines.base.failing import failure
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.base.humanize import humanize
-from impulsum_pipelines.checks.findings import Check, Finding, Raw, agreement, instant, table_of
+from impulsum_pipelines.checks.builder import counts_finding
+from impulsum_pipelines.checks.findings import Check, Finding, Raw, table_of, timestamp
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.loading.freshness import Freshness, assess
 from impulsum_pipelines.settings import load_settings
@@ -22,12 +23,12 @@ from impulsum_pipelines.tiers import Source
 
 
 def freshness_check(source: str) -> dg.AssetCheckKey:
-    """The check that asks whether a source is fresh; worth asking without a pull, too."""
+    """The check of how fresh a source is; the freshness sensor answers it without a pull, too."""
     return dg.AssetCheckKey(dg.AssetKey([source, tables(source)[0].name]), "freshness")
 
 
 def source_checks(source: Source) -> tuple[Check, ...]:
-    """Every check of a source: the general ones, then those of its own module ``checks/<source>.py``."""
+    """Every check of a source: those that all sources have, then those of its own module ``checks/<source>.py``."""
     declared = tables(source.name)
     main = declared[0].name
     general = (
@@ -35,7 +36,8 @@ def source_checks(source: Source) -> tuple[Check, ...]:
             Check(
                 "unique_ids",
                 table.name,
-                "Every row has an id, and no two rows share one. Fails when a load wrote a row twice.",
+                "Every row has an id, and no two rows share one. Fails when a load wrote a row twice: the marts are "
+                "then not built.",
                 partial(_unique_ids, table=table.name),
                 blocking=True,
             )
@@ -44,23 +46,24 @@ def source_checks(source: Source) -> tuple[Check, ...]:
         Check(
             "load_finished",
             main,
-            "The newest sync wrote all of its rows. Fails when it was stopped while it wrote: run the sync again, "
-            "it resumes.",
+            "The newest sync wrote all of its rows. Fails when it was stopped while it wrote: run the sync again, it "
+            "resumes. Warns when it ended early, with the reason.",
             _load_finished,
             blocking=True,
         ),
         Check(
             "freshness",
             main,
-            "A pull checked every table lately, whether it had anything new or not. Warns in business hours when that "
-            "is longer ago than the source's tier allows, fails at any hour when it is longer ago than a weekend; "
-            "warns as well when pulls have found nothing new for a week.",
+            "A recent pull checked every table, whether it found anything new or not. Warns in business hours when the "
+            "last one is older than the source's tier allows. Fails at any hour when it is older than a weekend. Also "
+            "warns when pulls have found nothing new for a week.",
             _freshness,
         ),
         Check(
             "census_agreement",
             main,
-            "The newest census found every id that the source has among those that are held, and no other.",
+            "After the newest census the stored ids are those of the source, scope by scope. Warns on a small "
+            "difference, fails when a scope differs by more than 5 and more than 1 %: run another census.",
             _census_agreement,
         ),
     )
@@ -71,7 +74,7 @@ def source_checks(source: Source) -> tuple[Check, ...]:
 def build_source_checks(source: Source) -> dg.AssetChecksDefinition:
     """One op that answers every check of a source from its raw file, under the file's read lock.
 
-    A source that is off, or has no raw file yet, passes: there is nothing to be wrong.
+    A source that is off, or has no raw file yet, passes: it has nothing to check.
     """
     checks = {(check.table, check.name): check for check in source_checks(source)}
 
@@ -91,7 +94,7 @@ def build_source_checks(source: Source) -> dg.AssetChecksDefinition:
                     return
                 raw = Raw(connection, source, settings, datetime.now(UTC))
                 for key in asked:
-                    yield _result(key, checks[key.asset_key.path[-1], key.name].judge(raw))
+                    yield _result(key, checks[key.asset_key.path[-1], key.name].evaluate(raw))
         except ImpulsumError as error:
             raise failure(error, context.retry_number) from error
 
@@ -111,14 +114,23 @@ def _result(key: dg.AssetCheckKey, finding: Finding) -> dg.AssetCheckResult:
 
 def _why_empty(source: Source) -> str:
     reason = why_off(source.name, load_settings())
-    return f"{source.title} is off: {reason}." if reason else f"{source.title} was never pulled."
+    return (
+        f"{source.title} is off: {reason}."
+        if reason
+        else f"{source.title} was never pulled: run `impulsum sync {source.name}`."
+    )
 
 
 def _unique_ids(raw: Raw, *, table: str) -> Finding:
     [found] = raw.rows(f"select count(*) as rows, count(*) - count(distinct id) as surplus from raw.{table}")
     surplus = found["surplus"]
-    text = f"{surplus} rows have no id or one that another row has." if surplus else "Every id is unique."
-    return Finding(not surplus, text, numbers=found)
+    if not surplus:
+        return Finding(True, "Every id is unique.", numbers=found)
+    text = (
+        f"{surplus} of {found['rows']} rows have no id, or the id of another row. The marts are not built from them: "
+        "report it as a bug."
+    )
+    return Finding(False, text, numbers=found)
 
 
 def _load_finished(raw: Raw) -> Finding:
@@ -126,12 +138,13 @@ def _load_finished(raw: Raw) -> Finding:
     if not newest:
         return Finding(True, "There was no sync yet.")
     [sync] = newest
-    numbers = {"sync": sync["sync_id"], "status": sync["status"], "started": instant(sync["started_at"])}
+    numbers = {"sync": sync["sync_id"], "status": sync["status"], "started": timestamp(sync["started_at"])}
+    again = f"Run `impulsum sync {raw.source.name}` again: it resumes."
     if sync["status"] == "loading":
-        return Finding(False, "The newest sync was stopped while it wrote its rows.", numbers=numbers)
+        return Finding(False, f"The newest sync was stopped while it wrote its rows. {again}", numbers=numbers)
     if sync["status"] == "incomplete":
-        text = f"The newest sync ended early; what it read is held. {sync['error'] or ''}".strip()
-        return Finding(False, text, serious=False, numbers=numbers)
+        text = f"The newest sync ended early; what it read is stored, and the next one resumes. {sync['error'] or ''}"
+        return Finding(False, text.strip(), serious=False, numbers=numbers)
     return Finding(True, "The newest sync wrote all of its rows.", numbers=numbers)
 
 
@@ -152,11 +165,11 @@ def freshness_finding(found: Freshness, now: datetime) -> Finding:
             [
                 {
                     "table": table.name,
-                    "checked": ago(table.checked_at, "not lately"),
+                    "checked": ago(table.checked_at, "not recently"),
                     "newest data": ago(table.written_at, "none yet"),
-                    "newest change at the source": ago(table.changed_at, "not said"),
+                    "newest change at the source": ago(table.changed_at, "unknown"),
                     "warns after": humanize(table.allowed),
-                    "is": table.level,
+                    "level": table.level,
                 }
                 for table in found.tables
             ]
@@ -170,23 +183,15 @@ def _freshness(raw: Raw) -> Finding:
 
 def _census_agreement(raw: Raw) -> Finding:
     scopes = raw.rows(
-        "select scope_name, at_source, held, missing, deleted, unreachable, approximate, taken_at from raw.census "
-        "where sync_id = (select sync_id from raw.census order by taken_at desc limit 1) order by scope_name"
+        "select scope_name as scope, at_source, held as stored, missing, deleted, unreachable, approximate, taken_at "
+        "from raw.census where sync_id = (select sync_id from raw.census order by taken_at desc limit 1) "
+        "order by scope_name"
     )
     if not scopes:
         return Finding(True, "There was no census yet.")
-    wrong = [s for s in scopes if not agreement(s["at_source"], s["held"])[0]]
-    serious = any(agreement(s["at_source"], s["held"])[1] for s in wrong)
-    text = (
-        f"{len(wrong)} of {len(scopes)} scopes differ after repair: "
-        + ", ".join(f"{s['scope_name']} has {s['at_source']}, held {s['held']}" for s in wrong[:10])
-        if wrong
-        else f"All {len(scopes)} scopes agree."
-    )
     numbers = {
-        "taken": instant(scopes[0]["taken_at"]),
-        "missing before repair": sum(s["missing"] for s in scopes),
-        "found deleted": sum(s["deleted"] for s in scopes),
-        "scopes": table_of(scopes),
+        "taken": timestamp(scopes[0]["taken_at"]),
+        "missing before repair": sum(scope["missing"] for scope in scopes),
+        "found deleted": sum(scope["deleted"] for scope in scopes),
     }
-    return Finding(not wrong, text, serious=serious, numbers=numbers)
+    return counts_finding(raw, scopes, "scopes", "ids", numbers)

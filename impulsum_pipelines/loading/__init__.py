@@ -1,1 +1,1 @@
-"""From a source to its raw file: one load at a time, all of it or none."""
+"""Loads a source into its raw file: one sync at a time, completely or not at all."""

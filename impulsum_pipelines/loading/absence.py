@@ -1,4 +1,4 @@
-"""What is gone: a scan's proof of absence becomes ``deleted_at`` or ``unreachable_since``. Rows are never dropped."""
+"""Marks rows that scans prove absent: sets ``deleted_at`` or ``unreachable_since``. Rows are never dropped."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from impulsum_pipelines.sources.base.sync import Scan
+from impulsum_pipelines.sources.base.table import ALIVE
 
 if TYPE_CHECKING:
     import duckdb
 
-#: A scan that would lose more than this share of its scope, and at least this many rows, is not believed.
+#: A scan in which more than this share of a scope, and at least this many rows, is gone is no proof of deletion.
 GUARD_SHARE, GUARD_ROWS = 0.5, 10
 
 
 @dataclass(frozen=True)
-class Gone:
+class MarkedRows:
     """How many rows a scan marked, in one scope."""
 
     table: str
@@ -28,11 +29,11 @@ class Gone:
 
 def mark_gone(
     connection: duckdb.DuckDBPyConnection, scans: Iterable[Scan], *, at: datetime, sync_id: str
-) -> list[Gone]:
-    """Mark what the scans prove absent, within the caller's transaction.
+) -> list[MarkedRows]:
+    """Mark the rows that the scans prove absent, within the caller's transaction.
 
-    A row is marked deleted, unless the scan says that the scope is only out of sight, or so much of a scope is gone
-    at once that lost access is the better guess (the mass-loss guard): then it is marked unreachable.
+    A row is marked deleted. It is marked unreachable instead when the scan says that its scope can no longer be seen,
+    or when so much of a scope is gone at once that lost access is the better guess (the mass-loss guard).
     """
     marked = []
     for scan in scans:
@@ -55,16 +56,16 @@ def mark_gone(
                 [at, at, sync_id, scope],
             )
             lost = column == "unreachable_since"
-            marked.append(Gone(scan.table, scope, 0 if lost else gone, gone if lost else 0))
+            marked.append(MarkedRows(scan.table, scope, 0 if lost else gone, gone if lost else 0))
     return marked
 
 
 def _missing(connection: duckdb.DuckDBPyConnection, scan: Scan) -> list[tuple[str | None, int, int]]:
-    """(scope, rows alive, rows gone) of each scope that lost something; the rows are left in ``scan_missing``."""
+    """(scope, rows alive, rows gone) of each scope that lost rows; their ids are left in ``scan_missing``."""
     in_scope = " or ".join(f"{parent} in (select id from scan_scope)" for parent in scan.parents) or "true"
     scope = scan.parents[0] if len(scan.parents) == 1 and scan.guarded else "null"
     absent = "in" if scan.are_gone else "not in"
-    alive = f"deleted_at is null and unreachable_since is null and ({in_scope})"
+    alive = f"{ALIVE} and ({in_scope})"
     connection.execute(
         f"create or replace temp table scan_missing as select id, ({scope})::varchar as scope from raw.{scan.table} "
         f"where {alive} and id {absent} (select id from scan_ids)"

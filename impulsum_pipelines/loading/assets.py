@@ -1,13 +1,13 @@
 """A source as Dagster assets: one asset per raw table, one op per source.
 
-An op, because a source is pulled in one walk: a subset of the tables is a subset of that walk. Which pull a run
-makes follows from its partitions, days (UTC) of the source's own change time:
+One op per source, because one walk reads all its tables: a subset of the tables is a subset of that walk. A run's
+partitions, days (UTC) of the source's own change time, decide which pulls it makes:
 
 - today, or no partition: *live*, from the stored watermark;
-- a closed day or a range of days: *window*, stateless, never moves the watermark;
+- a closed day or a range of closed days: *window*, which is stateless and never moves the watermark;
 - a range that ends today: the window of its closed days, then live.
 
-The specs come from the declared tables and not from the dlt source: importing dlt costs a second in every run.
+The specs come from the declared tables and not from the dlt source, because importing dlt takes a second in every run.
 """
 
 # No postponed annotations here: Dagster compares the annotation of `context` with its own classes.
@@ -26,33 +26,29 @@ from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.base.progress import reporter
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.loading.history import Origin
+from impulsum_pipelines.loading.planning import MOST_DAYS, caught_up_days, plan_pulls
 from impulsum_pipelines.loading.raw import GRAINS, METADATA_TABLES
 from impulsum_pipelines.loading.result import LoadResult, RowCounts
 from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.settings import Settings, load_settings
-from impulsum_pipelines.sources.base.sync import Window
-from impulsum_pipelines.sources.base.table import Column, Table
+from impulsum_pipelines.sources.base.table import ALIVE, Column, Table
 from impulsum_pipelines.sources.registry import tables, why_off
 from impulsum_pipelines.tiers import Source
 
-#: Days that one run of a backfill reads, and that a live pull records as caught up: an event costs Dagster's SQLite
-#: about 40 ms for each table and day.
-_MOST_DAYS = 31
-
-#: Below the description of an asset with partitions.
+#: Added to the description of an asset with partitions.
 _PARTITIONS = """
 
-A partition is a day (UTC) in which rows last changed. The first pull reads everything at once and is recorded for
-its own day: earlier days show as missing, and what changed in them is held. Materialize one to read it again."""
+A partition is the day (UTC) on which rows last changed. The first pull reads everything at once and is recorded for
+its own day: earlier days show as missing, although their rows are stored. Materialize a day to read it again."""
 
 
 class PullConfig(dg.Config):
     """Run configuration of a source's op.
 
     Args:
-        census: also compare every id at the source with what is held, to find deletions.
-        fail_fast: somebody waits: give up soon where the source is down or asks for a wait.
-        refresh: also read this whole, changed or not, such as ``sprint:12``.
+        census: also compare every id at the source with the stored ids, to find deletions.
+        fail_fast: somebody waits for the run: give up soon when the source is down or asks for a wait.
+        refresh: also read these completely, changed or not, such as ``sprint:12``.
     """
 
     census: bool = False
@@ -60,8 +56,8 @@ class PullConfig(dg.Config):
     refresh: list[str] = []  # noqa: RUF012  # pydantic copies it
 
 
-def days(settings: Settings) -> dg.DailyPartitionsDefinition:
-    """The day partitions of every source (UTC), from the first day ever pulled to today, which is still open."""
+def day_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
+    """The day partitions (UTC) of every source, from the first day ever pulled to today, which is still open."""
     return dg.DailyPartitionsDefinition(
         start_date=settings.impulsum_start_date.isoformat(), timezone="UTC", end_offset=1
     )
@@ -71,18 +67,18 @@ def build_source_assets(source: Source, settings: Settings) -> dg.AssetsDefiniti
     """The raw tables of one source as assets ``<source>/<table>`` in the group ``<source>``.
 
     Raises (in a run):
-        dagster.Failure: with the category and the next step of the error; tried again only when that can help.
+        dagster.Failure: with the category and the next step of the error. Dagster retries only if that can help.
     """
     declared = {table.name: table for table in tables(source.name)}
-    partitions = days(settings)
+    partitions = day_partitions(settings)
     freshness = _freshness(source, settings)
 
     @dg.multi_asset(
         name=f"{source.name}_pull",
         specs=[_spec(source, table, partitions, freshness) for table in declared.values()],
         can_subset=True,
-        # Not one run for all of it: what is urgent overtakes a backfill between two of its runs.
-        backfill_policy=dg.BackfillPolicy.multi_run(_MOST_DAYS),
+        # Several runs per backfill, so that urgent pulls can run between them.
+        backfill_policy=dg.BackfillPolicy.multi_run(MOST_DAYS),
         pool=source.pool,
     )
     def pull(context: dg.AssetExecutionContext, config: PullConfig) -> Iterator[dg.MaterializeResult[None]]:
@@ -104,14 +100,14 @@ def build_source_assets(source: Source, settings: Settings) -> dg.AssetsDefiniti
                     fail_fast=config.fail_fast,
                     refresh=config.refresh if window is None else (),
                 )
-                for window in plan(_time_window(context), datetime.now(UTC))
+                for window in plan_pulls(_time_window(context), datetime.now(UTC))
             ]
-            held = _held(source.name, current, chosen)
+            stored = _stored_rows(source.name, current, chosen)
         except ImpulsumError as error:
             raise failure(error, RETRIES if config.fail_fast else context.retry_number) from error
-        for book in METADATA_TABLES:
-            context.log_event(dg.AssetMaterialization([source.name, book], metadata={"sync": results[-1].sync_id}))
-        for day in caught_up(results[-1]):
+        for name in METADATA_TABLES:
+            context.log_event(dg.AssetMaterialization([source.name, name], metadata={"sync": results[-1].sync_id}))
+        for day in caught_up_days(results[-1]):
             for name in chosen:
                 if declared[name].partitioned:
                     context.log_event(
@@ -121,75 +117,47 @@ def build_source_assets(source: Source, settings: Settings) -> dg.AssetsDefiniti
                     )
         for name in chosen:
             yield dg.MaterializeResult(
-                asset_key=[source.name, name], metadata=table_metadata(name, results, held[name])
+                asset_key=[source.name, name], metadata=_result_metadata(name, results, stored[name])
             )
 
     return pull
 
 
 def build_metadata_assets(source: Source) -> list[dg.AssetSpec]:
-    """The tables in which loading keeps its books; they are written by every pull, whichever tables it reads."""
+    """The metadata tables of one source as assets. Every pull writes them, no matter which tables it reads."""
     return [
         dg.AssetSpec(
-            [source.name, book],
-            description=GRAINS[book],
+            [source.name, name],
+            description=GRAINS[name],
             deps=[[source.name, tables(source.name)[0].name]],
             group_name=source.name,
             owners=[OWNER],
             kinds={"duckdb"},
             tags={"layer": "raw", "cadence": "every-sync"},
-            metadata=_table_metadata(source, book, columns),
+            metadata=_table_metadata(source, name, columns),
         )
-        for book, columns in METADATA_TABLES.items()
+        for name, columns in METADATA_TABLES.items()
     ]
 
 
-def plan(span: dg.TimeWindow | None, now: datetime) -> list[Window | None]:
-    """The pulls that cover ``span``, in order; None is a live pull.
-
-    Args:
-        span: the partitions of the run as ``[start, end)``; None for a run without partitions.
-        now: decides which days are closed.
-    """
-    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    if span is None or span.start >= today:
-        return [None]
-    if span.end <= today:
-        return [Window(span.start, span.end)]
-    return [Window(span.start, today), None]
-
-
-def caught_up(result: LoadResult) -> list[str]:
-    """The closed days that a live pull brought up to date besides the open one, such as those of an outage.
-
-    At most the newest ``_MOST_DAYS``. So the first pull, which reads the whole history, names none; a backfill of the
-    days records them.
-    """
-    if result.window or not result.watermark_from or not result.watermark_to:
-        return []
-    first, today = result.watermark_from.astimezone(UTC).date(), result.watermark_to.astimezone(UTC).date()
-    closed = [first + timedelta(days=passed) for passed in range((today - first).days)]
-    return [day.isoformat() for day in closed[-_MOST_DAYS:]]
-
-
-def table_metadata(name: str, results: list[LoadResult], held: int) -> dict[str, Any]:
+def _result_metadata(name: str, results: list[LoadResult], stored: int) -> dict[str, Any]:
     """What the pulls did to one table: rows, watermark, cost, and why the stream ended.
 
-    Requests and seconds are those of the whole pull, which reads all its tables in one walk.
+    Requests and seconds are those of the whole pull, because one walk reads all its tables.
 
     Args:
         name: the table.
         results: the pulls of the run, in order.
-        held: rows of the table that exist at the source, after the pulls.
+        stored: rows of the table that exist at the source, after the pulls.
     """
     counts = [result.rows.get(name, RowCounts()) for result in results]
     last = results[-1]
     stream = last.streams.get(name)
     metadata: dict[str, Any] = {
-        "dagster/row_count": held,
-        "pull": ", then ".join(_describe(result) for result in results),
+        "dagster/row_count": stored,
+        "pull": ", then ".join(_describe_pull(result) for result in results),
         **{f"rows {field.name}": sum(getattr(c, field.name) for c in counts) for field in fields(RowCounts)},
-        "stream ended": stream.ended if stream else "not read again: young enough, or not part of this pull",
+        "stream ended": stream.ended if stream else "not read: it was read recently, or is not part of this pull",
         "requests": sum(result.requests for result in results),
         "waits for limits": sum(result.limit_waits for result in results),
         "wait for limits (s)": _seconds(sum(result.limit_wait_seconds for result in results)),
@@ -237,7 +205,7 @@ def _table_metadata(source: Source, name: str, columns: tuple[Column, ...]) -> d
 
 
 def _freshness(source: Source, settings: Settings) -> dg.FreshnessPolicy:
-    """A deadline at each whole hour of the working day: a plain age would be missed every night."""
+    """A deadline at full hours of the working day. A plain age limit would be missed every night."""
     first, last = settings.business_hours
     hours = min(ceil(source.fresh_within / timedelta(hours=1)), last - first)
     return _deadline(
@@ -245,7 +213,7 @@ def _freshness(source: Source, settings: Settings) -> dg.FreshnessPolicy:
     )
 
 
-#: One policy for all tables and sources that share it: to make one walks a thousand cron ticks.
+#: Cached, so that tables and sources share policies: making one computes a thousand cron ticks.
 _deadline = cache(dg.FreshnessPolicy.cron)
 
 
@@ -254,21 +222,21 @@ def _time_window(context: dg.AssetExecutionContext) -> dg.TimeWindow | None:
     return context.partition_time_window if has_partitions else None
 
 
-def _held(source: str, settings: Settings, names: list[str]) -> dict[str, int]:
+def _stored_rows(source: str, settings: Settings, names: list[str]) -> dict[str, int]:
+    """By table, the number of rows that exist at the source."""
     with Home.of(settings).read_raw(source) as connection:
         if connection is None:
             raise ImpulsumError(
                 Category.INTERNAL,
                 f"The raw file of {source} is gone after a load",
-                next_step="check who else deletes files in IMPULSUM_HOME, then run again.",
+                next_step="check what else deletes files in IMPULSUM_HOME, then run again.",
             )
-        alive = "deleted_at is null and unreachable_since is null"
         return {
-            name: connection.execute(f"select count(*) from raw.{name} where {alive}").fetchone()[0] for name in names
+            name: connection.execute(f"select count(*) from raw.{name} where {ALIVE}").fetchone()[0] for name in names
         }
 
 
-def _describe(result: LoadResult) -> str:
+def _describe_pull(result: LoadResult) -> str:
     if result.window:
         return f"window {result.window.start:%Y-%m-%d}..{result.window.end:%Y-%m-%d}"
     return "live with census" if result.census else "live"

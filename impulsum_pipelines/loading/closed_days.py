@@ -1,18 +1,18 @@
-"""Which days (UTC) of a source were never closed: read again as a whole after they had ended.
+"""Finds the days (UTC) of a source that are not closed. A day is closed once it was read again after its end.
 
-Live pulls bring the changes of a day while it lasts. What becomes visible late, behind their overlap, is found only by
-reading the day again: so the nightly close does, and a night in which it did not run leaves a day that may lack rows.
+Live pulls bring the changes of a day while it lasts. Changes that become visible late, behind their overlap, are found
+only by reading the day again. The nightly close does that; if it did not run, the day may lack rows.
 
-What is closed is read from ``raw.syncs``, which is committed in one transaction with the rows themselves: it never says
-that something is held which is not, nobody prunes it, and it knows every door. The alternatives say less. Dagster's
-partitions of a day are materialized by the first live pull on it, when most of it is yet to come; they know nothing of
-the days before the first pull, which read them all; and they are lost with Dagster's storage. The history in the ops
-store is told and not relied on.
+Which days are closed is read from ``raw.syncs``. It is committed in one transaction with the rows: so it never claims
+rows that are not stored, nothing prunes it, and every sync is in it, however it was started. The alternatives say less.
+Dagster's partition of a day is materialized by the first live pull on that day, when most of the day is yet to come;
+it says nothing about the days before the first pull, which read them all; and it is lost with Dagster's storage. The
+history in the ops store may lack syncs.
 
-A day is closed by one complete sync that covers it from its first instant to its last and began after it had ended:
-a window that loaded every partitioned table, or a live pull, whose span goes from its watermark to its own start. So
+One complete sync closes a day if it covers the day from its first instant to its last and began after its end: a
+window that loaded every partitioned table, or a live pull, whose span goes from its watermark to its own start. So
 the first pull, which has no watermark, closes every day before it, and the first pull after an outage closes the days
-that lie wholly within the outage. What remains are the days on which live pulls began or ended.
+that lie completely within the outage. What remains are the days on which live pulls began or ended.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ with spans as (
 ),
 
 days as (
-    select unnest(generate_series($first::timestamptz, $due::timestamptz - interval 1 day, interval 1 day)) as day
+    select unnest(generate_series($first::timestamptz, $open::timestamptz - interval 1 day, interval 1 day)) as day
 )
 
 select day::date
@@ -61,15 +61,15 @@ class Closing:
 
     Args:
         read_until: watermark of the live pulls, by the source's clock; None before the first complete one.
-        never_closed: the days that should be closed by now and are not, the oldest first.
+        never_closed: the days that should be closed by now but are not, oldest first.
     """
 
     read_until: datetime | None
     never_closed: tuple[date, ...]
 
 
-def due(now: datetime, settings: Settings) -> date:
-    """The day (UTC) before which every day should be closed by now: the nightly close has come by, with its grace."""
+def first_open_day(now: datetime, settings: Settings) -> date:
+    """The first day (UTC) that need not be closed by now, given the hour of the nightly close and its grace."""
     local = (now - GRACE).astimezone(settings.zone)
     night = datetime.combine(local.date(), CLOSING, settings.zone)
     if night > local:
@@ -78,12 +78,12 @@ def due(now: datetime, settings: Settings) -> date:
 
 
 def closing(connection: duckdb.DuckDBPyConnection, source: str, now: datetime, settings: Settings) -> Closing:
-    """How far a source's days are closed, by its raw file. Before the first pull nothing is missing: it reads all.
+    """How far a source's days are closed. Before the first pull no day is missing, because that pull reads all of them.
 
     Args:
         connection: to the source's raw file.
         source: the source.
-        now: decides which days are due.
+        now: decides which days should be closed.
         settings: the zone of the nightly close, and the first day ever pulled.
     """
     ((began, until),) = connection.execute(
@@ -93,18 +93,18 @@ def closing(connection: duckdb.DuckDBPyConnection, source: str, now: datetime, s
         return Closing(None, ())
     first = max(began.astimezone(UTC).date(), settings.impulsum_start_date)
     partitioned = [table.name for table in tables(source) if table.partitioned]
-    parameters = {"partitioned": partitioned, "first": str(first), "due": str(due(now, settings))}
+    parameters = {"partitioned": partitioned, "first": str(first), "open": str(first_open_day(now, settings))}
     days = connection.execute(_NEVER_CLOSED, parameters).fetchall()
     return Closing(until.astimezone(UTC), tuple(day for (day,) in days))
 
 
 def ranges(days: Iterable[date]) -> list[tuple[date, date]]:
-    """Days in order as ranges of days that follow each other, (first, last)."""
+    """Sorted days as ranges (first, last) of consecutive days."""
     numbered = enumerate(days)
     found = (list(group) for _, group in groupby(numbered, key=lambda pair: pair[1] - timedelta(days=pair[0])))
     return [(group[0][1], group[-1][1]) for group in found]
 
 
 def in_words(days: Iterable[date]) -> str:
-    """Such as ``2026-11-14, 2026-11-18 to 2026-11-20``."""
+    """Sorted days as text, such as ``2026-11-14, 2026-11-18 to 2026-11-20``."""
     return ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in ranges(days))

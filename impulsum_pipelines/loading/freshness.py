@@ -1,8 +1,8 @@
-"""Whether what is held of a source is fresh. It is decided here, for the check, the alert, and whoever asks.
+"""Decides whether the stored rows of a source are fresh, for the check, the alert and the commands.
 
-Two ages are told apart, table by table. A table is *checked* when a live pull asks the source what changed in it,
-whether anything had or not. Its *newest data* is what a pull last wrote. A pull that finds nothing is a check, and no
-data. Ages are by our clock: a source's may be off.
+Each table has two ages. A table is *checked* when a live pull asks the source what changed in it, even if nothing did.
+Its *newest data* is what a pull last wrote. A pull that finds nothing is a check without data. Ages are by our clock,
+because a source's clock may be wrong.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from impulsum_pipelines.tiers import Source
 if TYPE_CHECKING:
     import duckdb
 
-#: The worst last. Quiet: checked, and yet nothing new has come for long. Stale: not checked for longer than the tier
+#: From best to worst. Quiet: checked, but nothing new has come for long. Stale: not checked for longer than the tier
 #: allows, in business hours. Lost: not checked for longer than a weekend.
 Level = Literal["fresh", "quiet", "stale", "lost"]
 LEVELS: tuple[Level, ...] = ("fresh", "quiet", "stale", "lost")
 
-#: Columns that say when something happened at the source; of a table the first that it has.
+#: Columns that say when something happened at the source; for each table the first one that it has counts.
 _WHEN = ("updated_at", "posted_at", "submitted_at", "committed_at", "published_at", "created_at", "started_at")
 
 
-#: The newest pulls, in which the check of a table is looked for: more than there are in ``lost_after``.
+#: How many of the newest pulls are searched for the last check of a table: more than fit in ``lost_after``.
 _PULLS = 500
 
 
@@ -40,10 +40,10 @@ class TableAge:
 
     Args:
         name: the table.
-        checked_at: start of the newest pull that checked it; None where none did of those that are looked at.
-        since: that, or when pulling began.
+        checked_at: start of the newest pull that checked it; None when none of the pulls searched did.
+        since: ``checked_at``, or when pulling began.
         written_at: start of the newest pull that wrote a row of it: something was new, changed or gone.
-        changed_at: newest time in it, by the source; None where its rows have no such time.
+        changed_at: newest time in its rows, by the source; None when its rows have no such time.
         allowed: how long it may be left unchecked in business hours.
         level: fresh, stale or lost.
     """
@@ -63,9 +63,9 @@ class Freshness:
 
     Args:
         source: the source.
-        level: the worst of its tables', or quiet.
-        text: that in a sentence.
-        tables: each of its tables.
+        level: the worst level of its tables, or quiet.
+        text: the level and its reason in one sentence.
+        tables: the age of each table.
     """
 
     source: Source
@@ -82,12 +82,12 @@ def assess(
     *,
     tried_since: datetime | None = None,
 ) -> Freshness:
-    """How fresh a source is at an instant.
+    """Decide how fresh a source is at an instant.
 
     Args:
-        source: the source; that it is on is the caller's to know.
+        source: the source; the caller has checked that it is on.
         connection: its raw file; None when there is none.
-        settings: for the business hours, and how long reference tables may be left alone.
+        settings: for the business hours, and how old reference tables may get.
         now: the instant.
         tried_since: the first try to pull it, for a source that was never pulled.
     """
@@ -102,37 +102,44 @@ def assess(
         level = _level(since, allowed, source, settings, now)
         found.append(TableAge(table.name, checked_at, since, written_at, changed_at, allowed, level))
     level = max((table.level for table in found), key=LEVELS.index)
-    level, text = _of_fresh(source, found, now) if level == "fresh" else (level, _of_old(source, found, now))
+    if level == "fresh":
+        level, text = _describe_fresh(source, found, now)
+    else:
+        text = _describe_old(source, found, now)
     return Freshness(source, level, text, tuple(found))
 
 
-def _of_fresh(source: Source, found: Sequence[TableAge], now: datetime) -> tuple[Level, str]:
+def _describe_fresh(source: Source, found: Sequence[TableAge], now: datetime) -> tuple[Level, str]:
+    """The level, fresh or quiet, and the text for a source of which every table was checked in time."""
     longest = humanize(now - min(table.since for table in found))
     newest = max((table.written_at for table in found if table.written_at), default=None)
     if newest is None:
         return "fresh", f"No table was left unchecked for more than {longest}; there is no data yet."
     age = humanize(now - newest)
     if now - newest > source.quiet_after:
-        return "quiet", f"{source.title} is pulled, but nothing new has come for {age}: may the account still see it?"
+        return (
+            "quiet",
+            f"{source.title} is pulled, but nothing new has come for {age}: check what the account may still read.",
+        )
     return "fresh", f"No table was left unchecked for more than {longest}; the newest data came {age} ago."
 
 
-def _of_old(source: Source, found: Sequence[TableAge], now: datetime) -> str:
+def _describe_old(source: Source, found: Sequence[TableAge], now: datetime) -> str:
     old = [table for table in found if table.level != "fresh"]
     newest = max(table.since for table in found)
     if newest <= max(table.since for table in old):
-        how = "not been pulled" if any(table.checked_at for table in found) else "been tried in vain"
-        return f"{source.title} has {how} for {humanize(now - newest)}."
+        how = "has not been pulled" if any(table.checked_at for table in found) else "could not be pulled"
+        return f"{source.title} {how} for {humanize(now - newest)}."
     longest, names = humanize(now - min(table.since for table in old)), ", ".join(table.name for table in old)
-    return f"Of {source.title} these tables have not been checked for up to {longest}, while others have: {names}."
+    return f"Some tables of {source.title} have not been checked for up to {longest}, while others have: {names}."
 
 
 def _ages(
     source: Source, connection: duckdb.DuckDBPyConnection
 ) -> tuple[datetime | None, dict[str, tuple[datetime | None, ...]]]:
-    """The start of the first live pull; by table, when it was last checked, last written, and last changed."""
+    """The start of the first live pull; and by table, when it was last checked, written and changed."""
     live = "raw.syncs where mode = 'live' and status in ('done', 'incomplete')"
-    asked = " union all ".join(
+    queries = " union all ".join(
         f"""
         select '{table.name}',
             (select max(started_at) from pulls where {_checked(table)}),
@@ -143,14 +150,14 @@ def _ages(
     )
     pulls = f"with pulls as materialized (from {live} order by started_at desc limit {_PULLS})"
     [(first,)] = connection.execute(f"select min(started_at) from {live}").fetchall()
-    return first, {name: tuple(ages) for name, *ages in connection.execute(f"{pulls} {asked}").fetchall()}
+    return first, {name: tuple(ages) for name, *ages in connection.execute(f"{pulls} {queries}").fetchall()}
 
 
 def _checked(table: Table) -> str:
-    """SQL, true of a pull that asked the source what changed in a table.
+    """SQL, true for a pull that asked the source what changed in a table.
 
-    It read the table to its end, or was told that it may not; or it was complete, and saw no reason to read a table
-    that follows the source's changes.
+    Either it read the table to its end, or the source refused to show the table. Or it was complete, and saw no reason
+    to read a table that follows the source's changes.
     """
     ended = f"json_extract_string(streams, '$.{table.name}.ended')"
     was_read = f"{ended} <> 'not read' and not starts_with({ended}, 'early')"
@@ -163,9 +170,9 @@ def _changed(table: Table) -> str:
 
 
 def _allowed(source: Source, table: Table, settings: Settings) -> timedelta:
-    """Reference tables are left alone for a while, and then read by the next pull."""
-    left_alone = timedelta(minutes=0 if table.partitioned else settings.impulsum_reference_minutes)
-    return source.fresh_within + left_alone
+    """How long a table may stay unchecked. Pulls read reference tables again only at a certain age."""
+    reference_age = timedelta(minutes=0 if table.partitioned else settings.impulsum_reference_minutes)
+    return source.fresh_within + reference_age
 
 
 def _level(checked_at: datetime, allowed: timedelta, source: Source, settings: Settings, now: datetime) -> Level:

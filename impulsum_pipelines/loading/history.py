@@ -1,8 +1,8 @@
-"""The history of syncs: one row a sync from its start, whichever door started it, and one a part that it wrote to.
+"""The history of syncs in the ops store: one row per sync from its start, and one per scope that it wrote to.
 
-History is told, not relied on: a store that is out of reach is warned of, and the pull goes on. A process that was
-killed leaves ``running`` behind; the next sync of the same source, which can only start when no other runs, finds it
-and calls it ``cut off``.
+The history is for people; no pull depends on it. If the store cannot be reached, the sync logs a warning and continues.
+A process that was killed leaves a row with the status ``running``. The next sync of the same source, which can only
+start when no other runs, changes that status to ``cut off``.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Tag of a Dagster run with the door that started it, where Dagster's own tags do not say.
+#: Tag of a Dagster run that says who started it, where Dagster's own tags do not.
 STARTED_BY_TAG = "impulsum/started_by"
 
-#: Its value for what the sensor ``catch_up`` asks for.
+#: Value of that tag for runs that the sensor ``catch_up`` asks for.
 CATCH_UP = "catch-up"
 
-#: Dagster's tags of who started a run, and our word for each; the first that is there counts.
-_DOORS = (
+#: Dagster's tags that say who started a run, with our word for each; the first one present counts.
+_STARTERS = (
     ("dagster/backfill", "backfill"),
     ("dagster/schedule_name", "schedule"),
     ("dagster/sensor_name", "sensor"),
@@ -59,8 +59,8 @@ class Origin:
     @classmethod
     def of_run(cls, run_id: str, tags: Mapping[str, str]) -> Origin:
         """The origin of a sync in a Dagster run with these tags."""
-        doors = (door for tag, door in _DOORS if tag in tags)
-        return cls(tags.get(STARTED_BY_TAG) or next(doors, "manual"), run_id)
+        starters = (starter for tag, starter in _STARTERS if tag in tags)
+        return cls(tags.get(STARTED_BY_TAG) or next(starters, "manual"), run_id)
 
 
 @dataclass
@@ -69,14 +69,14 @@ class Recording:
 
     Args:
         sync_id: the sync.
-        begun: its row as far as it is known at its start.
-        result: what it did; to be set once that is in the raw file.
+        begun: the columns of its row that are known at its start.
+        result: what it did; the caller sets it once the rows are in the raw file.
     """
 
     sync_id: str
     begun: dict[str, Any]
     result: LoadResult | None = None
-    _is_warned: bool = field(default=False, repr=False)
+    _has_warned: bool = field(default=False, repr=False)
 
 
 @contextmanager
@@ -90,10 +90,10 @@ def recorded(
     census: bool,
     started_at: datetime,
 ) -> Iterator[Recording]:
-    """Record one sync from its start to its end, as the body ends; the caller holds the source's sync lock.
+    """Record one sync while the body runs; the caller holds the source's sync lock.
 
-    The sync is ``done`` when the body returns, ``incomplete`` when it raises after its result was set, ``failed``
-    when it raises before, and ``cut off`` when it is interrupted.
+    The recorded status is ``done`` when the body returns, ``incomplete`` when it raises after its result was set,
+    ``failed`` when it raises before, and ``cut off`` when it is interrupted.
     """
     start, end = window or (None, None)
     recording = Recording(
@@ -122,12 +122,12 @@ def recorded(
 def recent(
     settings: Settings, *, source: str | None = None, started_by: str | None = None, limit: int = 20
 ) -> list[dict[str, Any]]:
-    """The newest syncs, the newest first: columns of ``syncs``, and ``scopes`` with id, name and rows of each part.
+    """The newest syncs, newest first: the columns of ``syncs``, and ``scopes`` with id, name and rows of each scope.
 
     Args:
         settings: the settings.
-        source: only this source.
-        started_by: only those that were started so.
+        source: only syncs of this source.
+        started_by: only syncs that were started this way, see :class:`Origin`.
         limit: how many at most.
 
     Raises:
@@ -141,15 +141,15 @@ def recent(
     with store.transaction(settings) as connection:
         found = [dict(row) for row in connection.execute(chosen).mappings()]
         ids = [row["sync_id"] for row in found]
-        parts: dict[str, list[dict[str, Any]]] = {sync_id: [] for sync_id in ids}
+        scopes: dict[str, list[dict[str, Any]]] = {sync_id: [] for sync_id in ids}
         wanted = sa.select(sync_scopes).where(sync_scopes.c.sync_id.in_(ids)).order_by(sync_scopes.c.scope)
-        for part in connection.execute(wanted).mappings():
-            parts[part["sync_id"]].append({name: part[name] for name in ("scope", "name", "rows")})
-    return [row | {"scopes": parts[row["sync_id"]]} for row in found]
+        for scope in connection.execute(wanted).mappings():
+            scopes[scope["sync_id"]].append({name: scope[name] for name in ("scope", "name", "rows")})
+    return [row | {"scopes": scopes[row["sync_id"]]} for row in found]
 
 
 def first_starts(settings: Settings) -> dict[str, datetime]:
-    """When each source was first tried, of what is kept.
+    """When the first sync of each source began, by the syncs that the history still keeps.
 
     Raises:
         ImpulsumError: the ops store cannot be used.
@@ -160,7 +160,7 @@ def first_starts(settings: Settings) -> dict[str, datetime]:
 
 
 def _begin(settings: Settings, recording: Recording) -> None:
-    with _going_on(recording), store.transaction(settings) as connection:
+    with _warn_on_failure(recording), store.transaction(settings) as connection:
         left = (syncs.c.source == recording.begun["source"]) & (syncs.c.status == "running")
         connection.execute(syncs.update().where(left).values(status="cut off"))
         connection.execute(syncs.insert().values(sync_id=recording.sync_id, **recording.begun))
@@ -169,39 +169,42 @@ def _begin(settings: Settings, recording: Recording) -> None:
 def _end(settings: Settings, recording: Recording, outcome: Mapping[str, Any]) -> None:
     result = recording.result
     row = {**recording.begun, "finished_at": datetime.now(UTC), **outcome}
-    parts: Sequence[Any] = ()
+    scopes: Sequence[Any] = ()
     if result is not None:
         row |= {name: getattr(result, name) for name in _FIGURES}
         row |= {
             "finished_at": result.finished_at,
             "rows": {table: asdict(counts) for table, counts in result.rows.items()},
         }
-        parts = result.scopes
-    with _going_on(recording), store.transaction(settings) as connection:
-        # Anew, since the store may have been out of reach at the start.
+        scopes = result.scopes
+    with _warn_on_failure(recording), store.transaction(settings) as connection:
+        # Replaced, not updated: the store may have been unreachable at the start.
         connection.execute(syncs.delete().where(syncs.c.sync_id == recording.sync_id))
         connection.execute(syncs.insert().values(sync_id=recording.sync_id, **row))
-        if parts:
-            connection.execute(sync_scopes.insert(), [{"sync_id": recording.sync_id, **asdict(part)} for part in parts])
+        if scopes:
+            rows = [{"sync_id": recording.sync_id, **asdict(scope)} for scope in scopes]
+            connection.execute(sync_scopes.insert(), rows)
 
 
 def _outcome(error: BaseException, recording: Recording, settings: Settings) -> dict[str, Any]:
     if isinstance(error, ImpulsumError):
-        said, category = error.what, error.category
+        text, category = error.what, error.category
     else:
-        said, category = f"{type(error).__name__}: {error}", Category.INTERNAL
+        text, category = f"{type(error).__name__}: {error}", Category.INTERNAL
     ended = "failed" if recording.result is None else "incomplete"
     status = ended if isinstance(error, Exception) else "cut off"
-    return {"status": status, "error_category": category.value, "error": sanitized(said, settings)}
+    return {"status": status, "error_category": category.value, "error": sanitized(text, settings)}
 
 
 @contextmanager
-def _going_on(recording: Recording) -> Iterator[None]:
-    """Warn, once a sync, when its history cannot be written."""
+def _warn_on_failure(recording: Recording) -> Iterator[None]:
+    """Warn once per sync when its history cannot be written."""
     try:
         yield
     except (ImpulsumError, sa.exc.SQLAlchemyError) as error:
-        if not recording._is_warned:
-            said = error if isinstance(error, ImpulsumError) else sanitized(f"{type(error).__name__}: {error}")
-            log.warning("The history of sync %s is not recorded: %s", recording.sync_id, said)
-        recording._is_warned = True
+        if not recording._has_warned:
+            text = error if isinstance(error, ImpulsumError) else sanitized(f"{type(error).__name__}: {error}")
+            log.warning(
+                "The history of sync %s is not recorded; the sync itself continues: %s", recording.sync_id, text
+            )
+        recording._has_warned = True

@@ -1,13 +1,13 @@
-"""The raw file of a source: its tables, and the books that loading keeps beside them.
+"""The raw file of a source: its tables, and the metadata tables that loading keeps beside them.
 
 Beside the declared tables every file has ``syncs`` (one row per sync), ``census`` (one row per census, table and
 scope), ``quarantine`` (one row per document that did not fit its table) and ``state`` (one row: where the next live
 sync begins).
 
-A sync first writes its row in ``syncs`` with the status ``loading``, and its metadata rows last. A row that still says
-``loading`` when no sync runs is a load that was cut off (killed between the two). It counts as no load: the next sync
-starts from the same watermark, and rows that the cut-off load wrote are read again
-(:data:`impulsum_pipelines.sources.base.sync.NOT_CUT_OFF`) until a sync that reads as much is complete.
+A sync writes its row in ``syncs`` first, with the status ``loading``, and its metadata rows last. A row that still says
+``loading`` when no sync runs is a load that was cut off: it was killed between the two. Such a load does not count. The
+next sync starts from the same watermark, and reads the rows of the cut-off load again
+(:data:`impulsum_pipelines.sources.base.table.NOT_CUT_OFF`), until a sync that reads as much is complete.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import orjson
 
 from impulsum_pipelines.base.home import Home, connect
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.sources.base.sync import NOT_CUT_OFF, Sync
-from impulsum_pipelines.sources.base.table import Column
+from impulsum_pipelines.sources.base.sync import Sync
+from impulsum_pipelines.sources.base.table import ALIVE, NOT_CUT_OFF, Column
 from impulsum_pipelines.sources.registry import tables
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ SYNCS = (
     Column("sync_id", "text", "Id of the sync; every row names the sync that wrote it."),
     Column("source", "text", "Name of the source."),
     Column("mode", "text", "live (from the watermark on) or window (a closed period)."),
-    Column("census", "bool", "True when every id at the source was compared with the ids held."),
+    Column("census", "bool", "True when every id at the source was compared with the stored ids."),
     Column("window_start", "timestamp", "First instant of the window (UTC); null for a live sync."),
     Column("window_end", "timestamp", "End of the window (UTC), exclusive; null for a live sync."),
     Column("watermark_from", "timestamp", "Watermark before it (UTC, the source's clock); null where none was set."),
@@ -77,8 +77,8 @@ CENSUS = (
     Column("scope_id", "text", "The part of the source that was counted, such as the id of a project."),
     Column("scope_name", "text", "Name of that part, such as the key of the project."),
     Column("at_source", "int", "Number of ids at the source."),
-    Column("held", "int", "Number of rows held after the sync, neither deleted nor unreachable."),
-    Column("missing", "int", "Number of ids at the source that were not held before the sync; it read them."),
+    Column("held", "int", "Number of rows stored after the sync, neither deleted nor unreachable."),
+    Column("missing", "int", "Number of ids at the source that were not stored before the sync; the sync read them."),
     Column("deleted", "int", "Number of rows that the census found deleted."),
     Column("unreachable", "int", "Number of rows that the census found unreachable."),
     Column("approximate", "int", "The source's own, approximate count; null where it gives none."),
@@ -99,7 +99,7 @@ METADATA_TABLES = {"syncs": SYNCS, "census": CENSUS, "quarantine": QUARANTINE}
 #: What a row of each is.
 GRAINS = {
     "syncs": "One row per sync: what it read, what it cost, and how it ended.",
-    "census": "One row per census, table and scope: ids at the source against rows held.",
+    "census": "One row per census, table and scope: ids at the source compared with stored rows.",
     "quarantine": "One row per document that did not fit its table, with the reason.",
 }
 #: The columns that tell the rows of each apart; two documents in quarantine may be alike.
@@ -107,9 +107,9 @@ KEYS = {"syncs": ("sync_id",), "census": ("sync_id", "entity", "scope_id")}
 
 
 def ensure_tables(home: Home, source: str) -> None:
-    """Create the raw file and every table in it that is missing, empty, so that it can always be attached."""
+    """Create the raw file and each missing table, empty, so that dbt can always attach the file."""
     with home.read_raw(source) as connection:
-        if connection is not None and _is_whole(connection, source):
+        if connection is not None and _has_all_tables(connection, source):
             return
     with home.write_raw(source) as connection:
         connection.execute("create schema if not exists raw")
@@ -122,16 +122,19 @@ def _declared(source: str) -> dict[str, tuple[Column, ...]]:
     return {table.name: table.all_columns for table in tables(source)} | METADATA_TABLES | {"state": STATE}
 
 
-def _is_whole(connection: duckdb.DuckDBPyConnection, source: str) -> bool:
+def _has_all_tables(connection: duckdb.DuckDBPyConnection, source: str) -> bool:
     rows = connection.execute("select table_name from information_schema.tables where table_schema = 'raw'")
     return _declared(source).keys() <= {name for (name,) in rows.fetchall()}
 
 
 @contextmanager
 def held_rows(home: Home, source: str) -> Iterator[HeldRows]:
-    """What a raw file holds, which is made if need be; opened once, for each opening costs a quiet sync a tenth."""
+    """The stored rows of a source; its raw file is created if needed.
+
+    The file is opened once: each further opening takes a tenth of the time of a quiet sync.
+    """
     with home.read_raw(source) as connection:
-        if connection is not None and _is_whole(connection, source):
+        if connection is not None and _has_all_tables(connection, source):
             yield HeldRows(connection)
             return
     ensure_tables(home, source)
@@ -140,7 +143,7 @@ def held_rows(home: Home, source: str) -> Iterator[HeldRows]:
 
 
 def refuse_half_loaded(home: Home, source: str) -> None:
-    """Stop whoever would read a file in which a load was cut off half-way; the caller holds the file's lock.
+    """Raise if a load of the file was cut off, so that nobody reads it half loaded; the caller holds the file's lock.
 
     Raises:
         ImpulsumError: of category bad data, saying which sync to run again.
@@ -152,15 +155,16 @@ def refuse_half_loaded(home: Home, source: str) -> None:
             Category.BAD_DATA,
             f"The load of {source} that started at {cut_off[0]:%Y-%m-%d %H:%M} UTC was cut off half-way",
             where=str(home.raw(source).name),
-            safe="The published file stands as it was.",
-            next_step=f"run `impulsum sync {source}`: it starts over from the same watermark.",
+            safe="The published file was not changed.",
+            next_step=f"run `impulsum sync {source}`: it starts again from the same watermark.",
         )
 
 
 def settle_cut_off(connection: duckdb.DuckDBPyConnection, sync: Sync) -> None:
-    """Strike the loads that this sync made good, and keep the others as ``cut off``; in the caller's transaction.
+    """Delete the rows of cut-off loads that this sync replaced, and mark the others ``cut off``.
 
-    A complete live sync reads again what a live one before it read, and a complete census what any did.
+    Runs in the caller's transaction. A complete live sync reads again all that earlier live ones read; a complete
+    census reads again all that any sync read.
     """
     if sync.watermark_to:
         connection.execute(
@@ -173,19 +177,19 @@ def settle_cut_off(connection: duckdb.DuckDBPyConnection, sync: Sync) -> None:
     )
 
 
-def insert(connection: duckdb.DuckDBPyConnection, book: str, row: Mapping[str, Any]) -> None:
-    """Write one row of a book."""
+def insert_row(connection: duckdb.DuckDBPyConnection, table: str, row: Mapping[str, Any]) -> None:
+    """Insert one row into a table of the schema raw."""
     columns = ", ".join(f'"{name}"' for name in row)
     marks = ", ".join("?" for _ in row)
-    connection.execute(f"insert into raw.{book} ({columns}) values ({marks})", list(row.values()))
+    connection.execute(f"insert into raw.{table} ({columns}) values ({marks})", list(row.values()))
 
 
 class HeldRows:
-    """What a raw file holds at the start of a sync (the protocol :class:`sources.sync.Held`).
+    """The stored rows of a source at the start of a sync (the protocol :class:`sources.base.sync.Held`).
 
     Args:
-        connection: read-only, open for the length of the extraction. Only this source's own syncs write the file,
-            and they wait for each other, so nobody waits for it.
+        connection: read-only, and open during the whole extraction. Only this source's own syncs write the file, and
+            they wait for each other, so nothing waits for this connection.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection | None) -> None:
@@ -195,38 +199,43 @@ class HeldRows:
         self._empty: dict[str, bool] = {}
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Rows of a query."""
+        """The rows of a query."""
         return self._connection.execute(sql, list(parameters)).fetchall()
 
     def is_empty(self, table: str) -> bool:
-        """Whether the table holds no row at all."""
+        """Whether the table has no row at all."""
         if table not in self._empty:
             self._empty[table] = not self.query(f"select 1 from raw.{table} limit 1")
         return self._empty[table]
 
     def hashes(self, table: str, ids: Sequence[str]) -> dict[str, str | None]:
-        """``row_hash`` by id; None for a row that is deleted or unreachable."""
+        """``row_hash`` by id, for the ids that are stored; None for a row that is deleted or unreachable."""
         if not ids or self.is_empty(table):
             return {}
-        alive = "deleted_at is null and unreachable_since is null"
         return dict(
             self.query(
-                f"select id, case when {alive} then row_hash end from raw.{table} "
+                f"select id, case when {ALIVE} then row_hash end from raw.{table} "
                 "semi join (select unnest(?) as id) using (id)",
                 [list(ids)],
             )
         )
 
     def ids(self, table: str, *, alive: bool = True, settled: bool = False) -> set[str]:
-        """Every id held."""
-        where = "deleted_at is null and unreachable_since is null" if alive else "true"
+        """Ids of the stored rows.
+
+        Args:
+            table: the table.
+            alive: leave out rows that are deleted or unreachable.
+            settled: leave out rows that a cut-off load wrote.
+        """
+        where = ALIVE if alive else "true"
         where += f" and {NOT_CUT_OFF}" if settled else ""
         return {row_id for (row_id,) in self.query(f"select id from raw.{table} where {where}")}
 
     def newest(self, tables: Iterable[str], *, after: datetime) -> datetime | None:
         """The newest ``extracted_at`` in any of these tables, when it is after an instant.
 
-        DuckDB knows the bounds of each block, so it reads none where nothing is after: what is held costs nothing.
+        DuckDB knows the bounds of each block and skips the older ones, so stored rows cost nothing.
         """
         newest = "select max(extracted_at) as newest from raw.{} where extracted_at > ?"
         each = [newest.format(table) for table in tables]
@@ -235,7 +244,7 @@ class HeldRows:
         return at.astimezone(UTC) if at else None
 
     def refreshed_at(self, table: str) -> datetime | None:
-        """When a done sync last read the table afresh."""
+        """When a complete sync last read the whole table again."""
         found = self.query(
             "select max(finished_at) from raw.syncs where status = 'done' and json_extract(streams, ?) = 'true'",
             [f"$.{table}.refreshed"],
@@ -244,13 +253,13 @@ class HeldRows:
         return at.astimezone(UTC) if at else None
 
     def state(self) -> tuple[datetime | None, dict[str, Any]]:
-        """The watermark, and what the source chose to remember; nothing before the first live sync."""
+        """The watermark and the source's memory; None and an empty dict before the first live sync."""
         for watermark, memory in self.query("select watermark, memory from raw.state"):
             return watermark.astimezone(UTC) if watermark else None, orjson.loads(memory)
         return None, {}
 
     def last_success(self) -> datetime | None:
-        """When the last sync ended well."""
+        """When the last complete sync ended; None when there was none."""
         found = self.query("select max(finished_at) from raw.syncs where status = 'done'")
         at: datetime | None = found[0][0]
         return at.astimezone(UTC) if at else None

@@ -1,17 +1,17 @@
-"""What one sync did: rows per table, streams, cost. Written to the history, to ``raw.syncs`` and to asset metadata."""
+"""The result of one sync: rows per table, streams, cost. It goes to the history, ``raw.syncs`` and asset metadata."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from impulsum_pipelines.loading.scopes import Written
+from impulsum_pipelines.loading.scopes import ScopeRows
 from impulsum_pipelines.sources.base.sync import Stream, Window
 
 
 @dataclass
 class RowCounts:
-    """What one sync did to one table."""
+    """Rows of one table that one sync wrote, left unchanged or marked."""
 
     new: int = 0
     changed: int = 0
@@ -41,4 +41,4 @@ class LoadResult:
     extract_seconds: float
     normalize_seconds: float
     load_seconds: float
-    scopes: tuple[Written, ...] = ()
+    scopes: tuple[ScopeRows, ...] = ()

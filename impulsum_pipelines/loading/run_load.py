@@ -1,10 +1,10 @@
-"""One sync of one source, staged so that the raw file is locked only while it is written.
+"""Runs one sync of one source, in stages, so that the raw file is locked only while it is written.
 
-``pipeline.run`` would open the destination first, fail at once if it is locked, and hold it during the API pull.
-Here: extract and normalize (no lock that anybody waits for), load (lock). The working folder is new for each sync and
-the raw file is the only state, its watermark in the books that are committed last. So a sync that was killed is simply
-run again: what it had not committed it never had, and what it had is merged again onto itself. A sync that found
-nothing new writes its books alone.
+``pipeline.run`` would open the destination first, fail at once if it is locked, and keep it open during the API pull.
+Here extract and normalize come first, without a lock that anybody waits for; then load, with the lock. The working
+folder is new for each sync, and the raw file is the only state: its watermark is in the metadata tables, which are
+committed last. So a sync that was killed is simply run again: rows that it did not commit never existed, and rows that
+it did commit are merged onto themselves. A sync that finds nothing new writes only the metadata tables.
 """
 
 from __future__ import annotations
@@ -17,24 +17,36 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import orjson
 
-from impulsum_pipelines.base.home import FIRST_LOAD_MEMORY, MERGE_MEMORY, Home
-from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.loading.absence import mark_gone
-from impulsum_pipelines.loading.causes import unwrapped_errors
+from impulsum_pipelines.base.home import Home
+from impulsum_pipelines.errors import ImpulsumError
+from impulsum_pipelines.loading.absence import MarkedRows, mark_gone
 from impulsum_pipelines.loading.history import Origin, recorded
-from impulsum_pipelines.loading.pipeline import fresh_pipeline, no_cycle_search
-from impulsum_pipelines.loading.raw import HeldRows, held_rows, insert, settle_cut_off
+from impulsum_pipelines.loading.pipeline import (
+    FIRST_LOAD_MEMORY,
+    MERGE_MEMORY,
+    destination,
+    fresh_pipeline,
+    no_cycle_search,
+    unwrapped_errors,
+)
+from impulsum_pipelines.loading.raw import HeldRows, held_rows, insert_row, settle_cut_off
 from impulsum_pipelines.loading.result import LoadResult, RowCounts
-from impulsum_pipelines.loading.scopes import written
+from impulsum_pipelines.loading.scopes import rows_by_scope
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources.base.sync import Progress, Sync, Window
-from impulsum_pipelines.sources.registry import is_configured, why_off
+from impulsum_pipelines.sources.base.sync import CensusCount, Progress, Sync, Window
+from impulsum_pipelines.sources.base.table import ALIVE
+from impulsum_pipelines.sources.registry import is_configured, off_error
 from impulsum_pipelines.sources.registry import tables as tables_of
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from impulsum_pipelines.sources.base.http import Traffic
 
 log = logging.getLogger(__name__)
 
@@ -58,26 +70,22 @@ def run_load(
         settings: the settings.
         window: read what last changed in this closed span and leave the watermark alone; None pulls what changed
             since the watermark (the first pull: everything since IMPULSUM_START_DATE).
-        census: also compare every id at the source with the ids held, read what is missing, mark what is gone.
-        tables: names of the tables to read; None for all (in a window: all that are partitioned).
-        progress: called with a stream's name, what is done, and the total where it is known.
-        origin: who started it, for the history; None when nobody knows.
-        fail_fast: somebody waits: give up soon where the source is down or asks for a wait.
-        refresh: also read this whole, changed or not, see :class:`impulsum_pipelines.sources.base.sync.Sync`.
+        census: also compare every id at the source with the stored ids, read missing rows, mark rows that are gone.
+        tables: names of the tables to read; None for all of them (in a window: all partitioned ones).
+        progress: called with a stream's name, how much is done, and the total if it is known.
+        origin: who started it, for the history; None counts as started by hand.
+        fail_fast: somebody waits for the sync: give up soon when the source is down or asks for a wait.
+        refresh: also read these completely, changed or not, see :class:`impulsum_pipelines.sources.base.sync.Sync`.
 
     Returns:
-        What was done. Running it again right away changes no row.
+        What the sync did. Running it again right away changes no row.
 
     Raises:
-        ImpulsumError: configuration when the source is off; otherwise whatever stopped the pull. A stream that
-            ended early raises only after what it found was loaded.
+        ImpulsumError: of category configuration when the source is off; otherwise the error that stopped the pull. When
+            a stream ended early, the rows that it found are loaded first.
     """
     if not is_configured(source, settings):
-        raise ImpulsumError(
-            Category.CONFIGURATION,
-            f"{source} is off: {why_off(source, settings)}",
-            next_step="set it and run again; `impulsum doctor` checks the account.",
-        )
+        raise off_error(source, settings)
     home = Home.of(settings)
     with home.writing(f"{source}.sync"):
         load = _Load(
@@ -115,7 +123,7 @@ def _chosen(source: str, window: Window | None, tables: Collection[str] | None) 
 
 @dataclass
 class _Load:
-    """The stages of one sync, in order; what it is to do, as :func:`run_load` was told."""
+    """The stages of one sync, in order. The fields are the arguments of :func:`run_load`."""
 
     source: str
     settings: Settings
@@ -133,7 +141,7 @@ class _Load:
         self.sync_id = f"{self.started_at:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
 
     def run(self) -> tuple[LoadResult, list[ImpulsumError]]:
-        """What was done, and why streams ended early."""
+        """Run all stages; returns the result, and the errors of streams that ended early."""
         with ExitStack() as stack:
             with self._stage("extract"), held_rows(self.home, self.source) as held:
                 pipeline = stack.enter_context(fresh_pipeline(self.home, self.source, held, self.sync_id))
@@ -146,7 +154,7 @@ class _Load:
 
     # ---------------------------------------------------------------- stages
 
-    def _extract(self, pipeline: Any, held: HeldRows) -> tuple[Sync, Any]:
+    def _extract(self, pipeline: Any, held: HeldRows) -> tuple[Sync, Traffic]:
         module = import_module(f"impulsum_pipelines.sources.{self.source}.source")
         declared = frozenset(table.name for table in tables_of(self.source))
         watermark, memory = held.state()
@@ -183,12 +191,12 @@ class _Load:
             client.api.close()
         return sync, client.api.traffic
 
-    def _load(self, pipeline: Any, sync: Sync, traffic: Any) -> LoadResult:
+    def _load(self, pipeline: Any, sync: Sync, traffic: Traffic) -> LoadResult:
         began = time.monotonic()
         self.report("load", 0, None)
         # Open throughout: DuckDB checkpoints when the last connection closes, and dlt closes one after each file.
         with self.home.open_raw(self.source) as connection:
-            insert(connection, "syncs", self._row(sync, "loading"))
+            insert_row(connection, "syncs", self._sync_row(sync, "loading"))
             if sync.has_rows:
                 self._load_package(pipeline)
             connection.begin()
@@ -203,26 +211,26 @@ class _Load:
                 counts.unreachable += mark.unreachable
             for count in sync.counts:
                 marks = [m for m in gone if m.table == count.entity and m.scope == count.scope_id]
-                insert(connection, "census", self._census_row(connection, sync, count, marks))
+                insert_row(connection, "census", self._census_row(connection, sync, count, marks))
             for bad in sync.quarantined:
-                insert(connection, "quarantine", {"sync_id": self.sync_id, **asdict(bad)})
+                insert_row(connection, "quarantine", {"sync_id": self.sync_id, **asdict(bad)})
             self.seconds["load"] = time.monotonic() - began
             result = self._result(sync, traffic, rows)
             settle_cut_off(connection, sync)
             connection.execute("delete from raw.syncs where sync_id = ?", [self.sync_id])
             status = "incomplete" if sync.failures else "done"
-            insert(connection, "syncs", self._row(sync, status) | _books_of(result, sync, self.tables))
+            insert_row(connection, "syncs", self._sync_row(sync, status) | _outcome_row(result, sync, self.tables))
             if self.window is None:
                 connection.execute("delete from raw.state")
-                insert(connection, "state", self._state(sync))
+                insert_row(connection, "state", self._state_row(sync))
             connection.commit()
             changed = [table for table, counts in rows.items() if counts != RowCounts(unchanged=counts.unchanged)]
-            parts = written(connection, self.source, self.sync_id, changed)
+            scopes = rows_by_scope(connection, self.source, self.sync_id, changed)
         self.report("load", 1, 1)
-        return replace(result, scopes=parts)
+        return replace(result, scopes=scopes)
 
     def _load_package(self, pipeline: Any) -> None:
-        """Load what was extracted, one table after the other: side by side each would hold a buffer."""
+        """Load the extracted files, one table after the other: in parallel, each would need its own buffer."""
         from dlt.pipeline.exceptions import PipelineStepFailed
 
         try:
@@ -230,12 +238,17 @@ class _Load:
         except PipelineStepFailed as error:
             if "Out of Memory" not in str(error):
                 raise
-            log.warning("%s: the load needs more than %s of memory; going on with more", self.source, FIRST_LOAD_MEMORY)
-            pipeline.load(destination=self.home.destination(self.source, memory=MERGE_MEMORY), workers=1)
+            log.warning(
+                "%s: the load needs more than %s of memory; it continues with %s.",
+                self.source,
+                FIRST_LOAD_MEMORY,
+                MERGE_MEMORY,
+            )
+            pipeline.load(destination=destination(self.home, self.source, memory=MERGE_MEMORY), workers=1)
 
-    # ----------------------------------------------------------------- books
+    # ---------------------------------------------------------- metadata rows
 
-    def _row(self, sync: Sync, status: str) -> dict[str, Any]:
+    def _sync_row(self, sync: Sync, status: str) -> dict[str, Any]:
         return {
             "sync_id": self.sync_id,
             "source": self.source,
@@ -250,8 +263,8 @@ class _Load:
             "error": sync.failures[0].what if sync.failures else None,
         }
 
-    def _state(self, sync: Sync) -> dict[str, Any]:
-        """Where the next live sync begins: kept with the books, so that it never runs ahead of the rows."""
+    def _state_row(self, sync: Sync) -> dict[str, Any]:
+        """Where the next live sync begins. It is committed with the rows, so that it never runs ahead of them."""
         return {
             "sync_id": self.sync_id,
             "saved_at": datetime.now(UTC),
@@ -259,24 +272,25 @@ class _Load:
             "memory": orjson.dumps(sync.memory).decode(),
         }
 
-    def _census_row(self, connection: Any, sync: Sync, count: Any, marks: list[Any]) -> dict[str, Any]:
-        held = connection.execute(
-            f"select count(*) from raw.{count.entity} where {count.column} = ? "
-            "and deleted_at is null and unreachable_since is null",
+    def _census_row(
+        self, connection: duckdb.DuckDBPyConnection, sync: Sync, count: CensusCount, marks: list[MarkedRows]
+    ) -> dict[str, Any]:
+        [(stored,)] = connection.execute(
+            f"select count(*) from raw.{count.entity} where {count.column} = ? and {ALIVE}",
             [count.scope_id],
-        ).fetchone()[0]
+        ).fetchall()
         counted = asdict(count)
         del counted["column"]
         return {
             "sync_id": self.sync_id,
             "taken_at": sync.started_at,
             **counted,
-            "held": held,
+            "held": stored,
             "deleted": sum(mark.deleted for mark in marks),
             "unreachable": sum(mark.unreachable for mark in marks),
         }
 
-    def _result(self, sync: Sync, traffic: Any, rows: dict[str, RowCounts]) -> LoadResult:
+    def _result(self, sync: Sync, traffic: Traffic, rows: dict[str, RowCounts]) -> LoadResult:
         return LoadResult(
             sync_id=self.sync_id,
             source=self.source,
@@ -307,10 +321,10 @@ class _Load:
         self.seconds[name] = time.monotonic() - began
 
 
-def _books_of(result: LoadResult, sync: Sync, chosen: Collection[str]) -> dict[str, Any]:
-    """What is written down once a sync is over. A table that was not to be loaded was not read, whatever was met."""
-    passed_by = {table.name for table in tables_of(result.source)}.difference(chosen)
-    streams = {name: asdict(stream) for name, stream in sync.streams.items() if name not in passed_by}
+def _outcome_row(result: LoadResult, sync: Sync, chosen: Collection[str]) -> dict[str, Any]:
+    """The columns of a sync's row that are known at its end. Only chosen tables count as read."""
+    not_chosen = {table.name for table in tables_of(result.source)}.difference(chosen)
+    streams = {name: asdict(stream) for name, stream in sync.streams.items() if name not in not_chosen}
     for name in chosen:
         streams.setdefault(name, {})["refreshed"] = sync.refreshed.get(name, False)
     figures = ("requests", "limit_waits", "limit_wait_seconds", "extract_seconds", "normalize_seconds", "load_seconds")

@@ -1,4 +1,4 @@
-"""What a sync wrote, by project, repository, channel, data source or team: the parts in which people look for it."""
+"""Counts the rows that a sync wrote by scope: by project, repository, channel, data source or team."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Written:
-    """What one sync wrote in one part.
+class ScopeRows:
+    """Rows that one sync wrote in one scope.
 
     Args:
-        scope: the part's id at the source.
-        name: what people call it, where that is held.
+        scope: the scope's id at the source.
+        name: its name; None where none is stored.
         rows: rows written, by table.
     """
 
@@ -29,32 +29,32 @@ class Written:
     rows: dict[str, int] = field(default_factory=dict)
 
 
-def written(
+def rows_by_scope(
     connection: duckdb.DuckDBPyConnection, source: str, sync_id: str, changed: Collection[str]
-) -> tuple[Written, ...]:
-    """The parts in which a sync wrote rows, by id.
+) -> tuple[ScopeRows, ...]:
+    """The scopes in which a sync wrote rows, ordered by id.
 
     Args:
         connection: to the source's raw file, after the sync.
         source: the source.
         sync_id: the sync.
-        changed: the tables that it wrote to; the others are not looked at.
+        changed: the tables that it wrote to; others are not counted.
     """
     declared = parts(source)
     if declared is None:
         return ()
-    found: dict[str, Written] = {}
+    found: dict[str, ScopeRows] = {}
     for table in tables(source):
         counting = _counting(declared, table.name, {column.name for column in table.all_columns})
         if table.name not in changed or counting is None:
             continue
         for scope, name, count in connection.execute(counting, [sync_id]).fetchall():
-            found.setdefault(scope, Written(scope, name)).rows[table.name] = count
+            found.setdefault(scope, ScopeRows(scope, name)).rows[table.name] = count
     return tuple(found[scope] for scope in sorted(found))
 
 
 def _counting(parts: Scope, table: str, columns: Collection[str]) -> str | None:
-    """The query for (id, name, rows) of each part; None for a table that belongs to none."""
+    """The query for (id, name, rows) of each scope; None for a table whose rows belong to none."""
     if table == parts.table:
         scope, joined = "row.id", ""
     elif parts.column in columns:

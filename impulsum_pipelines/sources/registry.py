@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from types import ModuleType
 
+from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.table import Scope, Table
 
@@ -43,6 +44,15 @@ def why_off(source: str, settings: Settings) -> str:
     if not missing:
         return ""
     return f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set"
+
+
+def off_error(source: str, settings: Settings) -> ImpulsumError:
+    """The error that the source is off; it names what to set."""
+    return ImpulsumError(
+        Category.CONFIGURATION,
+        f"{source} is off: {why_off(source, settings)}",
+        next_step="set what is missing and run again; `impulsum doctor` checks the account.",
+    )
 
 
 def probe(source: str, settings: Settings) -> Iterator[tuple[str, str]]:

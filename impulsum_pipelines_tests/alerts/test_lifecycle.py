@@ -18,13 +18,13 @@ from impulsum_pipelines.alerts.addressing import address
 from impulsum_pipelines.alerts.channels import Channels
 from impulsum_pipelines.alerts.lifecycle import (
     MOST_EVIDENCE,
-    PRIORITIES,
     Raised,
     acknowledge,
     raise_alert,
     resolve,
     unresolved,
 )
+from impulsum_pipelines.alerts.priorities import PRIORITIES
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.ops.schema import alert_changes, alerts, deliveries, notifications
 from impulsum_pipelines.ops.store import transaction

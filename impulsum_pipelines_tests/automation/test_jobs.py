@@ -27,5 +27,5 @@ def test_a_night_closes_the_day_counts_and_passes_every_check(
     assert light_instance.get_materialized_partitions(dg.AssetKey(["jira", "issues"])) == set(days)
     found = {(e.asset_key.path[-1], e.check_name): e for e in result.get_asset_check_evaluations()}
     assert {key: e.description for key, e in found.items() if not e.passed} == {}
-    assert found["issues", "completeness"].metadata["held"].value == 60
+    assert found["issues", "completeness"].metadata["stored"].value == 60
     assert "agree" in str(found["issues", "census_agreement"].description)

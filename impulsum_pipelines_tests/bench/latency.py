@@ -35,8 +35,8 @@ from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.ops import schema
 from impulsum_pipelines.ops.store import transaction
-from impulsum_pipelines.sandbox.jira.history.generator import generate
-from impulsum_pipelines.sandbox.server import Running, running
+from impulsum_pipelines.sandbox.server import Running, running_sandbox
+from impulsum_pipelines.sandbox.worlds import generate
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines.webhooks.receiving import dropfiles
@@ -99,7 +99,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, Webhook() as sink:
         world = generate(seed=1, issues=asked.issues, now=datetime.now(UTC))
         home = Path(folder) / "home"
-        with running(world) as site:
+        with running_sandbox(world) as site:
             os.environ |= site.env | {
                 "IMPULSUM_HOME": str(home),
                 "IMPULSUM_TIMEZONE": at_work(datetime.now(UTC)),
@@ -146,7 +146,7 @@ def measure(settings: Settings, site: Running, sink: Webhook, events: int, secon
             issue = (str(edited["id"]), edited["key"])
             fields["labels"] = ["escalated"]
         dropped = _Dropped(number, issue[0], datetime.now(UTC))
-        dropfiles.write(
+        dropfiles.write_dropfile(
             home, "jira", orjson.dumps(body(number, issue, **fields)), headers={}, delivery=f"measured-{number}"
         )
         if fields:
@@ -208,7 +208,7 @@ def _show(waits: Waits) -> int:
 def _until_it_watches(settings: Settings) -> None:
     """Wait until a first file is processed: the code location is loaded, and the inbox sensor ticks."""
     content = orjson.dumps(body(0, ("0", "MADE-0")))
-    first = dropfiles.write(Home.of(settings), "jira", content, headers={}, delivery="0")
+    first = dropfiles.write_dropfile(Home.of(settings), "jira", content, headers={}, delivery="0")
     _wait(lambda: not first.exists(), 180, "the inbox sensor ticks")
     with transaction(settings) as connection:
         connection.execute(sa.delete(schema.events))

@@ -27,8 +27,8 @@ import pytest
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.result import LoadResult
 from impulsum_pipelines.loading.run_load import run_load
-from impulsum_pipelines.sandbox.jira.history.generator import generate
-from impulsum_pipelines.sandbox.server import Running, running
+from impulsum_pipelines.sandbox.server import Running, running_sandbox
+from impulsum_pipelines.sandbox.worlds import generate
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines_tests.bench.changes import TEN_CHANGES
@@ -204,7 +204,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     world = generate(seed=arguments.seed, issues=arguments.issues, now=datetime.fromisoformat(NOW))
-    with tempfile.TemporaryDirectory(prefix="impulsum-requests-") as folder, running(world) as site:
+    with tempfile.TemporaryDirectory(prefix="impulsum-requests-") as folder, running_sandbox(world) as site:
         os.environ.update(site.env, IMPULSUM_HOME=str(Path(folder) / "home"))
         costs = measure(site, rounds=3, say=lambda text: print(text, file=sys.stderr))  # noqa: T201 - a command's progress
     print("\n".join(table(costs)))  # noqa: T201 - a command's output

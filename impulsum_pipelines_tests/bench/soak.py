@@ -171,11 +171,11 @@ def _say(what: str) -> None:
 @contextmanager
 def _site() -> Iterator[str]:
     """A site of its own and a home of its own, for this process and those that it starts; the site's URL."""
-    from impulsum_pipelines.sandbox.jira.history.generator import generate
-    from impulsum_pipelines.sandbox.server import running
+    from impulsum_pipelines.sandbox.server import running_sandbox
+    from impulsum_pipelines.sandbox.worlds import generate
 
     world = generate(seed=1, issues=ISSUES, now=datetime.now(UTC))
-    with tempfile.TemporaryDirectory() as folder, running(world) as served:
+    with tempfile.TemporaryDirectory() as folder, running_sandbox(world) as served:
         os.environ |= {**served.env, "IMPULSUM_HOME": folder, "IMPULSUM_KEEP_VERSIONS": "1000"}
         os.environ.pop("DAGSTER_HOME", None)
         yield served.url

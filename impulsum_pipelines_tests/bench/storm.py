@@ -37,8 +37,12 @@ from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines_tests.alerts.sinks import Webhook
 from impulsum_pipelines_tests.bench.dagster_dev import ROOT, free_port
 from impulsum_pipelines_tests.postgres import postgres
-from impulsum_pipelines_tests.webhooks.events.reckoning import complaints, ill_told, untold
 from impulsum_pipelines_tests.webhooks.events.storm import Storm, drop_at_once
+from impulsum_pipelines_tests.webhooks.events.storm_outcome import (
+    find_errors,
+    notification_errors,
+    pending_notifications,
+)
 
 #: Seconds without progress, in files or messages, after which the bench gives up.
 PATIENCE = 180
@@ -91,8 +95,8 @@ def main() -> int:
                 victim = chance.choice(servers)
                 victim.kill()
                 victim.start()
-        _until(lambda: untold(settings), 0, every=1)
-        wrong = [*complaints(settings, storm), *ill_told(settings, sink.ids)]
+        _until(lambda: pending_notifications(settings), 0, every=1)
+        wrong = [*find_errors(settings, storm), *notification_errors(settings, sink.ids)]
         repeats = len(sink.ids) - len(set(sink.ids))
         if repeats > asked.kills:
             wrong.append(f"{repeats} messages were sent again, more than were being sent when a process was killed")
@@ -100,7 +104,7 @@ def main() -> int:
         console.print(_table(storm, settings, {"kills": kills, "messages": len(sink.ids), "of them repeated": repeats}))
     for what in wrong:
         console.print(f"NOT  {what}", highlight=False)
-    console.print("ok   nothing lost, nothing twice" if not wrong else f"{len(wrong)} problems")
+    console.print("ok   nothing lost, nothing twice" if not wrong else f"{len(wrong)} errors")
     return 1 if wrong else 0
 
 

@@ -63,7 +63,7 @@ def main() -> int:
                 table.add_row(str(senders), f"{len(waits):,}", f"{rate:,.0f}", *cells)
             process.terminate()
         answered = arguments.deliveries * len(arguments.senders) + 100
-        found = {dropfiles.read(path).delivery for path in dropfiles.waiting(home, answered + 1)}
+        found = {dropfiles.read_dropfile(path).delivery for path in dropfiles.waiting(home, answered + 1)}
     console.print(table)
     all_met &= len(found) == answered
     console.print(f"{'ok ' if all_met else 'NOT'}  {len(found):,} files of {answered:,} answered deliveries")

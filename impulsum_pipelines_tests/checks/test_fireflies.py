@@ -11,9 +11,9 @@ from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.checks.fireflies import CHECKS
 from impulsum_pipelines.loading.raw import ensure_tables
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines_tests.checks import judging
+from impulsum_pipelines_tests.checks import support
 
-judge = partial(judging.judge, "fireflies")
+evaluate = partial(support.evaluate, "fireflies")
 
 SOUND = """
 insert into raw.transcripts (id, title, started_at, is_live, summary_status, is_whole, sentence_total) values
@@ -75,11 +75,11 @@ CORRUPTIONS = [
 @pytest.fixture
 def home() -> Home:
     """A home with a small, sound raw file of Fireflies."""
-    return judging.home_with(fireflies=SOUND)
+    return support.home_with(fireflies=SOUND)
 
 
 def test_sound_data_passes_every_check(home: Home) -> None:
-    found = {(check.table, check.name): judge(home, check.name, check.table) for check in CHECKS}
+    found = {(check.table, check.name): evaluate(home, check.name, check.table) for check in CHECKS}
     assert {key: finding.text for key, finding in found.items() if not finding.passed} == {}
 
 
@@ -89,7 +89,7 @@ def test_sound_data_passes_every_check(home: Home) -> None:
 def test_corrupted_data_fails(home: Home, name: str, table: str, what: str, statement: str, severity: str) -> None:
     with home.write_raw("fireflies") as connection:
         connection.execute(statement)
-    found = judge(home, name, table)
+    found = evaluate(home, name, table)
     assert not found.passed, f"{what}: {found.text}"
     assert ("ERROR" if found.serious else "WARN") == severity
     assert found.numbers
@@ -103,4 +103,4 @@ def test_an_empty_file_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path / "empty"))
     home = Home.of(load_settings())
     ensure_tables(home, "fireflies")
-    assert all(judge(home, check.name, check.table).passed for check in CHECKS)
+    assert all(evaluate(home, check.name, check.table).passed for check in CHECKS)

@@ -10,9 +10,9 @@ import pytest
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.checks.github import CHECKS
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines_tests.checks import judging
+from impulsum_pipelines_tests.checks import support
 
-judge = partial(judging.judge, "github")
+evaluate = partial(support.evaluate, "github")
 
 SOUND = """
 insert into raw.repositories (id, full_name, open_issue_total, has_issues) values
@@ -80,11 +80,11 @@ CORRUPTIONS = [
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A home with a small, sound raw file of GitHub."""
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path))
-    return judging.home_with(github=SOUND)
+    return support.home_with(github=SOUND)
 
 
 def failed(home: Home) -> dict[tuple[str, str], str]:
-    found = {(check.name, check.table): judge(home, check.name, check.table) for check in CHECKS}
+    found = {(check.name, check.table): evaluate(home, check.name, check.table) for check in CHECKS}
     return {key: finding.text for key, finding in found.items() if not finding.passed}
 
 
@@ -108,7 +108,7 @@ def test_corrupted_data_fails_its_check(
 ) -> None:
     with home.write_raw("github") as connection:
         connection.execute(statement)
-    found = judge(home, name, table)
+    found = evaluate(home, name, table)
     assert not found.passed, f"{what}: {found.text}"
     assert ("ERROR" if found.serious else "WARN") == severity
     assert found.numbers

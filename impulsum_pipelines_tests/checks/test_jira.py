@@ -11,10 +11,10 @@ import pytest
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.checks.source import build_source_checks, source_checks
 from impulsum_pipelines.tiers import SOURCES
-from impulsum_pipelines_tests.checks import judging
+from impulsum_pipelines_tests.checks import support
 
 [JIRA] = [source for source in SOURCES if source.name == "jira"]
-judge = partial(judging.judge, "jira")
+evaluate = partial(support.evaluate, "jira")
 
 SOUND = """
 insert into raw.projects (id, key, issue_total) values ('1', 'ABC', 2), ('2', 'DEF', 1);
@@ -60,8 +60,8 @@ CORRUPTIONS = [
         "update raw.syncs set started_at = now() - interval 96 hours",
         "ERROR",
     ),
-    ("census_agreement", "issues", "one id not held", "update raw.census set held = 1 where scope_id = '1'", "WARN"),
-    ("census_agreement", "issues", "many not held", "update raw.census set at_source = 900", "ERROR"),
+    ("census_agreement", "issues", "one id not stored", "update raw.census set held = 1 where scope_id = '1'", "WARN"),
+    ("census_agreement", "issues", "many not stored", "update raw.census set at_source = 900", "ERROR"),
     ("completeness", "issues", "one issue lost", "delete from raw.issues where id = '11'", "WARN"),
     ("completeness", "issues", "many issues lost", "update raw.projects set issue_total = 500 where id = '1'", "ERROR"),
     ("completeness", "issues", "issues not noticed as deleted", "update raw.projects set issue_total = 0", "WARN"),
@@ -96,7 +96,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A home with a small, sound raw file of Jira."""
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path))
     monkeypatch.delenv("JIRA_PROJECTS", raising=False)
-    return judging.home_with(jira=SOUND)
+    return support.home_with(jira=SOUND)
 
 
 def run_checks(instance: dg.DagsterInstance) -> tuple[bool, dict[tuple[str, str], dg.AssetCheckEvaluation]]:
@@ -122,7 +122,7 @@ def test_sound_data_passes_every_check(home: Home, light_instance: dg.DagsterIns
 def test_corrupted_data_fails(home: Home, name: str, table: str, what: str, statement: str, severity: str) -> None:
     with home.write_raw("jira") as connection:
         connection.execute(statement.format(table=table))
-    found = judge(home, name, table)
+    found = evaluate(home, name, table)
     assert not found.passed, f"{what}: {found.text}"
     assert ("ERROR" if found.serious else "WARN") == severity
     assert found.numbers
@@ -154,4 +154,4 @@ def test_completeness_counts_only_the_projects_that_are_read(home: Home, monkeyp
     with home.write_raw("jira") as connection:
         connection.execute("update raw.projects set issue_total = 500, unreachable_since = now() where key = 'DEF'")
     monkeypatch.setenv("JIRA_PROJECTS", "OLD")
-    assert judge(home, "completeness", "issues").passed
+    assert evaluate(home, "completeness", "issues").passed

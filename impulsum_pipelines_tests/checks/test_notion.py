@@ -10,9 +10,9 @@ from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.checks.notion import CHECKS
 from impulsum_pipelines.loading.raw import ensure_tables
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines_tests.checks import judging
+from impulsum_pipelines_tests.checks import support
 
-judge = partial(judging.judge, "notion")
+evaluate = partial(support.evaluate, "notion")
 
 SOUND = """
 insert into raw.data_sources (id, title) values ('ds', 'Specs');
@@ -63,11 +63,11 @@ CORRUPTIONS = [
 @pytest.fixture
 def home() -> Home:
     """A home with a small, sound raw file of Notion."""
-    return judging.home_with(notion=SOUND)
+    return support.home_with(notion=SOUND)
 
 
 def test_sound_data_passes_every_check(home: Home) -> None:
-    found = {(check.name, check.table): judge(home, check.name, check.table) for check in CHECKS}
+    found = {(check.name, check.table): evaluate(home, check.name, check.table) for check in CHECKS}
     assert {key: finding.text for key, finding in found.items() if not finding.passed} == {}
 
 
@@ -77,7 +77,7 @@ def test_sound_data_passes_every_check(home: Home) -> None:
 def test_corrupted_data_fails(home: Home, name: str, table: str, what: str, statement: str, serious: bool) -> None:
     with home.write_raw("notion") as connection:
         connection.execute(statement)
-    found = judge(home, name, table)
+    found = evaluate(home, name, table)
     assert not found.passed, f"{what}: {found.text}"
     assert found.serious is serious
     assert found.numbers
@@ -90,4 +90,4 @@ def test_every_check_is_seen_to_fail() -> None:
 def test_a_file_without_a_sweep_passes() -> None:
     home = Home.of(load_settings())
     ensure_tables(home, "notion")
-    assert all(judge(home, check.name, check.table).passed for check in CHECKS)
+    assert all(evaluate(home, check.name, check.table).passed for check in CHECKS)

@@ -13,10 +13,10 @@ from impulsum_pipelines.checks.source import source_checks
 from impulsum_pipelines.loading.raw import ensure_tables
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import SOURCES
-from impulsum_pipelines_tests.checks import judging
+from impulsum_pipelines_tests.checks import support
 
 [SLACK] = [source for source in SOURCES if source.name == "slack"]
-judge = partial(judging.judge, "slack")
+evaluate = partial(support.evaluate, "slack")
 
 SOUND = """
 insert into raw.channels (id, name, type, is_member, num_members) values
@@ -62,11 +62,11 @@ CORRUPTIONS = [
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A home with a small, sound raw file of Slack."""
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path))
-    return judging.home_with(slack=SOUND)
+    return support.home_with(slack=SOUND)
 
 
 def test_sound_data_passes_every_check(home: Home) -> None:
-    found = {(c.table, c.name): judge(home, c.name, c.table) for c in source_checks(SLACK)}
+    found = {(c.table, c.name): evaluate(home, c.name, c.table) for c in source_checks(SLACK)}
     assert {key: finding.text for key, finding in found.items() if not finding.passed} == {}
 
 
@@ -76,7 +76,7 @@ def test_sound_data_passes_every_check(home: Home) -> None:
 def test_corrupted_data_fails(home: Home, name: str, table: str, what: str, statement: str, severity: str) -> None:
     with home.write_raw("slack") as connection:
         connection.execute(statement)
-    found = judge(home, name, table)
+    found = evaluate(home, name, table)
     assert not found.passed, f"{what}: {found.text}"
     assert ("ERROR" if found.serious else "WARN") == severity
     assert found.numbers
@@ -86,8 +86,8 @@ def test_every_check_is_seen_to_fail() -> None:
     assert {(c[0], c[1]) for c in CORRUPTIONS} == {(check.name, check.table) for check in slack.CHECKS}
 
 
-def test_a_file_that_holds_nothing_yet_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_file_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path))
     home = Home.of(load_settings())
     ensure_tables(home, "slack")
-    assert all(judge(home, check.name, check.table).passed for check in slack.CHECKS)
+    assert all(evaluate(home, check.name, check.table).passed for check in slack.CHECKS)

@@ -9,9 +9,9 @@ import pytest
 
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.checks.tempo import CHECKS
-from impulsum_pipelines_tests.checks import judging
+from impulsum_pipelines_tests.checks import support
 
-judge = partial(judging.judge, "tempo")
+evaluate = partial(support.evaluate, "tempo")
 
 SOUND = """
 insert into raw.teams (id, name) values ('1', 'Team');
@@ -37,7 +37,7 @@ insert into raw.worklogs (id, issue_id, time_spent_seconds) values
 insert into raw.worklogs (id, issue_id, time_spent_seconds, deleted_at) values ('903', '20', 99999, now());
 """
 
-#: (check, table, what breaks, source, statement, severity, what the finding says)
+#: (check, table, what breaks, source, statement, severity, what its text says)
 CORRUPTIONS = [
     ("completeness", "worklogs", "one lost", "tempo", "delete from raw.worklogs where id = '101'", "WARN", "2"),
     (
@@ -70,7 +70,7 @@ CORRUPTIONS = [
     (
         "sees_everybody",
         "worklogs",
-        "one went out of sight",
+        "one is no longer visible",
         "tempo",
         "insert into raw.worklogs (id, author_id, unreachable_since) values ('105', 'c', now())",
         "WARN",
@@ -115,7 +115,7 @@ CORRUPTIONS = [
     (
         "hours_on_accounts",
         "worklogs",
-        "an account not held",
+        "an account not stored",
         "tempo",
         "delete from raw.accounts where key = 'OLD'",
         "WARN",
@@ -137,11 +137,11 @@ CORRUPTIONS = [
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A home with small, sound raw files of Tempo and Jira."""
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path))
-    return judging.home_with(tempo=SOUND, jira=JIRA)
+    return support.home_with(tempo=SOUND, jira=JIRA)
 
 
 def test_sound_data_passes_every_check(home: Home) -> None:
-    found = {check.name: judge(home, check.name, check.table) for check in CHECKS}
+    found = {check.name: evaluate(home, check.name, check.table) for check in CHECKS}
     assert {name: finding.text for name, finding in found.items() if not finding.passed} == {}
     assert found["hours_agree_with_jira"].numbers["hours in Tempo"] == 5.5
 
@@ -156,7 +156,7 @@ def test_corrupted_data_fails(
 ) -> None:
     with home.write_raw(source) as connection:
         connection.execute(statement)
-    found = judge(home, name, table)
+    found = evaluate(home, name, table)
     assert not found.passed, f"{what}: {found.text}"
     assert ("ERROR" if found.serious else "WARN") == severity
     assert says in found.text
@@ -170,7 +170,7 @@ def test_every_check_is_seen_to_fail() -> None:
 def test_hours_of_both_are_shown_with_their_difference(home: Home) -> None:
     with home.write_raw("tempo") as connection:
         connection.execute("update raw.worklogs set time_spent_seconds = 0 where issue_id = '20'")
-    found = judge(home, "hours_agree_with_jira", "worklogs")
+    found = evaluate(home, "hours_agree_with_jira", "worklogs")
     numbers = [found.numbers[name] for name in ("hours in Tempo", "hours in Jira", "difference (hours)")]
     assert numbers == [3.0, 5.5, -2.5]
     assert "do not add them" in found.text
@@ -178,6 +178,6 @@ def test_hours_of_both_are_shown_with_their_difference(home: Home) -> None:
 
 def test_without_jira_there_is_nothing_to_compare_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path))
-    home = judging.home_with(tempo=SOUND)
+    home = support.home_with(tempo=SOUND)
     for name in ("hours_agree_with_jira", "hours_on_issues"):
-        assert judge(home, name, "worklogs").passed
+        assert evaluate(home, name, "worklogs").passed

@@ -92,6 +92,6 @@ class People:
             "changelog": {"items": [{"field": changed, "fromString": "before", "toString": "after"}]},
         }
         home = Home.of(load_settings())
-        dropfiles.write(
+        dropfiles.write_dropfile(
             home, "jira", orjson.dumps(body), headers={}, delivery=f"change-{self.changes}", received_at=now
         )

@@ -50,13 +50,13 @@ RESULT = LoadResult(
 
 @pytest.fixture(autouse=True)
 def midday() -> Iterator[None]:
-    """The same day for all of a test, whenever it runs."""
+    """Every test runs at the same time of the same day."""
     with time_machine.travel(NOW):
         yield
 
 
 class Pulls:
-    """Stands for ``run_load``: remembers what it was asked for, and fails as often as it is told to."""
+    """Replaces ``run_load``: remembers each call, and raises the errors it was given."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Window | None, bool, set[str] | None]] = []
@@ -73,7 +73,7 @@ class Pulls:
 
 @pytest.fixture
 def pulls(monkeypatch: pytest.MonkeyPatch) -> Pulls:
-    """Jira is on, its raw file is there and empty, and pulls are only remembered."""
+    """Jira is on, its raw file exists and is empty, and pulls are only remembered."""
     for name, value in (("BASE_URL", "https://a.invalid"), ("EMAIL", "a@b.invalid"), ("API_TOKEN", "t")):
         monkeypatch.setenv(f"JIRA_{name}", value)
     ensure_tables(Home.of(load_settings()), "jira")
@@ -123,8 +123,8 @@ def test_partitions_decide_the_pull(
 ) -> None:
     assert materialize(instance, **options).success
     assert [window for window, _, _ in pulls.asked] == windows
-    held = instance.get_materialized_partitions(dg.AssetKey(["jira", "issues"]))
-    assert held == {f"{day:%Y-%m-%d}" for day in days}
+    recorded = instance.get_materialized_partitions(dg.AssetKey(["jira", "issues"]))
+    assert recorded == {f"{day:%Y-%m-%d}" for day in days}
 
 
 def test_only_the_live_pull_takes_the_census(pulls: Pulls, instance: dg.DagsterInstance) -> None:
@@ -157,8 +157,8 @@ def test_a_pull_records_what_it_did(pulls: Pulls, instance: dg.DagsterInstance) 
 def test_a_pull_after_an_outage_fills_the_days_that_it_caught_up(pulls: Pulls, instance: dg.DagsterInstance) -> None:
     pulls.result = replace(RESULT, watermark_from=TODAY - 3 * DAY + timedelta(hours=18))
     assert materialize(instance, partition_key=f"{TODAY:%Y-%m-%d}").success
-    held = instance.get_materialized_partitions(dg.AssetKey(["jira", "issues"]))
-    assert held == {f"{TODAY - passed * DAY:%Y-%m-%d}" for passed in range(4)}
+    recorded = instance.get_materialized_partitions(dg.AssetKey(["jira", "issues"]))
+    assert recorded == {f"{TODAY - passed * DAY:%Y-%m-%d}" for passed in range(4)}
     assert not instance.get_materialized_partitions(dg.AssetKey(["jira", "users"]))
 
 
@@ -208,7 +208,7 @@ def test_a_wrong_token_fails_at_once_and_says_what_to_do(pulls: Pulls, instance:
         (ImpulsumError(Category.NETWORK, "x", next_step="y"), 0, 30),
         (ImpulsumError(Category.SOURCE_OUTAGE, "x", next_step="y"), 2, 120),
     ],
-    ids=["as-told", "bounded", "first-wait", "growing"],
+    ids=["as-asked", "bounded", "first-wait", "growing"],
 )
 def test_waits_before_another_try(error: ImpulsumError, tried: int, wait: float) -> None:
     asked = assets.failure(error, tried)

@@ -1,4 +1,4 @@
-"""Fresh is what was checked lately, whether anything was new or not; each table by itself."""
+"""A table is fresh if it was checked lately, whether anything was new or not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.freshness import Freshness, TableAge, assess
-from impulsum_pipelines.loading.raw import ensure_tables, insert
+from impulsum_pipelines.loading.raw import ensure_tables, insert_row
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.sources.registry import tables
 from impulsum_pipelines.tiers import SOURCES
@@ -30,7 +30,7 @@ def home() -> Home:
 
 
 def pulled(home: Home, at: datetime, *, read: set[str] | None = None, status: str = "done", **more: Any) -> str:
-    """Write down a live pull that read these tables to the end, all without it; its id."""
+    """Record a live pull that read these tables to the end, by default all of them; returns its id."""
     streams = {table.name: {"ended": "complete"} for table in tables("jira") if read is None or table.name in read}
     row = {"sync_id": f"{at:%Y%m%dT%H%M%S}-00000000", "source": "jira", "mode": "live", "started_at": at}
     row |= {
@@ -39,17 +39,17 @@ def pulled(home: Home, at: datetime, *, read: set[str] | None = None, status: st
         "streams": orjson.dumps(streams).decode(),
     }
     with home.write_raw("jira") as connection:
-        insert(connection, "syncs", row | more)
+        insert_row(connection, "syncs", row | more)
     return str(row["sync_id"])
 
 
-def hold(home: Home, table: str, sync_id: str, **columns: Any) -> None:
-    """A row that a pull wrote."""
+def store_row(home: Home, table: str, sync_id: str, **columns: Any) -> None:
+    """Store a row that a pull wrote."""
     with home.write_raw("jira") as connection:
-        insert(connection, table, {"id": sync_id, "sync_id": sync_id, **columns})
+        insert_row(connection, table, {"id": sync_id, "sync_id": sync_id, **columns})
 
 
-def judged(home: Home, now: datetime = TEN, **more: Any) -> Freshness:
+def assessed(home: Home, now: datetime = TEN, **more: Any) -> Freshness:
     with home.read_raw("jira") as connection:
         return assess(JIRA, connection, load_settings(), now, **more)
 
@@ -76,13 +76,13 @@ def test_a_pull_is_late_in_the_working_day_and_lost_at_any_hour(
 ) -> None:
     instant = datetime.fromisoformat(now).replace(tzinfo=UTC)
     pulled(home, instant - ago)
-    assert judged(home, instant).level == level
+    assert assessed(home, instant).level == level
 
 
 def test_a_pull_that_finds_nothing_is_a_check_and_no_data(home: Home) -> None:
-    hold(home, "issues", pulled(home, TEN - 3 * HOUR), updated_at=TEN - 4 * HOUR)
+    store_row(home, "issues", pulled(home, TEN - 3 * HOUR), updated_at=TEN - 4 * HOUR)
     pulled(home, TEN - 5 * MINUTE)
-    found = judged(home)
+    found = assessed(home)
     issues, comments = age(found, "issues"), age(found, "comments")
     assert (found.level, issues.checked_at) == ("fresh", TEN - 5 * MINUTE)
     assert (issues.written_at, issues.changed_at) == (TEN - 3 * HOUR, TEN - 4 * HOUR)
@@ -90,17 +90,17 @@ def test_a_pull_that_finds_nothing_is_a_check_and_no_data(home: Home) -> None:
     assert found.text == "No table was left unchecked for more than 5 min; the newest data came 3 h ago."
 
 
-def test_pulls_that_find_nothing_for_a_week_are_doubted(home: Home) -> None:
-    hold(home, "issues", pulled(home, TEN - timedelta(days=8)))
+def test_pulls_that_find_nothing_for_a_week_are_called_quiet(home: Home) -> None:
+    store_row(home, "issues", pulled(home, TEN - timedelta(days=8)))
     pulled(home, TEN - 5 * MINUTE)
-    assert judged(home).level == "quiet"
-    assert "nothing new has come for 8 d" in judged(home).text
+    assert assessed(home).level == "quiet"
+    assert "nothing new has come for 8 d" in assessed(home).text
 
 
-def test_a_whole_pull_checks_what_it_saw_no_reason_to_read_but_not_what_it_left_alone(home: Home) -> None:
+def test_a_complete_pull_checks_also_unchanged_tables_but_no_reference_table_that_it_did_not_read(home: Home) -> None:
     pulled(home, TEN - 80 * MINUTE)
     pulled(home, TEN - 5 * MINUTE, read={"issues"})
-    found = judged(home)
+    found = assessed(home)
     assert age(found, "worklogs").checked_at == TEN - 5 * MINUTE
     assert {each.name for each in found.tables if each.checked_at == TEN - 80 * MINUTE} == REFERENCE
     assert found.level == "fresh", "reference tables may be an hour older"
@@ -110,14 +110,14 @@ def test_a_table_whose_pulls_end_early_is_named(home: Home) -> None:
     pulled(home, TEN - 5 * HOUR)
     streams = {table.name: {"ended": "complete"} for table in tables("jira")} | {"worklogs": {"ended": "early: no"}}
     pulled(home, TEN - 5 * MINUTE, status="incomplete", streams=orjson.dumps(streams).decode())
-    found = judged(home)
+    found = assessed(home)
     assert [each.name for each in found.tables if each.level != "fresh"] == ["worklogs"]
     assert found.text.endswith("not been checked for up to 5 h, while others have: worklogs.")
 
 
 def test_a_source_that_is_not_pulled_says_so_also_while_its_reference_tables_may_still_be_older(home: Home) -> None:
     pulled(home, TEN - HOUR)
-    found = judged(home)
+    found = assessed(home)
     assert {each.name for each in found.tables if each.level == "fresh"} == REFERENCE
     assert found.text == "Jira has not been pulled for 1 h."
 
@@ -126,11 +126,11 @@ def test_windows_and_loads_that_were_cut_off_check_nothing(home: Home) -> None:
     pulled(home, TEN - 2 * HOUR)
     pulled(home, TEN - 5 * MINUTE, mode="window")
     pulled(home, TEN - 4 * MINUTE, status="cut off")
-    assert judged(home).text == "Jira has not been pulled for 2 h."
+    assert assessed(home).text == "Jira has not been pulled for 2 h."
 
 
-def test_what_was_never_pulled_is_late_once_it_was_tried(home: Home) -> None:
-    assert judged(home).level == "fresh"
-    assert judged(home, tried_since=TEN - 5 * MINUTE).level == "fresh"
-    late = judged(home, tried_since=TEN - 3 * HOUR)
-    assert (late.level, late.text) == ("stale", "Jira has been tried in vain for 3 h.")
+def test_a_source_that_was_never_pulled_is_late_once_a_pull_was_tried(home: Home) -> None:
+    assert assessed(home).level == "fresh"
+    assert assessed(home, tried_since=TEN - 5 * MINUTE).level == "fresh"
+    late = assessed(home, tried_since=TEN - 3 * HOUR)
+    assert (late.level, late.text) == ("stale", "Jira could not be pulled for 3 h.")

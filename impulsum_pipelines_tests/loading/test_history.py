@@ -1,4 +1,4 @@
-"""The sync history: every sync from its start to its end, from every door, whatever happens to it or to the store."""
+"""The sync history: every sync from start to end, however it was started, and whatever happens to it or the store."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def pull(**options: Any) -> LoadResult:
     return JIRA.sync(**options)
 
 
-def test_a_sync_is_recorded_with_its_figures_and_its_parts(ops_settings: Settings, sandbox: SandboxFactory) -> None:
+def test_a_sync_is_recorded_with_its_figures_and_its_scopes(ops_settings: Settings, sandbox: SandboxFactory) -> None:
     sandbox(issues=40, now=NOW)
     result = pull(census=True, origin=Origin("schedule", "run-1"))
     [sync] = recent(load_settings())
@@ -43,13 +43,13 @@ def test_a_sync_is_recorded_with_its_figures_and_its_parts(ops_settings: Setting
     assert sync["error"] is None
 
     projects = dict(JIRA.held("select id, key from raw.projects"))
-    assert {part["scope"]: part["name"] for part in sync["scopes"]} == projects
+    assert {scope["scope"]: scope["name"] for scope in sync["scopes"]} == projects
     for table in ("issues", "versions", "comments", "changes", "projects"):
-        in_parts = sum(part["rows"].get(table, 0) for part in sync["scopes"])
-        assert in_parts == sync["rows"][table]["new"], table
+        in_scopes = sum(scope["rows"].get(table, 0) for scope in sync["scopes"])
+        assert in_scopes == sync["rows"][table]["new"], table
 
 
-def test_a_part_counts_only_what_this_sync_wrote(ops_settings: Settings, sandbox: SandboxFactory) -> None:
+def test_a_scope_counts_only_what_this_sync_wrote(ops_settings: Settings, sandbox: SandboxFactory) -> None:
     site = sandbox(issues=40, now=NOW)
     pull()
     site.control("clock", advance_seconds=3600)
@@ -57,13 +57,13 @@ def test_a_part_counts_only_what_this_sync_wrote(ops_settings: Settings, sandbox
     site.control("add_comment", issue=issue, text="worse than we thought")
     pull()
     first, *_ = recent(load_settings())
-    assert [part["scope"] for part in first["scopes"]] == [project]
+    assert [scope["scope"] for scope in first["scopes"]] == [project]
     assert first["scopes"][0]["rows"]["comments"] == 1
     pull()
     assert recent(load_settings())[0]["scopes"] == []
 
 
-def test_a_window_says_which(ops_settings: Settings, sandbox: SandboxFactory) -> None:
+def test_a_window_is_recorded_with_its_span(ops_settings: Settings, sandbox: SandboxFactory) -> None:
     sandbox(issues=20, now=NOW)
     window = Window(datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 10, 3, tzinfo=UTC))
     pull(window=window)
@@ -85,7 +85,7 @@ def test_a_failure_has_its_category_and_no_secret(
     assert sync["rows"] is None
 
 
-def test_the_words_of_a_library_are_sanitized(
+def test_the_message_of_a_library_is_sanitized(
     ops_settings: Settings, sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox(issues=20, now=NOW)
@@ -118,7 +118,7 @@ def test_a_stream_that_ended_early_leaves_figures_and_a_reason(
     assert sync["scopes"]
 
 
-def test_a_killed_sync_is_called_cut_off_by_the_next(ops_settings: Settings, sandbox: SandboxFactory) -> None:
+def test_the_next_sync_marks_a_killed_one_as_cut_off(ops_settings: Settings, sandbox: SandboxFactory) -> None:
     sandbox(issues=20, now=NOW)
     kill("jira", "load")
     [left] = recent(load_settings())
@@ -151,7 +151,7 @@ def test_syncs_of_other_sources_are_left_running(ops_settings: Settings, sandbox
     }
 
 
-def test_a_store_out_of_reach_stops_no_pull(
+def test_a_store_that_cannot_be_reached_stops_no_pull(
     sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox(issues=20, now=NOW)
@@ -181,7 +181,7 @@ def test_a_store_that_comes_back_has_the_whole_sync(sandbox: SandboxFactory, mon
 
 
 @pytest.mark.parametrize(
-    ("tags", "door"),
+    ("tags", "started_by"),
     [
         ({}, "manual"),
         ({"dagster/schedule_name": "jira_live"}, "schedule"),
@@ -191,12 +191,12 @@ def test_a_store_that_comes_back_has_the_whole_sync(sandbox: SandboxFactory, mon
         ({STARTED_BY_TAG: "shell"}, "shell"),
     ],
 )
-def test_the_tags_of_a_run_tell_the_door(tags: dict[str, str], door: str) -> None:
-    assert Origin.of_run("r", tags) == Origin(door, "r")
+def test_the_tags_of_a_run_say_who_started_it(tags: dict[str, str], started_by: str) -> None:
+    assert Origin.of_run("r", tags) == Origin(started_by, "r")
 
 
 @pytest.mark.parametrize("source", [source.name for source in SOURCES])
-def test_every_source_tells_its_parts(source: str, sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_source_counts_its_scopes(source: str, sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "BACKOFF", 0.001)
     sandbox(issues=15, now=NOW)
     since = datetime.fromisoformat(NOW).date() - timedelta(days=2)
@@ -204,10 +204,10 @@ def test_every_source_tells_its_parts(source: str, sandbox: SandboxFactory, monk
     Pulls(source).sync()
     [sync] = recent(load_settings(), source=source)
     assert bool(sync["scopes"]) is (source != "fireflies")
-    assert any(part["name"] for part in sync["scopes"]) is bool(sync["scopes"])  # a direct message has no name
+    assert any(scope["name"] for scope in sync["scopes"]) is bool(sync["scopes"])  # a direct message has no name
 
 
-def test_the_command_shows_what_was(
+def test_the_command_shows_the_newest_syncs(
     sandbox: SandboxFactory, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox(issues=20, now=NOW)

@@ -118,7 +118,7 @@ def test_each_column_of_a_staging_model_is_described(source: Source, raw: duckdb
         ("stg_jira__issues", "issue_id", "The vendor's stable id; unique in this table."),
         ("stg_jira__issues", "is_deleted", "True when the row was found deleted at the source."),
         ("stg_slack__users", "user_id", "The vendor's stable id; unique in this table."),  # its tests are its own
-        ("stg_tempo__census", "held", "Number of rows held after the sync, neither deleted nor unreachable."),
+        ("stg_tempo__census", "held", "Number of rows stored after the sync, neither deleted nor unreachable."),
         # A new column with the name of a raw one:
         ("stg_jira__statuses", "status_category",
          "Key of its category: new, indeterminate or done; new for a status without a category."),

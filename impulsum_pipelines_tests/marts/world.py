@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from impulsum_pipelines.base.home import Home
-from impulsum_pipelines.loading.raw import ensure_tables, insert
+from impulsum_pipelines.loading.raw import ensure_tables, insert_row
 from impulsum_pipelines.sources.registry import tables
 from impulsum_pipelines.tiers import SOURCES
 
@@ -50,7 +50,7 @@ def write_raw(root: Path, rows: Rows, censuses: dict[str, list[dict[str, Any]]])
                 raw.execute(f"insert into raw.{name} by name select * from incoming")
                 raw.unregister("incoming")
             for count in censuses.get(source.name, ()):
-                insert(raw, "census", count)
+                insert_row(raw, "census", count)
 
 
 def issue(id: str, key: str, **more: Any) -> dict[str, Any]:

@@ -12,12 +12,11 @@ from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.result import LoadResult
 from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines.sources.base.table import ALIVE
 from impulsum_pipelines.sources.registry import tables
 
 #: Columns that say when and by what a row was read, not what it is.
 BOOKKEEPING = {"sync_id", "extracted_at", "site"}
-
-_ALIVE = "deleted_at is null and unreachable_since is null"
 
 #: A service's truth: by raw table and id, the columns that a row must have and their values.
 Truth = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -85,7 +84,7 @@ class Pulls:
 
     def alive(self, table: str) -> set[str]:
         """Ids held that are neither deleted nor unreachable."""
-        return {row_id for (row_id,) in self.held(f"select id from raw.{table} where {_ALIVE}")}
+        return {row_id for (row_id,) in self.held(f"select id from raw.{table} where {ALIVE}")}
 
     def everything(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table, without the bookkeeping: equal for two ways to the same state."""
@@ -140,7 +139,7 @@ class Pulls:
             for table, true in truth.items():
                 columns = sorted({name for row in true.values() for name in row})
                 chosen = "".join(f", {name}" for name in columns)
-                held = {row[0]: row[1:] for row in query(f"select id{chosen} from raw.{table} where {_ALIVE}")}
+                held = {row[0]: row[1:] for row in query(f"select id{chosen} from raw.{table} where {ALIVE}")}
                 wrong = {
                     (row_id, name): (value, row[name])
                     for row_id, row in true.items()

@@ -63,7 +63,7 @@ def _pull(
     elif point == "rows loaded, books not":
         loading.mark_gone = _die
     elif point == "books written, not committed":
-        loading._books_of = _die
+        loading._outcome_row = _die
     try:
         loading.run_load(source, load_settings(), progress=lambda *told: _die_at(point, after, *told))
     except BaseException:

@@ -1,7 +1,7 @@
 {{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='issue_id') }}
 
--- The past of a field is rebuilt from its changes: before the first one it held that change's `from`, and a field
--- that never changed has held its current value since the issue was created.
+-- The past of a field is rebuilt from its changes: before the first change it had that change's `from`. A field that
+-- never changed has had its current value since the issue was created.
 -- Every issue has a status, so each has a row here, and max(loaded_at) is how far the table has read.
 
 with issues as (
@@ -12,7 +12,7 @@ items as (
     select * from {{ ref('int_jira__change_items') }}
 ),
 
--- Every issue has a row of each, null where it never held a value. Estimates are read from the whole document, so a
+-- Every issue has a row of each, null where it never had a value. Estimates are read from the whole document, so a
 -- board may choose another field at any time: that changes no issue.
 tracked as (
     select 'status' as field_id, 'status' as kind
@@ -43,7 +43,7 @@ issues_to_build as (
     select issue_id from items
     where extracted_at >= (select coalesce(max(loaded_at), '-infinity') from {{ this }})
     union
-    -- A field may be tracked anew at any time, and again after a while in which it was not.
+    -- A field may become tracked at any time, also again after a time without tracking.
     select issue_id
     from (select issues.issue_id, tracked.field_id from issues cross join tracked)
     anti join {{ this }} using (issue_id, field_id)
@@ -70,7 +70,7 @@ current_values as (
     cross join tracked
 ),
 
--- Older histories name the field only; a name may be shared, so one field answers to it.
+-- Older histories have the field's name only. Fields may share a name, so one field stands for it.
 field_names as (
     select lower(field_name) as field_name, min(field_id) as field_id
     from {{ ref('stg_jira__fields') }}
@@ -87,7 +87,7 @@ changes as (
         current_values.kind,
         items.author_id,
         items.created_at,
-        -- Numbers are told as text; statuses and sprints by id, because names change.
+        -- Jira gives numbers as text. Statuses and sprints are taken by id, because names change.
         case
             when current_values.kind = 'estimate' then coalesce(nullif(items.from_string, ''), items.from_value)
             else items.from_value

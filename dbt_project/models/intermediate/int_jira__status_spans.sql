@@ -10,9 +10,9 @@ statuses as (
     select * from {{ ref('stg_jira__statuses') }}
 ),
 
--- A status that was deleted before it was ever read is known by the name alone that it has in the history: it counts as
--- the statuses of that name do, where they agree.
-told as (
+-- A status that was deleted before the first sync is known only by its name in the history. It gets the category of the
+-- statuses with that name, where these agree.
+historical as (
     select status_id, arg_max(status_name, created_at) as status_name
     from (
         select from_value as status_id, from_string as status_name, created_at
@@ -43,7 +43,7 @@ select
     ) as status_category,
     spans.valid_from,
     spans.valid_to,
-    -- A history that was lost (an import) leaves one span since creation; its resolution says when it got done.
+    -- Where the history was lost (an import) there is one span since creation; the resolution date says when it was done.
     case
         when spans.never_changed then greatest(spans.valid_from, coalesce(issues.resolved_at, spans.valid_from))
         else spans.valid_from
@@ -54,5 +54,5 @@ select
 from spans
 inner join issues using (issue_id)
 left join statuses on statuses.status_id = spans.value
-left join told on told.status_id = spans.value
-left join named on named.status_name = lower(told.status_name)
+left join historical on historical.status_id = spans.value
+left join named on named.status_name = lower(historical.status_name)

@@ -1,8 +1,8 @@
-{#- Notion tells no reader who else may see a page, so the settings name what is private, by id or by address. -#}
+{#- Notion does not say who may see a page, so the settings name private pages, by id or by address. -#}
 {%- set named = env_var('NOTION_RESTRICTED', '').split(',') | map('trim') | reject('equalto', '') | list -%}
 
 with recursive named as (
-    -- Ids are told apart by their 32 hexadecimal digits alone: an address ends with them, an id has dashes in them.
+    -- Only the 32 hexadecimal digits identify a page: an address ends with them, an id has dashes between them.
     select right(replace(split_part(value, '?', 1), '-', ''), 32) as id
     from (select unnest({{ named if named else "cast([] as varchar[])" }}) as value)
 ),

@@ -20,7 +20,7 @@ from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.webhooks.events.inbox import InboxResult, process_inbox
-from impulsum_pipelines.webhooks.events.resolving import end_quiet
+from impulsum_pipelines.webhooks.events.resolving import resolve_quiet
 from impulsum_pipelines.webhooks.receiving.dropfiles import waiting
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ def tell(settings: Settings) -> None:
     try:
         with transaction(settings) as connection:
             now = datetime.now(UTC)
-            end_quiet(connection, settings, now)
+            resolve_quiet(connection, settings, now)
             escalate(connection, settings, now)
         deliver(settings)
     except Exception:

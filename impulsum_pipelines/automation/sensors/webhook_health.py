@@ -24,7 +24,7 @@ from impulsum_pipelines.sources.registry import is_configured
 from impulsum_pipelines.tiers import READ_AGAIN, SOURCES
 
 if TYPE_CHECKING:
-    from impulsum_pipelines.webhooks.health.check import Checked
+    from impulsum_pipelines.webhooks.health.check import HealthCheckResult
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReaso
     return dg.SensorResult(run_requests=requests, asset_events=events)
 
 
-def _check(settings: Settings, now: datetime) -> "list[Checked]":
+def _check(settings: Settings, now: datetime) -> "list[HealthCheckResult]":
     """Look at the sources of which a sync ended. One that cannot be read now is looked at by the next tick."""
     from impulsum_pipelines.webhooks.health.check import check, is_due
 
@@ -104,7 +104,7 @@ def _read_again(settings: Settings, now: datetime) -> list[dg.RunRequest]:
     ]
 
 
-def _metadata(settings: Settings, checked: "list[Checked]", now: datetime) -> dict[str, Any]:
+def _metadata(settings: Settings, checked: "list[HealthCheckResult]", now: datetime) -> dict[str, Any]:
     """What each source's webhooks did today, where they were looked at."""
     from impulsum_pipelines.webhooks.health.report import standings
 

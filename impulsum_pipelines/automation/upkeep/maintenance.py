@@ -79,7 +79,7 @@ def prune_dagster_history(context: dg.OpExecutionContext) -> None:
 @dg.op(out=dg.Out(dg.Nothing))
 def prune_inbox(context: dg.OpExecutionContext) -> None:
     """Delete drop files that were worked off long ago, and after a longer time those that failed."""
-    from impulsum_pipelines.webhooks.receiving.dropfiles import prune, prune_failed
+    from impulsum_pipelines.webhooks.receiving.dropfiles import prune_failed, prune_processed
 
     settings = load_settings()
     home, now = Home.of(settings), datetime.now(UTC)
@@ -88,7 +88,7 @@ def prune_inbox(context: dg.OpExecutionContext) -> None:
     context.add_output_metadata(
         {
             "deleted before": dg.MetadataValue.timestamp(before),
-            "files deleted": prune(home, before),
+            "files deleted": prune_processed(home, before),
             "failed files deleted before": dg.MetadataValue.timestamp(failed_before),
             "failed files deleted": prune_failed(home, failed_before),
         }

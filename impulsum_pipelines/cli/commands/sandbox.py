@@ -39,9 +39,8 @@ def serve(
     """Serve until interrupted. Once it listens, it prints the settings that point every source to it."""
     import requests
 
-    from impulsum_pipelines.sandbox.__main__ import build
-    from impulsum_pipelines.sandbox.server import env_lines
-    from impulsum_pipelines.sandbox.server import serve as serve_world
+    from impulsum_pipelines.sandbox.server import env_lines, serve_sandbox
+    from impulsum_pipelines.sandbox.worlds import make_world
 
     if jira_export and not jira_export.exists():
         raise ImpulsumError(
@@ -50,7 +49,7 @@ def serve(
     moment = _moment(now)
 
     def world() -> JiraWorld:
-        return build(seed=seed, issues=issues, now=moment, jira_export=jira_export, truth=truth)
+        return make_world(seed=seed, issues=issues, now=moment, jira_export=jira_export, truth=truth)
 
     def ready(url: str) -> None:
         notes().print(f"The sandbox listens on {url}. Stop it with Ctrl-C.", highlight=False)
@@ -62,7 +61,7 @@ def serve(
                 target=requests.post, args=(f"{url}/_sandbox/latency",), kwargs={"json": {"milliseconds": latency_ms}}
             ).start()
 
-    serve_world(world, port, ready)
+    serve_sandbox(world, port, ready)
 
 
 @app.command()

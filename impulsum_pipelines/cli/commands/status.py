@@ -16,6 +16,7 @@ from impulsum_pipelines.loading.closed_days import closing, in_words
 from impulsum_pipelines.publishing.publish import current_release
 from impulsum_pipelines.publishing.release import Release
 from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.sources.base.table import ALIVE
 from impulsum_pipelines.sources.registry import missing_settings, tables
 from impulsum_pipelines.tiers import SOURCES
 
@@ -94,9 +95,7 @@ def source_status(source: str, settings: Settings) -> dict[str, Any]:
             "max(finished_at) filter (census) from raw.syncs where status = 'done'"
         ).fetchall()
         facts["rows"] = {
-            table.name: connection.execute(
-                f"select count(*) from raw.{table.name} where deleted_at is null and unreachable_since is null"
-            ).fetchall()[0][0]
+            table.name: connection.execute(f"select count(*) from raw.{table.name} where {ALIVE}").fetchall()[0][0]
             for table in tables(source)
         }
         facts["never_closed"] = closing(connection, source, now, settings).never_closed

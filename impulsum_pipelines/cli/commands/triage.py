@@ -48,9 +48,9 @@ def explain(
     from impulsum_pipelines.webhooks.events import triage
 
     settings = load_settings()
-    rules = triage.rules(settings)
+    rules = triage.load_rules(settings)
     event = _event(file, source, header or [])
-    verdict, steps = triage.judge(event, rules), triage.explain(event, rules)
+    verdict, steps = triage.classify(event, rules), triage.explain_classification(event, rules)
     if as_json:
         facts = {name: value for name, value in vars(event).items() if name not in {"content", "body"}}
         show_json({"event": facts, "verdict": vars(verdict), "rules": [vars(step) for step in steps]})
@@ -77,20 +77,20 @@ def _shown(value: Any) -> str:
 
 
 def _event(file: Path, source: str | None, header: list[str]) -> Event:
-    from impulsum_pipelines.webhooks.events.event import read
+    from impulsum_pipelines.webhooks.events.event import read_event
 
     headers = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in header)}
     if source is not None:
-        return read(source, headers, file.read_bytes(), datetime.now(UTC), None)
+        return read_event(source, headers, file.read_bytes(), datetime.now(UTC), None)
     drop = _drop_file(file)
-    return read(drop.source, {**drop.headers, **headers}, drop.body, drop.received_at, drop.delivery)
+    return read_event(drop.source, {**drop.headers, **headers}, drop.body, drop.received_at, drop.delivery)
 
 
 def _drop_file(file: Path) -> DropFile:
     from impulsum_pipelines.webhooks.receiving import dropfiles
 
     try:
-        return dropfiles.read(file)
+        return dropfiles.read_dropfile(file)
     except ImpulsumError as error:
         raise ImpulsumError(
             error.category,

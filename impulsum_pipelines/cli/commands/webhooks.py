@@ -32,8 +32,7 @@ def serve(
     ] = False,
 ) -> None:
     """Receive webhooks until interrupted. Once it listens, it prints the URL of each source."""
-    from impulsum_pipelines.webhooks.receiving.serving import is_loopback
-    from impulsum_pipelines.webhooks.receiving.serving import serve as serve_receiver
+    from impulsum_pipelines.webhooks.receiving.serving import is_loopback, serve_receiver
 
     settings = load_settings()
     _log_to_stderr()
@@ -57,7 +56,7 @@ def health(
     days: Annotated[int, typer.Option(min=1, max=400, help="Days (UTC) to show, today included.")] = 7,
     as_json: AsJson = False,
 ) -> None:
-    """Show what webhooks told of beside what pulls saw: mode, delivery rate, what was missed."""
+    """Compare webhooks with pulls, for each source: its mode, its delivery rate, and what was missed."""
     from impulsum_pipelines.webhooks.health.report import rate, standings
 
     found = standings(load_settings(), at=datetime.now(UTC), days=days)
@@ -70,12 +69,12 @@ def health(
             "mode",
             "last event",
             "events",
-            "changes",
-            "told of",
+            "changes pulled",
+            "reported",
             "missed",
-            "rate",
-            "not yet seen",
-            "in no pull",
+            "delivery rate",
+            "not pulled yet",
+            "overdue",
         ),
         [
             (
@@ -103,7 +102,7 @@ def _show_more(found: list[Standing]) -> None:
     """Each day, each missed range and each event that no pull shows, where there are any."""
     listed = {
         "delivery rate": (
-            ("day", "source", "events", "told of", "missed", "not watched", "rate"),
+            ("day", "source", "events", "reported", "missed", "not watched", "rate"),
             [
                 (day.day, standing.source.name, day.events, day.told, day.missed, day.unwatched, _percent(day.rate))
                 for standing in found

@@ -1,4 +1,4 @@
-"""A raw table's declaration as dlt hints: one way for every source to land."""
+"""The dlt hints of a raw table: every source loads its tables the same way."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def hints(table: Table, held: Held) -> dict[str, Any]:
     Columns are not repeated here: the Arrow schema of the rows has them, the raw file was made from the same
     declaration, and dlt would validate every hint again for every piece of data.
 
-    A table that holds nothing is appended to: a first load then streams, where a merge would hold every document
-    at once. A first load that is killed half-way is merged by the next, because the table holds something by then.
+    Rows of an empty table are appended, so that a first load streams; a merge would keep every document in memory at
+    once. When a first load is killed half-way, the next one merges, because the table has rows by then.
     """
     merge = {
         "disposition": "merge",

@@ -1,8 +1,9 @@
 """One sync as a source sees it: what to read, which rows are stored already, and how each stream went.
 
 A source turns documents into rows and passes them to :meth:`Sync.changed_rows`, which drops rows that are stored
-unchanged. What a read proves about absence (all comments of these issues, all boards) it records as a :class:`Scan`;
-loading sets ``deleted_at`` on stored rows that a scan does not list. Nothing here knows Dagster, and nothing writes.
+unchanged. A read that is complete within a scope (all comments of these issues, all boards) is recorded as a
+:class:`Scan`; loading sets ``deleted_at`` on the stored rows that the scan does not list. Nothing here knows Dagster,
+and nothing writes.
 """
 
 from __future__ import annotations
@@ -23,12 +24,8 @@ from impulsum_pipelines.sources.base.table import Table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Rows of one table that are given to dlt at once.
+#: Rows of one table that dlt gets at once.
 PIECE_ROWS = 500
-
-#: SQL, true of a row unless a load that was cut off wrote it. What hangs on such a row may never have been written, so
-#: whoever would spare itself a read because the row is held must not count it as held.
-NOT_CUT_OFF = "sync_id not in (select sync_id from raw.syncs where status in ('loading', 'cut off'))"
 
 Progress = Callable[[str, int, "int | None"], None]
 
@@ -49,42 +46,42 @@ class Window:
 
 
 class Held(Protocol):
-    """What the raw file holds at the start of the sync."""
+    """The rows that the raw file stores at the start of the sync."""
 
     def hashes(self, table: str, ids: Sequence[str]) -> Mapping[str, str | None]:
-        """``row_hash`` by id, of those of ``ids`` that are held; None for a row deleted or unreachable."""
+        """``row_hash`` by id, for those of ``ids`` that are stored; None for a row that is deleted or unreachable."""
 
     def is_empty(self, table: str) -> bool:
-        """Whether the table holds no row at all."""
+        """Whether the table has no row at all."""
 
     def ids(self, table: str, *, alive: bool = True, settled: bool = False) -> set[str]:
-        """Every id held.
+        """Every stored id.
 
         Args:
             table: the table.
             alive: only rows that are neither deleted nor unreachable.
-            settled: only rows with which all that hangs on them was written, see :data:`NOT_CUT_OFF`.
+            settled: only rows that no interrupted load wrote, see ``NOT_CUT_OFF`` in :mod:`table`.
         """
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Rows of a read-only query over the raw file."""
 
     def refreshed_at(self, table: str) -> datetime | None:
-        """When the table was last read afresh (see :meth:`Sync.due`), by our clock."""
+        """When the table was last read completely (see :meth:`Sync.due`), by our clock."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """Proof of absence: everything that exists at the source within a scope.
+    """A complete list of what exists at the source within a scope: stored rows that it does not list are gone.
 
     Args:
         table: the table that was read.
         ids: the ids that exist, or, with ``are_gone``, ids that the source reports as deleted.
         parents: columns that tie a row to its scope (any of them); empty when the scope is the whole table.
         scope: values of the parent columns that were read completely.
-        are_gone: ``ids`` are deletions told by the source, not survivors.
-        unreachable: what is missing is out of sight, not known to be deleted.
-        guarded: losing more than half of the scope at once is not believed: rows become unreachable.
+        are_gone: ``ids`` are deletions that the source reports, not what exists.
+        unreachable: missing rows become unreachable, since nothing proves that they were deleted.
+        guarded: when more than half of the scope is missing at once, the rows become unreachable, not deleted.
     """
 
     table: str
@@ -98,7 +95,17 @@ class Scan:
 
 @dataclass(frozen=True)
 class CensusCount:
-    """One line of a census: what the source has in a scope, against what is held."""
+    """One line of a census: how many rows the source has in a scope, and how many of those are not stored.
+
+    Args:
+        entity: the table.
+        scope_id: the scope's id, a value of ``column``.
+        scope_name: what people call the scope.
+        at_source: rows at the source, counted by listing them.
+        missing: rows at the source that were not stored as alive when the sync began.
+        approximate: the source's own estimate, where it gives one.
+        column: the column of the table that has ``scope_id``.
+    """
 
     entity: str
     scope_id: str
@@ -106,27 +113,32 @@ class CensusCount:
     at_source: int
     missing: int
     approximate: int | None = None
-    #: The column of the table that holds ``scope_id``.
     column: str = "project_id"
 
 
 @dataclass
 class Stream:
-    """How one stream of a sync went: why it ended, and how much it carried."""
+    """How one stream of a sync went.
+
+    Attributes:
+        ended: why it ended: ``complete``, ``early: ...``, ``not permitted ...`` or ``not read``.
+        pages: pages read.
+        rows: rows parsed, unchanged ones included.
+    """
 
     ended: str = "not read"
     pages: int = 0
     rows: int = 0
 
     def conclude(self, but: str = "") -> None:
-        """It came to its end, if nothing was noted meanwhile that kept it from it; with what is to be added to that."""
+        """Set ``complete``, with a remark if there is one. A stream that ended early or is not permitted stays so."""
         if not self.ended.startswith(("early", "not permitted")):
             self.ended = f"complete; {but}" if but else "complete"
 
 
 @dataclass
 class Seen:
-    """Rows of one table that the sync met."""
+    """How many rows of one table the sync read: new ones, changed ones, and those stored unchanged."""
 
     new: int = 0
     changed: int = 0
@@ -135,7 +147,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A document that could not be shaped into a row, kept with the reason."""
+    """A document that did not fit its table, kept with the reason."""
 
     stream: str
     reason: str
@@ -148,18 +160,28 @@ class Sync:
 
     Args:
         sync_id: unique; written on every row.
-        held: what is held at its start.
+        held: the rows stored at its start.
         watermark: start of the last complete live sync by the source's clock; None for the first.
-        window: read this closed span and leave the watermark alone; None for a live sync.
-        census: compare every id at the source with the ids held.
-        overlap: how far behind the watermark a live sync reads again.
-        reference_age: slow reference tables younger than this are not read again by a live sync.
+        window: read this closed span, and do not move the watermark; None for a live sync.
+        census: compare every id at the source with the stored ids.
+        overlap: a live sync starts this long before the watermark.
+        reference_age: a live sync does not read slow reference tables again that are younger than this.
         first_day: nothing that last changed before this is read.
-        report: called with a stream, what is done, and the total where it is known.
-        refresh: what to read whole, changed or not, by the names that events give their subjects: ``sprint:12``. What a
-            source does not know by such a name it leaves aside. Slow reference tables are then read afresh.
-        memory: what earlier syncs of this source chose to remember, by name: a cursor a channel, an ETag a page.
-            Changes are stored with the rows, or not at all. A window's are thrown away.
+        report: called with a stream, how much is done, and the total where it is known.
+        refresh: subjects to read completely, changed or not, named as events name them: ``sprint:12``. A source ignores
+            names that it does not know. Slow reference tables are then read again.
+        memory: what earlier syncs of this source chose to remember, by name: one cursor per channel, one ETag per
+            page. Changes are stored with the rows, or not at all. Those of a window are dropped.
+        reads_all: whether this sync reads all tables of the source.
+        started_at: the source's clock after the first read; None until then.
+        newest_held: newest ``extracted_at`` of the stored rows, where it is later than ``started_at``.
+        site: host of the site; the source sets it.
+        watermark_to: the watermark to store with the rows; None leaves it where it is.
+        streams, seen: by table, how its stream went and how many rows it had.
+        scans, counts: what loading marks as gone, and stores as the census.
+        refreshed: by slow reference table, whether this sync reads it.
+        failures: why streams ended early. The sync raises the first after its rows are loaded.
+        quarantined: documents that did not fit their table.
     """
 
     sync_id: str
@@ -173,10 +195,12 @@ class Sync:
     report: Progress
     refresh: frozenset[str] = frozenset()
     memory: dict[str, Any] = field(default_factory=dict)
+    reads_all: bool = True
+    # Known after the first read.
     started_at: datetime | None = None
     newest_held: datetime | None = None
     site: str = ""
-    reads_all: bool = True
+    # What the sync found, for loading.
     watermark_to: datetime | None = None
     streams: dict[str, Stream] = field(default_factory=dict)
     seen: dict[str, Seen] = field(default_factory=dict)
@@ -190,7 +214,7 @@ class Sync:
 
     @property
     def since(self) -> datetime:
-        """The lower bound of what to read, floored to the minute: some vendors know nothing finer."""
+        """The lower bound of what to read, rounded down to the minute, the finest that some vendors accept."""
         if self.window:
             bound = self.window.start
         elif self.watermark:
@@ -201,42 +225,42 @@ class Sync:
 
     @property
     def stamp(self) -> datetime | None:
-        """When what this sync reads counts as read, by the source's clock.
+        """The ``extracted_at`` of this sync's rows, by the source's clock.
 
-        Never before what is held, though that clock steps back: a build takes up what is stamped from the newest row
-        that it has seen, and would never see these.
+        Never earlier than that of the stored rows, even when the clock steps back: a build reads the rows from the
+        newest ``extracted_at`` that it knows on, and would miss earlier ones.
         """
         return max((at for at in (self.started_at, self.newest_held) if at), default=None)
 
     @property
     def has_rows(self) -> bool:
-        """Whether anything new or changed was found, and so has to be written."""
+        """Whether any row is new or changed, and must be written."""
         return any(seen.new or seen.changed for seen in self.seen.values())
 
     @property
     def until(self) -> datetime | None:
-        """The upper bound of a window, exclusive; a live sync has none."""
+        """The upper bound of a window, exclusive; None for a live sync."""
         return self.window.end if self.window else None
 
     @property
     def is_first(self) -> bool:
-        """True when nothing was ever pulled completely."""
+        """Whether this is a live sync, and no live sync was ever complete."""
         return self.window is None and self.watermark is None
 
     def conclude(self) -> None:
-        """Everything was read: the watermark moves to this sync's start, to be stored with the rows.
+        """Move the watermark to this sync's start, since everything was read; it is stored with the rows.
 
-        Left alone by a window, by a sync of some tables only, and by one that ended early (see :meth:`fail`).
+        It does not move in a window, in a sync of some tables only, and after a stream ended early (see :meth:`fail`).
         """
         if self.window is None and self.reads_all and not self.failures:
             self.watermark_to = self.started_at
 
     def fail(self, error: ImpulsumError) -> None:
-        """A stream ended early. What it found is loaded, the watermark stays, and then the sync raises the error."""
+        """Record that a stream ended early: its rows are loaded, the watermark stays, and the sync raises the error."""
         self.failures.append(error)
 
     def due(self, table: Table) -> bool:
-        """Whether slow reference data must be read afresh now; the same answer for the whole sync."""
+        """Whether to read a slow reference table now; the same answer for the whole sync."""
         if table.name not in self.refreshed:
             at = self.held.refreshed_at(table.name)
             always = self.census or self.is_first or self.window is not None or self.refresh
@@ -244,16 +268,16 @@ class Sync:
         return self.refreshed[table.name]
 
     def stream(self, name: str) -> Stream:
-        """The record of one stream."""
+        """The record of one stream, made when first asked for."""
         return self.streams.setdefault(name, Stream())
 
     def parse(
-        self, table: Table, shape: Callable[[Any], Mapping[str, Any]], documents: Iterable[Any]
+        self, table: Table, to_row: Callable[[Any], Mapping[str, Any]], documents: Iterable[Any]
     ) -> Iterator[Mapping[str, Any]]:
-        """The documents as rows; one that does not fit is quarantined and the others go on."""
+        """The documents as rows. A document that does not fit is quarantined; the others are not affected."""
         for document in documents:
             try:
-                yield shape(document)
+                yield to_row(document)
             except (KeyError, TypeError, AttributeError, ValueError) as error:
                 reason = f"{type(error).__name__}: {error}"
                 kept = json.dumps(document, default=repr)[:1_000_000]
@@ -262,31 +286,31 @@ class Sync:
     def changed_rows(
         self, table: Table, rows: Iterable[Mapping[str, Any]], *, shared: bool = False, more: bool = False
     ) -> Iterator[pa.Table]:
-        """The rows that are new or changed, as one Arrow table, or nothing.
+        """The rows that are new or changed, as one Arrow table; nothing when there are none.
 
-        A sync must give each id once. Within one call that is seen to here.
+        A sync must yield each id once. Within one call this method drops repeated ids.
 
         Args:
-            table: what the rows are.
-            rows: dicts of ``id``, the table's own columns and ``payload``, a document; also ``hashed`` where a row
-                is to be recognized by something else than its payload.
-            more: more rows of the table follow; the pieces are given on together, since dlt checks the schema of each
-                piece that it gets, which costs as much as shaping fifty issues.
+            table: the table of the rows.
+            rows: dicts of ``id``, the table's own columns and ``payload``, a document; also ``hashed`` where a row is
+                compared by something other than its payload.
+            more: more rows of the table follow, so these may wait for them: dlt checks the schema of each piece that
+                it gets, which takes as long as parsing fifty issues.
             shared: an id may come in several calls (a link is in both its issues): only the first counts.
         """
-        shaped = self._shape(rows)
+        parsed = self._with_hashes(rows)
         if shared:
             met = self._met.setdefault(table.name, set())
-            shaped = [row for row in shaped if row["id"] not in met]
-            met.update(row["id"] for row in shaped)
-        held = self.held.hashes(table.name, [row["id"] for row in shaped]) if shaped else {}
-        kept = [row for row in shaped if held.get(row["id"]) != row["row_hash"]]
-        changed = sum(row["id"] in held for row in kept)
+            parsed = [row for row in parsed if row["id"] not in met]
+            met.update(row["id"] for row in parsed)
+        stored = self.held.hashes(table.name, [row["id"] for row in parsed]) if parsed else {}
+        kept = [row for row in parsed if stored.get(row["id"]) != row["row_hash"]]
+        changed = sum(row["id"] in stored for row in kept)
         seen = self.seen.setdefault(table.name, Seen())
         seen.new += len(kept) - changed
         seen.changed += changed
-        seen.unchanged += len(shaped) - len(kept)
-        self.stream(table.name).rows += len(shaped)
+        seen.unchanged += len(parsed) - len(kept)
+        self.stream(table.name).rows += len(parsed)
         waiting = self._waiting.setdefault(table.name, [])
         waiting += kept
         if waiting and (not more or len(waiting) >= PIECE_ROWS):
@@ -295,32 +319,32 @@ class Sync:
     def replace_table(
         self, table: Table, rows: Iterable[Mapping[str, Any]], *, unreachable: bool = False
     ) -> Iterator[pa.Table]:
-        """Like :meth:`changed_rows`, for a table that was read whole: what is held and not among the rows is gone."""
+        """Like :meth:`changed_rows`, for a table that was read completely: stored rows not among these are gone."""
         documents = list(rows)
         yield from self.changed_rows(table, documents)
         self.found_all(Scan(table.name, {row["id"] for row in documents}, unreachable=unreachable))
         self.stream(table.name).ended = "complete"
 
     def found_all(self, scan: Scan) -> None:
-        """Record a proof of absence; of a table that holds nothing yet, nothing can be absent."""
+        """Record a scan. A table without rows needs none: nothing can be missing from it."""
         if not self.held.is_empty(scan.table):
             self.scans.append(scan)
 
-    def _shape(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def _with_hashes(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Rows with their payload as JSON (UTF-8) and its hash, each id once (a vendor's page may repeat one)."""
-        shaped = {}
+        hashed_rows = {}
         for row in rows:
             payload = orjson.dumps(row["payload"])
             hashed = orjson.dumps(row["hashed"]) if "hashed" in row else payload
             digest = blake2b(hashed, digest_size=12).hexdigest()
-            shaped[row["id"]] = {**row, "payload": payload, "row_hash": digest}
-        return list(shaped.values())
+            hashed_rows[row["id"]] = {**row, "payload": payload, "row_hash": digest}
+        return list(hashed_rows.values())
 
     def _pieces(self, table: Table, rows: list[dict[str, Any]]) -> Iterator[pa.Table]:
-        """The rows as one Arrow table; the list is emptied."""
+        """The rows as one Arrow table. Empties the list."""
         import pyarrow as pa
 
-        # What is the same for every row of a sync is not looked up in each.
+        # Columns with one value for the whole sync are built without reading each row.
         same = {"site": self.site, "sync_id": self.sync_id, "extracted_at": self.stamp}
         same |= {"deleted_at": None, "unreachable_since": None}
         columns = [

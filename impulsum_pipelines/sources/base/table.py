@@ -1,7 +1,7 @@
-"""What a raw table is: its columns, their types and their meaning, declared once.
+"""Declarations of raw tables: columns, their types and their meaning, written once.
 
 The Arrow schema of the rows, the dlt hints, the column docs in the Dagster UI and, by ``make sources``, the dbt sources
-all follow from these declarations.
+are made from them.
 """
 
 from __future__ import annotations
@@ -40,17 +40,24 @@ COMMON = (
     ),
 )
 
+#: SQL, true of the rows that exist at the source, as far as we know.
+ALIVE = "deleted_at is null and unreachable_since is null"
+
+#: SQL, true of the rows that no interrupted load wrote. Rows that belong to such a row may be missing, so a source must
+#: not skip a read because the row itself is stored.
+NOT_CUT_OFF = "sync_id not in (select sync_id from raw.syncs where status in ('loading', 'cut off'))"
+
 
 @dataclass(frozen=True)
 class Table:
-    """One raw table: one row per thing that the vendor names.
+    """One raw table: one row per object of the vendor.
 
     Args:
         name: the vendor's noun, plural, snake case.
-        description: its grain in one sentence, and what it is good for.
+        description: its grain in one sentence, and what it is for.
         columns: the typed columns between ``id`` and the common ones.
         partitioned: True for tables that follow the source's change time (day partitions in Dagster); False for
-            small reference tables that are read whole.
+            small reference tables that are read completely.
     """
 
     name: str
@@ -83,13 +90,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Scope:
-    """The parts of a source in which people look for what it has: projects, repositories, channels.
+    """Where people look for a row of a source: in a project, a repository, a channel.
 
     Args:
-        table: the table of the parts themselves.
-        name: its column of what people call them.
-        column: the column of other tables that holds a part's id.
-        through: where a table has no such column: its own column that leads to a table which has one.
+        table: the table of the scopes themselves.
+        name: its column with the name that people use.
+        column: the column of other tables that has the scope's id.
+        through: for tables without that column: their own column with an id, and the table in which that id has one.
     """
 
     table: str

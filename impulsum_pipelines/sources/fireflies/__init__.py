@@ -1,9 +1,12 @@
-"""Fireflies: meetings with what was said, who was there and what was promised.
+"""Fireflies: meetings with their sentences, attendees and action items.
 
-The API key (``FIREFLIES_API_KEY``) reads what its owner sees, or the team's meetings if an administrator made it.
+The API key (``FIREFLIES_API_KEY``) reads what its owner sees; the key of an administrator reads the team's meetings.
 Rows land in ``raw/fireflies.duckdb``; :mod:`tables` says what they are. ``impulsum sync fireflies`` runs it alone.
 
-Fireflies says neither when a meeting changed nor that it is gone. So a pull lists the meetings of the last weeks
-(light documents, 50 a request), compares each with what is held, and reads whole only what is new or looks different.
-A quiet pull of a team with fewer than 50 meetings in three weeks costs two requests.
+Fireflies reports neither that a meeting changed nor that it is gone. So a pull lists the meetings of the last weeks
+(light documents, 50 per request), compares each with its stored row, and reads whole only what is new or looks
+different. A pull that finds nothing new, of a team with fewer than 50 meetings in three weeks, costs two requests.
+
+Besides the nine files of every source: :mod:`queries` (which fields we ask for) and :mod:`listing` (a complete list of
+one span).
 """

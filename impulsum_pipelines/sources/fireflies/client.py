@@ -1,6 +1,6 @@
 """Fireflies' GraphQL queries as we use them: one method each.
 
-Vendor pages: https://docs.fireflies.ai/graphql-api/query/transcripts and, of the limits,
+Vendor pages: https://docs.fireflies.ai/graphql-api/query/transcripts and, for the limits,
 https://docs.fireflies.ai/fundamentals/limits.
 """
 
@@ -19,31 +19,38 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.http import Api, BearerAuth
 from impulsum_pipelines.sources.base.limits import LONGEST_WAIT, Budget
-from impulsum_pipelines.sources.fireflies.documents import LIGHT, WHOLE, Document, Selection, selected
-from impulsum_pipelines.sources.fireflies.refusals import NOT_FOUND, code_of, errors_of, judge, no_data
+from impulsum_pipelines.sources.fireflies.queries import (
+    LIGHT_FIELDS,
+    WHOLE_FIELDS,
+    Document,
+    Selection,
+    to_graphql,
+)
+from impulsum_pipelines.sources.fireflies.refusals import NOT_FOUND, code_of, errors_of, no_data, to_error
+from impulsum_pipelines.sources.registry import off_error
 
-#: Meetings in one answer of the list: the vendor's maximum.
+#: Meetings per page of the list: the vendor's maximum.
 PAGE = 50
-#: How far a list may be skipped through; the vendor says so of bites.
+#: The largest ``skip`` of a list; the vendor documents it for bites only.
 MOST_SKIP = 5_000
-#: Whole meetings in one request. An hour of talk is some 250 KB.
+#: Whole meetings per request. An hour of talk is some 250 KB.
 WHOLE_BATCH = 5
-#: Light meetings in one request, when they are asked for by id.
+#: Light meetings per request, when they are asked for by id.
 LIGHT_BATCH = 25
-#: Requests a minute that the dearer plans allow; of the others FIREFLIES_REQUESTS_A_DAY is the limit.
+#: Requests per minute that the more expensive plans allow; the others are limited by FIREFLIES_REQUESTS_A_DAY.
 PER_MINUTE = 60
 
 _USER = "user_id email name is_admin num_transcripts"
 
 
 @dataclass
-class Read:
-    """What one request gave.
+class FetchedMeetings:
+    """What one request returned.
 
     Args:
         documents: the meetings, in the order of the answer.
-        missing: ids that are not there, or not for this key.
-        damaged: ids of meetings of which something could not be answered, with the reason.
+        missing: ids that do not exist, or are not shared with the owner of this key.
+        damaged: ids of meetings for which a part of the answer failed, with the reason.
     """
 
     documents: list[Document] = field(default_factory=list)
@@ -52,15 +59,15 @@ class Read:
 
 
 class FirefliesClient:
-    """Asks one Fireflies account with its API key."""
+    """One Fireflies account, read with its API key."""
 
     def __init__(self, settings: Settings) -> None:
         if not settings.fireflies.api_key:
-            raise ImpulsumError(Category.CONFIGURATION, "Fireflies is off", next_step="set FIREFLIES_API_KEY.")
+            raise off_error("fireflies", settings)
         url = settings.fireflies.api_url.rstrip("/")
         base, _, self._path = url.rpartition("/")
         rates = _rates(settings.fireflies.requests_a_day)
-        # With the path: a sandbox has all services on one host, and their limits are not one.
+        # With the path: a sandbox serves all services on one host, each with its own limits.
         place = urlsplit(url)
         self._budget = Budget(Home.of(settings).limits, f"{place.netloc}{place.path}", lambda kind: rates)
         self.api = Api(
@@ -68,30 +75,38 @@ class FirefliesClient:
             base,
             auth=BearerAuth(settings.fireflies.api_key.get_secret_value()),
             budget=self._budget,
-            judge=judge,
+            judge=to_error,
         )
 
     def account(self) -> Document:
-        """The owner of the key."""
+        """The owner of the key.
+
+        Raises:
+            ImpulsumError: of category permission when Fireflies does not say who that is.
+        """
         user: Document | None = self._ask(f"query {{ user {{ {_USER} }} }}", {}, "user")["data"].get("user")
         if user is None:
             raise ImpulsumError(
                 Category.PERMISSION,
-                "Fireflies does not say whose key this is",
+                "Fireflies does not say who owns the API key",
                 where="Fireflies user",
                 next_step="make a new API key and set FIREFLIES_API_KEY.",
             )
         return user
 
     def team(self) -> list[Document]:
-        """The members of the team, with the number of meetings that each has; for administrators."""
+        """The members of the team, with the number of meetings of each; only administrators may ask."""
         users: list[Document] | None = self._ask(f"query {{ users {{ {_USER} }} }}", {}, "users")["data"].get("users")
         return users or []
 
-    def page(self, since: datetime, until: datetime, skip: int) -> Read:
-        """A page of the meetings that began in a span, newest first, as light documents."""
+    def list_page(self, since: datetime, until: datetime, skip: int) -> FetchedMeetings:
+        """One page of the meetings that began in a span, newest first, as light documents.
+
+        Raises:
+            ImpulsumError: of category bad data when the answer has no list, or a meeting without an id.
+        """
         query = f"""query($since: DateTime, $until: DateTime, $limit: Int, $skip: Int) {{
-            transcripts(fromDate: $since, toDate: $until, limit: $limit, skip: $skip) {{ {selected(LIGHT)} }}
+            transcripts(fromDate: $since, toDate: $until, limit: $limit, skip: $skip) {{ {to_graphql(LIGHT_FIELDS)} }}
         }}"""
         variables = {"since": _iso(since), "until": _iso(until), "limit": PAGE, "skip": skip}
         body = self._ask(query, variables, "transcripts")
@@ -105,34 +120,34 @@ class FirefliesClient:
                 where="Fireflies transcripts",
                 next_step="nothing: the next pull lists it again.",
             )
-        read = Read(found)
+        read = FetchedMeetings(found)
         for error in errors_of(body):
             path = error.get("path") or []
             if len(path) > 1 and isinstance(path[1], int) and path[1] < len(found):
                 read.damaged[str(found[path[1]]["id"])] = str(error.get("message"))
         return read
 
-    def whole(self, ids: Sequence[str]) -> Read:
-        """Meetings by id, whole; at most :data:`WHOLE_BATCH`."""
-        return self._by_id(ids, WHOLE)
+    def whole_meetings(self, ids: Sequence[str]) -> FetchedMeetings:
+        """Meetings by id, as whole documents; at most :data:`WHOLE_BATCH`."""
+        return self._by_id(ids, WHOLE_FIELDS)
 
-    def light(self, ids: Sequence[str]) -> Read:
-        """Meetings by id, light."""
-        read = Read()
+    def light_meetings(self, ids: Sequence[str]) -> FetchedMeetings:
+        """Meetings by id, as light documents."""
+        read = FetchedMeetings()
         for start in range(0, len(ids), LIGHT_BATCH):
-            part = self._by_id(ids[start : start + LIGHT_BATCH], LIGHT)
-            read.documents += part.documents
-            read.missing += part.missing
-            read.damaged |= part.damaged
+            batch = self._by_id(ids[start : start + LIGHT_BATCH], LIGHT_FIELDS)
+            read.documents += batch.documents
+            read.missing += batch.missing
+            read.damaged |= batch.damaged
         return read
 
-    def _by_id(self, ids: Sequence[str], selection: Selection) -> Read:
-        """Several meetings in one request, each under a name of its own."""
+    def _by_id(self, ids: Sequence[str], selection: Selection) -> FetchedMeetings:
+        """Several meetings in one request, each under its own alias."""
         declared = ", ".join(f"$i{n}: String!" for n in range(len(ids)))
         fields = " ".join(f"t{n}: transcript(id: $i{n}) {{ ...Meeting }}" for n in range(len(ids)))
-        query = f"query({declared}) {{ {fields} }} fragment Meeting on Transcript {{ {selected(selection)} }}"
+        query = f"query({declared}) {{ {fields} }} fragment Meeting on Transcript {{ {to_graphql(selection)} }}"
         body = self._ask(query, {f"i{n}": row_id for n, row_id in enumerate(ids)}, "transcript")
-        read = Read()
+        read = FetchedMeetings()
         failed: dict[str, dict[str, Any]] = {}
         for problem in errors_of(body):
             failed.setdefault(str((problem.get("path") or [""])[0]), problem)
@@ -147,25 +162,27 @@ class FirefliesClient:
                 read.damaged[row_id] = str(error.get("message")) if error else "no answer"
         return read
 
-    def _ask(self, query: str, variables: Document, what: str) -> Document:
+    def _ask(self, query: str, variables: Document, endpoint: str) -> Document:
         try:
             body: Document = self.api.post(
-                f"/{self._path}", {"query": query, "variables": variables}, kind="query", endpoint=what
+                f"/{self._path}", {"query": query, "variables": variables}, kind="query", endpoint=endpoint
             )
         except ImpulsumError as error:
             if error.category is Category.RATE_LIMIT and (error.retry_after or 0) > LONGEST_WAIT:
-                self._budget.pause(error.retry_after or 0)  # no later pull spends a request to hear it again
+                self._budget.pause(error.retry_after or 0)  # so that no later pull spends a request on the same refusal
             raise
         return body
 
 
-def _rates(a_day: int) -> list[Rate]:
-    """The limits that can be met: the one a minute says nothing where a day has fewer, and a day's where it has more
-    than all its minutes."""
-    minute, day = Rate(PER_MINUTE, Duration.MINUTE), Rate(a_day, Duration.DAY)
-    if a_day <= PER_MINUTE:
+def _rates(per_day: int) -> list[Rate]:
+    """The limits that can be reached, per minute and per day.
+
+    The limit per minute cannot when a day allows no more than that, nor the limit per day when its minutes allow less.
+    """
+    minute, day = Rate(PER_MINUTE, Duration.MINUTE), Rate(per_day, Duration.DAY)
+    if per_day <= PER_MINUTE:
         return [day]
-    return [minute, day] if a_day < PER_MINUTE * 24 * 60 else [minute]
+    return [minute, day] if per_day < PER_MINUTE * 24 * 60 else [minute]
 
 
 def _iso(at: datetime) -> str:

@@ -1,7 +1,8 @@
-"""The list of meetings of one closed span of time, whole: however many pages it has and whatever moves meanwhile.
+"""A complete list of the meetings of one span of time; a file of its own because a list moves while it is read.
 
-Pages are counted from the newest meeting, so a meeting that appears or vanishes while we page moves everything after
-it. Each page therefore begins with the last meeting of the one before: when it does not, the span is listed again.
+Pages are counted from the newest meeting, so a meeting that appears or vanishes between two pages moves everything
+after it. Each page therefore begins with the last meeting of the one before: when it does not, the span is listed
+again.
 """
 
 from __future__ import annotations
@@ -14,22 +15,22 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base.sync import Sync
 from impulsum_pipelines.sources.base.values import as_datetime
 from impulsum_pipelines.sources.fireflies.client import MOST_SKIP, PAGE, FirefliesClient
-from impulsum_pipelines.sources.fireflies.documents import Document
+from impulsum_pipelines.sources.fireflies.queries import Document
 
 log = logging.getLogger(__name__)
 
-#: The vendor says "created after" and "created before", not whether that includes the instant itself.
+#: The vendor says "created after" and "created before", but not whether the bounds are included.
 EDGE = timedelta(seconds=1)
 ATTEMPTS = 3
 
 
 @dataclass
-class Listing:
+class MeetingList:
     """The meetings of a span.
 
     Args:
         documents: light documents by id, newest first.
-        damaged: ids of those of which the list could not say everything.
+        damaged: ids of those for which a part of the answer failed.
     """
 
     documents: dict[str, Document] = field(default_factory=dict)
@@ -37,18 +38,18 @@ class Listing:
 
 
 class _MovedError(Exception):
-    """The pages do not fit together."""
+    """The pages do not fit together: the list moved while it was read."""
 
 
-class Lister:
-    """Lists spans."""
+class MeetingLister:
+    """Lists the meetings of spans of time."""
 
     def __init__(self, client: FirefliesClient, sync: Sync) -> None:
         self.client = client
         self.sync = sync
 
-    def span(self, lower: datetime, upper: datetime) -> Listing:
-        """The meetings that began in [lower, upper).
+    def meetings(self, lower: datetime, upper: datetime) -> MeetingList:
+        """All meetings that began in [lower, upper), UTC.
 
         Raises:
             ImpulsumError: of category source outage when the pages never fit together.
@@ -60,17 +61,17 @@ class Lister:
                 log.info("the list of %s..%s moved while it was read", lower, upper)
         raise ImpulsumError(
             Category.SOURCE_OUTAGE,
-            f"The pages of the list of meetings did not fit together, {ATTEMPTS} times",
+            f"The pages of the list of meetings did not fit together in {ATTEMPTS} attempts",
             where=f"fireflies transcripts, {lower:%Y-%m-%d}..{upper:%Y-%m-%d}",
-            next_step="nothing: the next pull lists them again.",
+            next_step="nothing: the next pull lists these days again.",
         )
 
-    def _pages(self, lower: datetime, upper: datetime) -> Listing:
-        listing = Listing()
+    def _pages(self, lower: datetime, upper: datetime) -> MeetingList:
+        listing = MeetingList()
         last: str | None = None
         skip = 0
         while True:
-            page = self.client.page(lower - EDGE, upper + EDGE, skip)
+            page = self.client.list_page(lower - EDGE, upper + EDGE, skip)
             self.sync.stream("transcripts").pages += 1
             ids = [str(document["id"]) for document in page.documents]
             if last is not None and ids[:1] != [last]:
@@ -86,14 +87,14 @@ class Lister:
             if skip > MOST_SKIP:
                 return self._halves(lower, upper)
 
-    def _halves(self, lower: datetime, upper: datetime) -> Listing:
-        """A span that has more meetings than a list may be skipped through."""
+    def _halves(self, lower: datetime, upper: datetime) -> MeetingList:
+        """The list of a span that has more meetings than one list can skip through, from its two halves."""
         middle = lower + (upper - lower) / 2
-        newer, older = self.span(middle, upper), self.span(lower, middle)
-        return Listing(newer.documents | older.documents, newer.damaged | older.damaged)
+        newer, older = self.meetings(middle, upper), self.meetings(lower, middle)
+        return MeetingList(newer.documents | older.documents, newer.damaged | older.damaged)
 
 
 def _within(document: Document, lower: datetime, upper: datetime) -> bool:
-    """Whether it began in the span; one whose date could not be read is not left out."""
+    """Whether a meeting began in the span; one whose date cannot be read counts as within."""
     began = as_datetime(document.get("date"))
     return began is None or lower <= began < upper

@@ -1,7 +1,7 @@
-"""What Fireflies refuses, as errors with their category and next step. It answers with status 200 even then.
+"""Fireflies' refusals as errors with a category and a next step. Fireflies answers with status 200 even then.
 
 Vendor page: https://docs.fireflies.ai/miscellaneous/error-codes. An error that concerns one item has a path, and the
-rest of the answer is good; that is left to who asked.
+rest of the answer is good: such errors are left to the caller.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _PERMISSION = frozenset(
 _OUR_QUERY = frozenset(
     {"invalid_arguments", "args_required", "graphql_validation_failed", "graphql_parse_failed", "bad_user_input"}
 )
-#: Codes that speak of the whole request wherever they stand.
+#: Codes that concern the whole request, even in an error with a path.
 _WHOLE_REQUEST = _AUTHENTICATION | {_LIMITED, "account_cancelled"}
 
 
-def judge(response: requests.Response, body: Any) -> ImpulsumError | None:
-    """The error that an answer is; None when it has data, even if some items failed."""
+def to_error(response: requests.Response, body: Any) -> ImpulsumError | None:
+    """The answer as an error; None when it has data, even if some items failed."""
     errors = errors_of(body)
     if not errors:
-        whole = isinstance(body, dict) and isinstance(body.get("data"), dict)
-        return no_data() if response.status_code == 200 and body is not None and not whole else None
+        has_data = isinstance(body, dict) and isinstance(body.get("data"), dict)
+        return no_data() if response.status_code == 200 and body is not None and not has_data else None
     for error in errors:
         if code_of(error) in _WHOLE_REQUEST:
             return _refusal(error, response)
@@ -55,7 +55,7 @@ def errors_of(body: Any) -> list[dict[str, Any]]:
 
 
 def code_of(error: dict[str, Any]) -> str:
-    """An error's code, lower case; it stands in one of two places."""
+    """An error's code, lower case. Fireflies puts it in one of two places."""
     return str(error.get("code") or _extensions(error).get("code") or "").lower()
 
 
@@ -65,7 +65,7 @@ def _extensions(error: dict[str, Any]) -> dict[str, Any]:
 
 
 def no_data() -> ImpulsumError:
-    """The error of an answer that holds nothing and does not say why."""
+    """The error for an answer that has no data and no reason."""
     return ImpulsumError(
         Category.BAD_DATA,
         "Fireflies answered without data and without an error",
@@ -75,58 +75,57 @@ def no_data() -> ImpulsumError:
 
 def _refusal(error: dict[str, Any], response: requests.Response) -> ImpulsumError:
     code = code_of(error)
-    said = f"{code or 'no code'}: {str(error.get('message'))[:300]}"
+    reason = f"{code or 'no code'}: {str(error.get('message'))[:300]}"
     if code in _AUTHENTICATION:
         return ImpulsumError(
             Category.AUTHENTICATION,
-            f"Fireflies refused the credentials ({said})",
-            next_step="check FIREFLIES_API_KEY: a typing error, or a key that was revoked.",
+            f"Fireflies refused the credentials ({reason})",
+            next_step="check FIREFLIES_API_KEY: it has a typing error, or the key was revoked.",
         )
     if code == _LIMITED:
         return _limited(error, response)
     if code in _PERMISSION:
         return ImpulsumError(
             Category.PERMISSION,
-            f"The account may not do this ({said})",
+            f"The owner of the API key may not do this ({reason})",
             next_step="use the key of an account whose plan and role allow it, then run again.",
         )
     if code in _OUR_QUERY:
         return ImpulsumError(
             Category.INTERNAL,
-            f"Fireflies does not understand our query ({said})",
+            f"Fireflies does not understand our query ({reason})",
             next_step="report it as a bug: the vendor's schema has changed.",
         )
     return ImpulsumError(
         Category.SOURCE_OUTAGE,
-        f"Fireflies failed to answer ({said})",
+        f"Fireflies failed to answer ({reason})",
         next_step="nothing: the next pull catches up. If it lasts, see the vendor's status page.",
     )
 
 
 def _limited(error: dict[str, Any], response: requests.Response) -> ImpulsumError:
     metadata = _extensions(error).get("metadata")
-    told = metadata.get("retryAfter") if isinstance(metadata, dict) else None
-    wait = seconds_until(told)
+    wait = seconds_until(metadata.get("retryAfter")) if isinstance(metadata, dict) else None
     if wait is None:
         wait = retry_after(response.headers.get("Retry-After"))
     until = "" if wait is None else f" until {datetime.fromtimestamp(time.time() + wait, UTC):%Y-%m-%d %H:%M:%S} UTC"
     return ImpulsumError(
         Category.RATE_LIMIT,
         f"Fireflies answers no more requests of this key{until}",
-        next_step="nothing: the next pull after that goes on from there.",
+        next_step="nothing: the first pull after that continues where this one stopped.",
         retry_after=wait,
     )
 
 
-def seconds_until(told: object) -> float | None:
-    """Seconds from now to ``retryAfter``, which the docs call a time without saying how it is written.
+def seconds_until(retry_at: object) -> float | None:
+    """Seconds from now to ``retryAfter``, which the docs call a time without giving its format.
 
-    Understood: ISO 8601, epoch milliseconds or seconds, and (a number below a day) seconds to wait.
+    Understood: ISO 8601, epoch milliseconds or seconds, and seconds to wait (a number up to a day). None for any other.
     """
-    if isinstance(told, str):
+    if isinstance(retry_at, str):
         with suppress(ValueError):
-            told = float(told)
-    if isinstance(told, int | float) and not isinstance(told, bool) and told <= 86_400:
-        return max(float(told), 0.0)
-    at = as_datetime(told)
+            retry_at = float(retry_at)
+    if isinstance(retry_at, int | float) and not isinstance(retry_at, bool) and retry_at <= 86_400:
+        return max(float(retry_at), 0.0)
+    at = as_datetime(retry_at)
     return None if at is None else max(at.timestamp() - time.time(), 0.0)

@@ -1,6 +1,6 @@
 """Fireflies' documents to rows: the typed columns of :mod:`tables`, with the whole document beside them.
 
-Every function is pure. A missing field is null; a value of a wrong type is null in its column and whole in the payload.
+Every function is pure. A missing field is null; a value of a wrong type is null in its column and kept in the payload.
 """
 
 from __future__ import annotations
@@ -12,12 +12,18 @@ from typing import Any
 import orjson
 
 from impulsum_pipelines.sources.base.values import as_datetime, as_float, as_int, as_text
-from impulsum_pipelines.sources.fireflies.documents import LIGHT, Document, cut, fingerprint, status_of
+from impulsum_pipelines.sources.fireflies.queries import (
+    LIGHT_FIELDS,
+    Document,
+    fingerprint,
+    keep_fields,
+    summary_status,
+)
 
 Row = dict[str, Any]
 
 _PRIVATE = frozenset({"owner", "participants"})
-#: A line of the action items that is a heading: a name in bold and nothing else.
+#: A heading among the action items: a line with a name in bold and nothing else.
 _HEADING = re.compile(r"^\*\*(.+?)\*\*:?$")
 #: The time at the end of a line: (02:30), or (1:02:30).
 _TIME = re.compile(r"\s*\((?:(\d+):)?(\d{1,2}):(\d{2})\)\s*$")
@@ -30,10 +36,10 @@ def transcript(document: Document, *, is_whole: bool, listed: Document | None) -
     Args:
         document: light or whole.
         is_whole: whether it is the whole document of a finished meeting.
-        listed: what the list said of it; None when it was not listed. Where that is not what the document says,
-            it is kept in the payload: the row must change with it, or the meeting would be read again for ever.
+        listed: its document in the list; None when it was not listed. Where it differs from ``document``, it is kept in
+            the payload: the row must change with it, or the meeting would be read again by every pull.
     """
-    light = cut(document, LIGHT)
+    light = keep_fields(document, LIGHT_FIELDS)
     summary = document.get("summary")
     summary = summary if isinstance(summary, dict) else {}
     sentences = document.get("sentences")
@@ -49,7 +55,7 @@ def transcript(document: Document, *, is_whole: bool, listed: Document | None) -
         "organizer_email": as_text(document.get("organizer_email")),
         "host_email": as_text(document.get("host_email")),
         "is_live": bool(document.get("is_live")),
-        "summary_status": status_of(document),
+        "summary_status": summary_status(document),
         "is_whole": is_whole,
         "privacy": privacy,
         "is_private": privacy in _PRIVATE if privacy else None,
@@ -68,7 +74,7 @@ def sentence(transcript_id: str, document: Document) -> Row:
     """One sentence."""
     index = document["index"]
     if not isinstance(index, int):
-        raise ValueError(f"{index!r} is no place of a sentence")
+        raise ValueError(f"a sentence has the index {index!r}, which is not a number")
     return {
         "id": f"{transcript_id}:{index}",
         "transcript_id": transcript_id,
@@ -83,11 +89,11 @@ def sentence(transcript_id: str, document: Document) -> Row:
 
 
 def attendees(document: Document) -> Iterator[Row]:
-    """The people of a meeting, each once: those whom the calendar names, then other addresses that took part."""
+    """The people of a meeting, each once: first those in the calendar, then the other addresses that took part."""
     transcript_id = str(document["id"])
     met: set[str] = set()
     invited = [person for person in document.get("meeting_attendees") or [] if isinstance(person, dict)]
-    # One item of participants may be a list of addresses, written with commas.
+    # One item of participants may be several addresses, separated by commas.
     addresses = [a.strip() for item in document.get("participants") or [] for a in str(item).split(",")]
     for person in [*invited, *({"email": address} for address in addresses if address)]:
         email = str(person.get("email") or "").strip().lower()
@@ -105,27 +111,27 @@ def attendees(document: Document) -> Iterator[Row]:
 
 
 def action_items(document: Document) -> Iterator[Row]:
-    """The lines of a meeting's action items, each with the heading that it stands under."""
+    """The lines of a meeting's action items, each with its heading."""
     transcript_id = str(document["id"])
     summary = document.get("summary")
-    written = summary.get("action_items") if isinstance(summary, dict) else None
+    text = summary.get("action_items") if isinstance(summary, dict) else None
     person: str | None = None
     count = 0
-    for line in str(written or "").splitlines():
+    for line in str(text or "").splitlines():
         stripped = line.strip()
         if not stripped:
             continue
         if heading := _HEADING.match(stripped):
             person = None if heading[1].strip().lower() == "unassigned" else heading[1].strip()
             continue
-        said = _TIME.search(stripped)
+        time = _TIME.search(stripped)
         yield {
             "id": f"{transcript_id}:{count}",
             "transcript_id": transcript_id,
             "number": count,
             "person": person,
             "text": _BULLET.sub("", _TIME.sub("", stripped)),
-            "at_seconds": as_int(int(said[1] or 0) * 3600 + int(said[2]) * 60 + int(said[3])) if said else None,
+            "at_seconds": as_int(int(time[1] or 0) * 3600 + int(time[2]) * 60 + int(time[3])) if time else None,
             "payload": {"person": person, "line": stripped},
         }
         count += 1

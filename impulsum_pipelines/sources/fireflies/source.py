@@ -1,6 +1,6 @@
-"""The dlt source of Fireflies: a resource per table, fed by one walk over the meetings.
+"""The dlt source of Fireflies: one resource per table, all fed by one walk over the meetings.
 
-The only module of the source that imports dlt; what merely asks which tables there are does not.
+The only module of the source that imports dlt: listing the tables must not cost that import.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from impulsum_pipelines.sources.base.table import Table
 from impulsum_pipelines.sources.fireflies import rows
 from impulsum_pipelines.sources.fireflies import tables as t
 from impulsum_pipelines.sources.fireflies.client import FirefliesClient
-from impulsum_pipelines.sources.fireflies.documents import Document
-from impulsum_pipelines.sources.fireflies.walk import MeetingWalk, Page
+from impulsum_pipelines.sources.fireflies.queries import Document
+from impulsum_pipelines.sources.fireflies.site import FirefliesSite
+from impulsum_pipelines.sources.fireflies.walk import FirefliesWalk, MeetingBatch
 
 _CHILDREN = (t.SENTENCES, t.ATTENDEES, t.ACTION_ITEMS)
 
@@ -28,70 +29,73 @@ def open_client(settings: Settings) -> FirefliesClient:
     return FirefliesClient(settings)
 
 
-def begin(client: FirefliesClient, sync: Sync, settings: Settings) -> Document:
-    """The first read of a sync: proves that the key works, says whose it is, and reads the source's clock."""
+def begin(client: FirefliesClient, sync: Sync, settings: Settings) -> FirefliesSite:
+    """Start a sync: one request that proves that the key works, says whose it is, and reads the source's clock."""
     sync.site = client.api.site
-    return client.account()
+    return FirefliesSite(client)
 
 
 @dlt.source(name="fireflies", max_table_nesting=0)
-def build_source(client: FirefliesClient, sync: Sync, account: Document) -> Any:
+def build_source(client: FirefliesClient, sync: Sync, site: FirefliesSite) -> Any:
     """The dlt source of one sync.
 
     Args:
-        client: asks Fireflies.
-        sync: what to read, and what is held.
-        account: the owner of the key.
+        client: reads Fireflies.
+        sync: what to read, and what is stored.
+        site: whose meetings the key sees.
     """
-    walk = MeetingWalk(client, sync, account)
+    walk = FirefliesWalk(client, sync, site)
 
-    @dlt.resource(name="pages", selected=False)
-    def pages() -> Iterator[Page]:
-        yield from walk.pages()
+    @dlt.resource(name="meetings", selected=False)
+    def meetings() -> Iterator[MeetingBatch]:
+        yield from walk.batches()
         _mark_gone(sync, walk)
-        yield Page(is_last=True)
+        yield MeetingBatch(is_last=True)
 
-    def of_pages(table: Table) -> Any:
-        return dlt.transformer(data_from=pages, **hints(table, sync.held))
+    def of_meetings(table: Table) -> Any:
+        return dlt.transformer(data_from=meetings, **hints(table, sync.held))
 
-    @of_pages(t.TRANSCRIPTS)
-    def transcripts(page: Page) -> Iterator[Any]:
-        light = sync.parse(t.TRANSCRIPTS, lambda d: rows.transcript(d, is_whole=False, listed=d), page.light)
+    @of_meetings(t.TRANSCRIPTS)
+    def transcripts(batch: MeetingBatch) -> Iterator[Any]:
+        light = sync.parse(t.TRANSCRIPTS, lambda d: rows.transcript(d, is_whole=False, listed=d), batch.light)
         whole = sync.parse(
-            t.TRANSCRIPTS, lambda pair: rows.transcript(pair[0], is_whole=True, listed=pair[1]), page.whole
+            t.TRANSCRIPTS, lambda pair: rows.transcript(pair[0], is_whole=True, listed=pair[1]), batch.whole
         )
-        yield from sync.changed_rows(t.TRANSCRIPTS, [*light, *whole], more=not page.is_last)
+        yield from sync.changed_rows(t.TRANSCRIPTS, [*light, *whole], more=not batch.is_last)
 
-    def children(table: Table, shape: Callable[[Document], Iterator[rows.Row]], page: Page) -> Iterator[Any]:
-        """The rows of meetings that were read whole; what else is held of these is gone."""
-        shaped = [row for document, _ in page.whole for row in shape(document)]
-        yield from sync.changed_rows(table, shaped, more=not page.is_last)
-        if page.whole:
-            read = {str(document["id"]) for document, _ in page.whole}
-            ids = {row["id"] for row in shaped}
+    def children(table: Table, to_rows: Callable[[Document], Iterator[rows.Row]], batch: MeetingBatch) -> Iterator[Any]:
+        """The rows of meetings that were read whole; other stored rows of these meetings are gone."""
+        found = [row for document, _ in batch.whole for row in to_rows(document)]
+        yield from sync.changed_rows(table, found, more=not batch.is_last)
+        if batch.whole:
+            read = {str(document["id"]) for document, _ in batch.whole}
+            ids = {row["id"] for row in found}
             sync.found_all(Scan(table.name, ids, parents=("transcript_id",), scope=read, guarded=False))
 
-    @of_pages(t.SENTENCES)
-    def sentences(page: Page) -> Iterator[Any]:
-        def shape(document: Document) -> Iterator[Any]:
-            said = document.get("sentences") or []
-            yield from sync.parse(t.SENTENCES, lambda s: rows.sentence(str(document["id"]), s), said)
+    @of_meetings(t.SENTENCES)
+    def sentences(batch: MeetingBatch) -> Iterator[Any]:
+        def to_rows(document: Document) -> Iterator[Any]:
+            listed = document.get("sentences") or []
+            yield from sync.parse(t.SENTENCES, lambda s: rows.sentence(str(document["id"]), s), listed)
 
-        yield from children(t.SENTENCES, shape, page)
+        yield from children(t.SENTENCES, to_rows, batch)
 
-    @of_pages(t.ATTENDEES)
-    def attendees(page: Page) -> Iterator[Any]:
-        yield from children(t.ATTENDEES, rows.attendees, page)
+    @of_meetings(t.ATTENDEES)
+    def attendees(batch: MeetingBatch) -> Iterator[Any]:
+        yield from children(t.ATTENDEES, rows.attendees, batch)
 
-    @of_pages(t.ACTION_ITEMS)
-    def action_items(page: Page) -> Iterator[Any]:
-        yield from children(t.ACTION_ITEMS, rows.action_items, page)
+    @of_meetings(t.ACTION_ITEMS)
+    def action_items(batch: MeetingBatch) -> Iterator[Any]:
+        yield from children(t.ACTION_ITEMS, rows.action_items, batch)
 
-    return pages, transcripts, sentences, attendees, action_items
+    return meetings, transcripts, sentences, attendees, action_items
 
 
-def _mark_gone(sync: Sync, walk: MeetingWalk) -> None:
-    """Meetings that are gone, with all that hangs on them; out of sight, when it is too many to be believed."""
+def _mark_gone(sync: Sync, walk: FirefliesWalk) -> None:
+    """Record the meetings that are gone, with their rows in other tables, as deleted.
+
+    As unreachable where so many are gone that lost access is the likelier reason.
+    """
     if not walk.gone:
         return
     doubtful = walk.loss_is_doubtful

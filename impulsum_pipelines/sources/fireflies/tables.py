@@ -7,7 +7,7 @@ from impulsum_pipelines.sources.base.table import Column, Table
 #: Without these the source is off.
 REQUIRED_SETTINGS = ("FIREFLIES_API_KEY",)
 
-#: Meetings have no part that outlives them.
+#: Meetings are not divided into scopes.
 PARTS = None
 
 TRANSCRIPTS = Table(
@@ -20,7 +20,7 @@ TRANSCRIPTS = Table(
         Column("duration_minutes", "double", "Length, minutes."),
         Column("organizer_email", "text", "Who called the meeting."),
         Column("host_email", "text", "Who hosted it."),
-        Column("is_live", "bool", "True while the meeting goes on."),
+        Column("is_live", "bool", "True while the meeting is live."),
         Column(
             "summary_status",
             "text",
@@ -29,7 +29,7 @@ TRANSCRIPTS = Table(
         Column(
             "is_whole",
             "bool",
-            "True when the meeting was finished and read whole. False while it goes on, is processed or waits for "
+            "True when the meeting was finished and read whole. False while it is live, is processed or waits for "
             "the day's quota: it then has no rows in the other tables.",
         ),
         Column("privacy", "text", "Who may see it: link, owner, participants, teammatesandparticipants or teammates."),

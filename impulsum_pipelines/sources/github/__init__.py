@@ -1,5 +1,8 @@
-"""GitHub: repositories, pull requests with their reviews and commits, comments, issues, releases, deployments, runs.
+"""GitHub: repositories, pull requests with reviews and commits, comments, issues, releases, deployments, runs.
 
 The token (``GITHUB_TOKEN``) reads ``GITHUB_REPOSITORIES`` over REST. Rows land in ``raw/github.duckdb``;
 :mod:`tables` says what they are. ``impulsum sync github`` runs it alone.
+
+Besides the nine files of every source: :mod:`repository` (one repository in one sync), and what is read of it, one file
+per family of lists: :mod:`pull_requests` (with reviews and commits) and :mod:`deployments` (with releases and runs).
 """

@@ -1,61 +1,57 @@
-"""GitHub's endpoints as we use them: lists page by page, single things, and errors as GitHub means them.
+"""GitHub's endpoints as we use them: lists page by page, and single things.
 
 Vendor pages: https://docs.github.com/en/rest (version 2022-11-28, which is pinned: the next one drops
 ``merge_commit_sha``), https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api and
-https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api (ETags, throttling).
+https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api (ETags).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, urlsplit
 
 import requests
 from pyrate_limiter import Duration, Rate
 
 from impulsum_pipelines.base.home import Home
-from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources.base.http import Answer, Api, BearerAuth, NotFoundError, retry_after
+from impulsum_pipelines.sources.base.http import Answer, Api, BearerAuth, NotFoundError
 from impulsum_pipelines.sources.base.limits import Budget
+from impulsum_pipelines.sources.base.paging import Paging
+from impulsum_pipelines.sources.github.refusals import requests_left, seconds_until_reset, to_error
 from impulsum_pipelines.sources.github.rows import Document
+from impulsum_pipelines.sources.registry import off_error
 
 API_VERSION = "2022-11-28"
-PAGE = 100  # the most that GitHub gives
-#: Requests a minute to one endpoint: below the documented 900 points, of which a GET costs one.
+PAGE = 100  # the vendor's maximum
+#: Requests per minute to one endpoint: below the documented 900 points, of which a GET costs one.
 PER_MINUTE = 850
-#: Requests of the hour that are left to whoever else uses the token: at this many left we wait for the next hour.
+#: Requests of the hour that we leave to other users of the token: at so many left we wait for the next hour.
 RESERVE = 20
-#: Seconds to wait after a throttle that does not say how long: the vendor asks for at least a minute.
-UNTOLD_WAIT = 60.0
 CONCURRENCY = 4
 
 
-class EmptyRepositoryError(ImpulsumError):
-    """The repository has no commit (HTTP 409): an answer, not a failure."""
+class Comparison(NamedTuple):
+    """How two commits or branches of a repository relate.
 
-    def __init__(self) -> None:
-        super().__init__(Category.BAD_DATA, "The repository is empty", next_step="nothing.")
+    Args:
+        document: GitHub's comparison, with ``ahead_by``, ``behind_by`` and ``merge_base_commit``.
+        added: every commit that only the head reaches.
+    """
 
-    @property
-    def retryable(self) -> bool:
-        """Asking again changes nothing."""
-        return False
-
-
-class GoneError(NotFoundError):
-    """The thing was deleted, or its kind is turned off in the repository (HTTP 410)."""
+    document: Document
+    added: list[Document]
 
 
-class Listing:
-    """A list, page by page; its first page is there already.
+class GitHubListing:
+    """A list of documents, page by page; its first page is already read.
 
     Attributes:
-        etag: what the first page looked like; None where GitHub does not say.
-        unchanged: the first page is as it was under the ETag that was given: there is nothing to walk.
-        total: how many GitHub says there are, where it does.
+        etag: the ETag of the first page; None where GitHub gives none.
+        unchanged: the first page has not changed since the given ETag: there is nothing to walk.
+        total: how many documents GitHub counts; None where it does not say.
     """
 
     def __init__(self, client: GitHubClient, first: Answer, endpoint: str, key: str | None) -> None:
@@ -72,40 +68,29 @@ class Listing:
 
         Raises:
             ImpulsumError: when a link leads back to a page that was read, or the list ends before the last page
-                that GitHub named: it would look whole and be not.
+                that GitHub named: it would only look complete.
         """
         if self.unchanged:
             return
-        answer, read = self._first, 1
+        answer, paging = self._first, Paging("GitHub", self._endpoint)
         last = _page_of(answer.links.get("last"))
-        followed: set[str] = set()
         while True:
-            yield self._documents(answer)
-            following = answer.links.get("next")
+            yield self._documents(answer, paging)
+            following = paging.next(answer.links.get("next"))
             if not following:
                 break
             number = _page_of(following)
-            if following in followed or (number is not None and number <= read):
-                raise self._broken(f"The list repeated a page after {read} pages")
-            followed.add(following)
+            if number is not None and number <= paging.pages:
+                raise paging.broken("a page repeats")
             answer = self._client.api.ask("GET", following, endpoint=self._endpoint)
-            read += 1
-        if last is not None and read < last:
-            raise self._broken(f"The list ended after {read} of {last} pages")
+        if last is not None and paging.pages < last:
+            raise paging.broken(f"it ended after {paging.pages} of {last} pages")
 
-    def _documents(self, answer: Answer) -> list[Document]:
+    def _documents(self, answer: Answer, paging: Paging) -> list[Document]:
         found = answer.body.get(self._key) if self._key and isinstance(answer.body, dict) else answer.body
         if not isinstance(found, list):
-            raise self._broken("The answer is not a list")
+            raise paging.broken("the answer is not a list")
         return [_without_clone_token(document) for document in found if isinstance(document, dict)]
-
-    def _broken(self, what: str) -> ImpulsumError:
-        return ImpulsumError(
-            Category.SOURCE_OUTAGE,
-            what,
-            where=f"GitHub {self._endpoint}",
-            next_step="nothing: the next pull reads the same span again.",
-        )
 
 
 class GitHubClient:
@@ -113,9 +98,7 @@ class GitHubClient:
 
     def __init__(self, settings: Settings) -> None:
         if not settings.github.token:
-            raise ImpulsumError(
-                Category.CONFIGURATION, "GitHub is off", next_step="set GITHUB_TOKEN and GITHUB_REPOSITORIES."
-            )
+            raise off_error("github", settings)
         self._budget = Budget(
             Home.of(settings).limits,
             urlsplit(settings.github.api_url).netloc,
@@ -128,7 +111,7 @@ class GitHubClient:
             budget=self._budget,
             headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": API_VERSION},
             connections=CONCURRENCY,
-            judge=self._judge,
+            judge=self._to_error,
         )
 
     # ---------------------------------------------------------------- reading
@@ -141,83 +124,72 @@ class GitHubClient:
         *,
         etag: str | None = None,
         key: str | None = None,
-    ) -> Listing:
-        """A list, with its first page read; with an ETag an unchanged first page costs nothing of the quota."""
+    ) -> GitHubListing:
+        """A list with its first page read; with an ETag, an unchanged first page costs nothing of the quota.
+
+        Args:
+            path: below the API's URL.
+            endpoint: the path's template, for messages.
+            params: of the query string.
+            etag: the ETag of the first page at an earlier read.
+            key: where the answer is an object: its field that has the list.
+        """
         headers = {"If-None-Match": etag} if etag else None
         first = self.api.ask(
             "GET", path, endpoint=endpoint, headers=headers, params={"per_page": PAGE, **(params or {})}
         )
-        return Listing(self, first, endpoint, key)
+        return GitHubListing(self, first, endpoint, key)
 
-    def everything(self, path: str, endpoint: str, params: Mapping[str, Any] | None = None) -> list[Document]:
-        """All documents of a short list."""
+    def get_all(self, path: str, endpoint: str, params: Mapping[str, Any] | None = None) -> list[Document]:
+        """All documents of a list, which should be short."""
         return [document for page in self.listing(path, endpoint, params).pages() for document in page]
 
-    def one(self, path: str, endpoint: str) -> Document:
-        """One thing."""
+    def get(self, path: str, endpoint: str) -> Document:
+        """One document."""
         found: Document = self.api.get(path, endpoint=endpoint)
         return _without_clone_token(found)
 
     def repository(self, name: str) -> Document:
-        """A repository by a name that it has or had: GitHub sends on from a former one."""
-        return self.one(f"/repos/{quote(name)}", "/repos/{owner}/{repo}")
+        """A repository by its present or a former name: GitHub redirects from a former one."""
+        return self.get(f"/repos/{quote(name)}", "/repos/{owner}/{repo}")
 
     def repositories_of(self, owner: str) -> list[Document]:
-        """Every repository of an organization or, where there is none of the name, of a user."""
+        """Every repository of an organization; of a user, where no organization has this name."""
         params = {"type": "all", "sort": "full_name"}
         try:
-            return self.everything(f"/orgs/{quote(owner)}/repos", "/orgs/{org}/repos", params)
+            return self.get_all(f"/orgs/{quote(owner)}/repos", "/orgs/{org}/repos", params)
         except NotFoundError:
-            return self.everything(f"/users/{quote(owner)}/repos", "/users/{username}/repos", params)
+            return self.get_all(f"/users/{quote(owner)}/repos", "/users/{username}/repos", params)
 
-    def compare(self, repository: str, base: str, head: str) -> tuple[Document, list[Document]]:
-        """How two commits or branches stand to each other, and every commit that only the head reaches."""
+    def compare(self, repository: str, base: str, head: str) -> Comparison:
+        """Compare two commits or branches of a repository."""
         path = f"/repos/{repository}/compare/{quote(base, safe='')}...{quote(head, safe='')}"
         first = self.api.ask(
             "GET", path, endpoint="/repos/{owner}/{repo}/compare/{basehead}", params={"per_page": PAGE}
         )
-        listing = Listing(self, first, "/repos/{owner}/{repo}/compare/{basehead}", "commits")
-        return first.body, [commit for page in listing.pages() for commit in page]
+        listing = GitHubListing(self, first, "/repos/{owner}/{repo}/compare/{basehead}", "commits")
+        return Comparison(first.body, [commit for page in listing.pages() for commit in page])
 
-    def myself(self) -> Document:
+    def account(self) -> Document:
         """The account of the token."""
-        return self.one("/user", "/user")
+        return self.get("/user", "/user")
 
     # ----------------------------------------------------------------- limits
 
-    def _judge(self, response: requests.Response, body: Any) -> ImpulsumError | None:
-        """An answer as GitHub means it. Throttling comes before permission: both may be 403, and both 429."""
-        said = str(body.get("message", "")) if isinstance(body, dict) else ""
-        if response.status_code in (403, 429):
-            wait = _throttled(response, said)
-            return _permission(response, said) if wait is None else self._limited(wait, said)
+    def _to_error(self, response: requests.Response, body: Any) -> ImpulsumError | None:
         if response.status_code < 400:
-            self._spare_the_last(response)
-        elif response.status_code == 409 and "empty" in said:
-            return EmptyRepositoryError()
-        elif response.status_code == 410:
-            return GoneError("")
-        elif response.status_code == 451:
-            return _blocked(said)
-        return None
+            self._keep_reserve(response)
+        return to_error(response, body)
 
-    def _limited(self, wait: float, said: str) -> ImpulsumError:
-        return ImpulsumError(
-            Category.RATE_LIMIT,
-            f"{self.api.site} limits requests ({said or 'no reason given'}), to be asked again after {wait:g} s",
-            next_step="nothing: the next pull after that goes on from where this one stopped.",
-            retry_after=wait,
-        )
-
-    def _spare_the_last(self, response: requests.Response) -> None:
-        """Stop before GitHub refuses: it says in each answer how many requests of the hour are left."""
-        left, wait = _left(response), _until_reset(response)
+    def _keep_reserve(self, response: requests.Response) -> None:
+        """Pause before GitHub refuses: each answer says how many requests of the hour are left."""
+        left, wait = requests_left(response), seconds_until_reset(response)
         if left is not None and left <= RESERVE and wait is not None:
             self._budget.pause(wait)
 
 
 def _without_clone_token(document: Document) -> Document:
-    """The document without the token to clone a private repository that GitHub puts into each answer anew."""
+    """The document without the clone token of a private repository: GitHub puts a new one into each answer."""
     ends = [end.get("repo") for name in ("head", "base") if isinstance(end := document.get(name), dict)]
     for repository in (document, document.get("repository"), document.get("head_repository"), *ends):
         if isinstance(repository, dict):
@@ -225,53 +197,7 @@ def _without_clone_token(document: Document) -> Document:
     return document
 
 
-def _throttled(response: requests.Response, said: str) -> float | None:
-    """Seconds to wait when a 403 or 429 is a throttle, by the vendor's order of signs; None for a refusal."""
-    wait = retry_after(response.headers.get("Retry-After"))
-    if wait is not None:
-        return wait
-    if _left(response) == 0:
-        wait = _until_reset(response)
-        return UNTOLD_WAIT if wait is None else wait
-    is_throttle = response.status_code == 429 or "rate limit" in said.lower() or "abuse" in said.lower()
-    return UNTOLD_WAIT if is_throttle else None
-
-
-def _left(response: requests.Response) -> int | None:
-    """Requests of the hour that are left; None where that is not said, or of none: Enterprise with its limits off."""
-    left = response.headers.get("X-RateLimit-Remaining", "")
-    return int(left) if left.isdigit() and response.headers.get("X-RateLimit-Limit") != "0" else None
-
-
-def _until_reset(response: requests.Response) -> float | None:
-    """Seconds until the primary limit is reset, by GitHub's own clock: ours may be off."""
-    reset, date = response.headers.get("X-RateLimit-Reset", ""), response.headers.get("Date")
-    if not reset.isdigit() or not date:
-        return None
-    return max(int(reset) - parsedate_to_datetime(date).timestamp(), 1.0)
-
-
-def _permission(response: requests.Response, said: str) -> ImpulsumError:
-    if sso := response.headers.get("X-GitHub-SSO"):
-        step = f"authorize the token for single sign-on: {sso.partition('url=')[2] or 'in its settings'}"
-    elif needed := response.headers.get("X-Accepted-GitHub-Permissions"):
-        step = f"give the token the permission {needed}, then run again"
-    else:
-        step = "give the token read access to the repository, then run again"
-    return ImpulsumError(
-        Category.PERMISSION, f"The token may not do this: {said or 'no reason given'}"[:300], next_step=f"{step}."
-    )
-
-
-def _blocked(said: str) -> ImpulsumError:
-    return ImpulsumError(
-        Category.PERMISSION,
-        f"The repository is blocked for legal reasons: {said or 'no reason given'}"[:300],
-        next_step="leave it out of GITHUB_REPOSITORIES, or ask GitHub's support.",
-    )
-
-
 def _page_of(url: str | None) -> int | None:
-    """The number of the page that a link leads to; None where it has a cursor instead."""
+    """The page number in a link; None where it has a cursor instead."""
     numbers = parse_qs(urlsplit(url or "").query).get("page", [])
     return int(numbers[0]) if numbers and numbers[0].isdigit() else None

@@ -1,4 +1,4 @@
-"""Asks GitHub who we are and what we may see, without writing anything."""
+"""Check the connection to GitHub: whose token it is and what it may read. Writes nothing."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.http import NotFoundError
-from impulsum_pipelines.sources.github.client import EmptyRepositoryError, GitHubClient, GoneError
+from impulsum_pipelines.sources.github.client import GitHubClient
+from impulsum_pipelines.sources.github.refusals import EmptyRepositoryError, GoneError
 
-#: What a sync lists of each repository, by what people call it.
+#: The lists that a sync reads of each repository, by what people call them.
 _LISTS = {
     "pull requests": "/pulls",
     "issues": "/issues",
@@ -19,16 +20,16 @@ _LISTS = {
 
 
 def probe(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Try what a sync needs, one thing after the other.
+    """Try what a sync needs, step by step.
 
     Yields:
-        What was tried, and what GitHub answered, in words.
+        What was tried, and what GitHub answered, as text.
 
     Raises:
-        ImpulsumError: of the first thing that does not work, with the next step.
+        ImpulsumError: the first step that failed; the error says what to do.
     """
     client = GitHubClient(settings)
-    yield "account", f"the token is {client.myself().get('login', 'nobody')}'s"
+    yield "account", f"the token is {client.account().get('login', 'nobody')}'s"
     for name in settings.github.repositories:
         try:
             found = [client.repository(name)] if "/" in name else client.repositories_of(name)

@@ -1,7 +1,7 @@
 """GitHub's documents to rows: the typed columns of :mod:`tables`, with the whole document beside them.
 
-Every function is pure. Those of things within a repository take the repository's id first, for the documents do not
-say it. Unknown fields stay in the payload; a missing one is null; a value of a wrong type is null in its column.
+Every function is pure. For things within a repository the first argument is the repository's id, which the documents do
+not have. Unknown fields stay in the payload; a missing one is null; a value of a wrong type is null in its column.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def repository(document: Document) -> Row:
         "name": as_text(document.get("name")),
         "full_name": document["full_name"],
         "default_branch": as_text(document.get("default_branch")),
-        "is_private": _flag(document.get("private")),
-        "is_fork": _flag(document.get("fork")),
-        "is_archived": _flag(document.get("archived")),
-        "has_issues": _flag(document.get("has_issues")),
+        "is_private": _as_bool(document.get("private")),
+        "is_fork": _as_bool(document.get("fork")),
+        "is_archived": _as_bool(document.get("archived")),
+        "has_issues": _as_bool(document.get("has_issues")),
         "open_issue_total": as_int(document.get("open_issues_count")),
         "created_at": as_datetime(document.get("created_at")),
         "updated_at": as_datetime(document.get("updated_at")),
@@ -38,7 +38,7 @@ def repository(document: Document) -> Row:
 
 
 def pull_request(repository_id: str, document: Document, commit_shas: list[str]) -> Row:
-    """One pull request that was asked for by itself, with the commits in it."""
+    """One pull request, from its own page and not from the list, with the commits in it."""
     head = document.get("head")
     return {
         "id": str(document["id"]),
@@ -48,7 +48,7 @@ def pull_request(repository_id: str, document: Document, commit_shas: list[str])
         "author": text_field(document.get("user"), "login"),
         "is_bot": text_field(document.get("user"), "type") == "Bot",
         "state": as_text(document.get("state")),
-        "is_draft": _flag(document.get("draft")),
+        "is_draft": _as_bool(document.get("draft")),
         "created_at": as_datetime(document.get("created_at")),
         "updated_at": as_datetime(document.get("updated_at")),
         "closed_at": as_datetime(document.get("closed_at")),
@@ -87,7 +87,7 @@ def review(repository_id: str, document: Document, pull: Document) -> Row:
 
 
 def review_comment(repository_id: str, document: Document) -> Row:
-    """One comment on a line."""
+    """One comment on a line of a pull request."""
     return {
         "id": str(document["id"]),
         "repository_id": repository_id,
@@ -104,7 +104,7 @@ def review_comment(repository_id: str, document: Document) -> Row:
 
 
 def issue_comment(repository_id: str, document: Document) -> Row:
-    """One comment in a conversation."""
+    """One comment in the conversation of an issue or pull request."""
     return {
         "id": str(document["id"]),
         "repository_id": repository_id,
@@ -168,8 +168,8 @@ def release(repository_id: str, document: Document) -> Row:
         "name": as_text(document.get("name")),
         "target": as_text(document.get("target_commitish")),
         "author": text_field(document.get("author"), "login"),
-        "is_draft": _flag(document.get("draft")),
-        "is_prerelease": _flag(document.get("prerelease")),
+        "is_draft": _as_bool(document.get("draft")),
+        "is_prerelease": _as_bool(document.get("prerelease")),
         "created_at": as_datetime(document.get("created_at")),
         "published_at": as_datetime(document.get("published_at")),
         "payload": document,
@@ -184,7 +184,7 @@ def deployment(repository_id: str, document: Document) -> Row:
         "sha": as_text(document.get("sha")),
         "ref": as_text(document.get("ref")),
         "environment": as_text(document.get("environment")),
-        "is_production": _flag(document.get("production_environment")),
+        "is_production": _as_bool(document.get("production_environment")),
         "task": as_text(document.get("task")),
         "creator": text_field(document.get("creator"), "login"),
         "created_at": as_datetime(document.get("created_at")),
@@ -231,8 +231,8 @@ def workflow_run(repository_id: str, document: Document) -> Row:
     }
 
 
-#: By table, what makes a row of what the walk gives for it: the repository's id, a document, and what it hangs on.
-OF_TABLE: dict[str, Callable[..., Row]] = {
+#: By table, the function that makes its rows from the items of the walk's batches.
+TO_ROW: dict[str, Callable[..., Row]] = {
     "pull_requests": pull_request,
     "reviews": review,
     "review_comments": review_comment,
@@ -246,12 +246,12 @@ OF_TABLE: dict[str, Callable[..., Row]] = {
 }
 
 
-def _flag(value: object) -> bool | None:
+def _as_bool(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
 def _names(things: object, name: str) -> str:
-    """The names of a list of objects, as JSON."""
+    """One field of each object in a list, as a JSON list."""
     listed = things if isinstance(things, list) else []
     return orjson.dumps([text_field(thing, name) for thing in listed]).decode()
 

@@ -1,4 +1,4 @@
-"""Which repositories there are for one sync: those named in the settings, as the account sees them now."""
+"""Which repositories one sync reads: those that the settings name, as far as the account sees them now."""
 
 from __future__ import annotations
 
@@ -14,24 +14,31 @@ from impulsum_pipelines.sources.github.rows import Document
 
 
 class GitHubSite:
-    """The repositories of one sync, each read once."""
+    """The repositories of one sync, each read once.
+
+    Attributes:
+        names: by each name in the settings, the ids that it stood for when it was last visible; known with
+            :attr:`visible`.
+    """
+
+    names: dict[str, list[int]]
 
     def __init__(self, client: GitHubClient, sync: Sync, settings: Settings) -> None:
         self._client = client
         self._sync = sync
         self._wanted = settings.github.repositories
-        #: Ids of held repositories whose names were refused: whether they are still there is not known.
+        #: Ids of stored repositories whose names were refused: whether they still exist is unknown.
         self._refused: set[str] = set()
 
     @cached_property
     def visible(self) -> list[Document]:
         """The repositories that the settings name, by name or by owner, and that the account sees.
 
-        A name that is refused, as by an organization that wants the token authorized first, fails the sync at its end
-        and keeps no other from being read.
+        When GitHub refuses one name, as for an organization that wants the token authorized first, the others are read
+        and the sync fails at its end.
 
         Raises:
-            ImpulsumError: of category permission when one is named that was never seen, or when all are refused.
+            ImpulsumError: of category permission when a named one was never visible, or when all are refused.
         """
         found: dict[int, Document] = {}
         known: dict[str, Any] = self._sync.memory.get("names", {})
@@ -45,7 +52,7 @@ class GitHubSite:
                 )  # fmt: skip
             except NotFoundError:
                 documents = []
-                if name not in known and not self._held(name):
+                if name not in known and not self._stored_ids(name):
                     unseen.append(name)
             except ImpulsumError as error:
                 if error.category is not Category.PERMISSION:
@@ -53,7 +60,7 @@ class GitHubSite:
                 error.where = f"{error.where}, {name}"
                 refusals.append(error)
                 documents = []
-                self._refused |= {*map(str, known.get(name, [])), *self._held(name)}
+                self._refused |= {*map(str, known.get(name, [])), *self._stored_ids(name)}
             names[name] = [document["id"] for document in documents] or known.get(name, [])
             found.update({document["id"]: document for document in documents})
         if unseen:
@@ -61,7 +68,7 @@ class GitHubSite:
                 Category.PERMISSION,
                 f"{', '.join(unseen)} of GITHUB_REPOSITORIES cannot be seen with this token",
                 where=f"GitHub repositories at {self._sync.site}",
-                next_step="give the token access to it, or correct GITHUB_REPOSITORIES.",
+                next_step="give the token access to them, or correct GITHUB_REPOSITORIES.",
             )
         if refusals and not found:
             raise refusals[0]
@@ -71,17 +78,14 @@ class GitHubSite:
         self.names = names
         return list(found.values())
 
-    #: By each name in the settings, the ids that it stood for when it was last seen.
-    names: dict[str, list[int]]
-
-    def _held(self, name: str) -> set[str]:
-        """Ids of the held repositories of a name."""
+    def _stored_ids(self, name: str) -> set[str]:
+        """Ids of the stored repositories with this full name, or of this owner."""
         column = "full_name" if "/" in name else "owner"
         rows = self._sync.held.query(f"select id from raw.repositories where lower({column}) = ?", [name.lower()])
         return {row_id for (row_id,) in rows}
 
     @cached_property
     def hidden(self) -> list[str]:
-        """Ids of held repositories that are not visible now."""
+        """Ids of stored repositories that are no longer visible."""
         seen = {str(document["id"]) for document in self.visible}
         return sorted(self._sync.held.ids("repositories", alive=False) - seen - self._refused)

@@ -7,7 +7,7 @@ from impulsum_pipelines.sources.base.table import Column, Scope, Table
 #: Without these the source is off.
 REQUIRED_SETTINGS = ("GITHUB_TOKEN", "GITHUB_REPOSITORIES")
 
-#: In what people look for it.
+#: The scopes in which people look for rows.
 PARTS = Scope("repositories", "full_name", "repository_id")
 
 _REPOSITORY = Column("repository_id", "text", "Repository, by the id that survives renames and transfers.")
@@ -138,7 +138,7 @@ ISSUES = Table(
         Column("title", "text", "Title."),
         Column("author", "text", "Login of who opened it; null when the account is gone."),
         Column("state", "text", "open or closed."),
-        Column("state_reason", "text", "completed, not_planned, duplicate or reopened; null when not said."),
+        Column("state_reason", "text", "completed, not_planned, duplicate or reopened; null when not given."),
         Column("labels", "json", "List of the names of its labels."),
         Column("assignees", "json", "List of the logins of its assignees."),
         Column("comment_total", "int", "How many comments GitHub counts."),
@@ -174,7 +174,7 @@ DEPLOYMENTS = Table(
         Column("sha", "text", "Commit deployed."),
         Column("ref", "text", "Branch, tag or commit that was asked for."),
         Column("environment", "text", "Environment."),
-        Column("is_production", "bool", "True when GitHub was told that it is one that users use."),
+        Column("is_production", "bool", "True when it is marked as one that end users use."),
         Column("task", "text", "Task, such as deploy."),
         Column("creator", "text", "Login of who made it."),
         Column("created_at", "timestamp", "When it was made."),
@@ -191,7 +191,7 @@ DEPLOYMENT_STATUSES = Table(
         Column("deployment_id", "text", "Deployment."),
         Column("state", "text", "pending, queued, in_progress, success, failure, error or inactive."),
         Column("environment", "text", "Environment."),
-        Column("description", "text", "What was said with it."),
+        Column("description", "text", "Text that was given with it."),
         Column("creator", "text", "Login of who gave it."),
         Column("created_at", "timestamp", "When it was given."),
         Column("updated_at", "timestamp", "When it last changed."),
@@ -208,7 +208,7 @@ WORKFLOW_RUNS = Table(
         Column("name", "text", "Name of the workflow."),
         Column("event", "text", "What started it, such as push."),
         Column("status", "text", "queued, in_progress, waiting, completed and the like."),
-        Column("conclusion", "text", "How it ended, such as success; null while it goes on."),
+        Column("conclusion", "text", "How it ended, such as success; null while it runs."),
         Column("head_branch", "text", "Branch."),
         Column("head_sha", "text", "Commit."),
         Column("run_number", "int", "Counts the runs of the workflow."),

@@ -17,10 +17,11 @@ from pyrate_limiter import Duration, Rate
 from requests.auth import HTTPBasicAuth
 
 from impulsum_pipelines.base.home import Home
-from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.http import Api, NotFoundError
 from impulsum_pipelines.sources.base.limits import Budget
+from impulsum_pipelines.sources.base.paging import Paging
+from impulsum_pipelines.sources.registry import off_error
 
 Document = dict[str, Any]
 
@@ -31,8 +32,6 @@ ISSUE_BATCH = 100  # issue/bulkfetch
 CHANGELOG_BATCH = 1_000  # changelog/bulkfetch: issues a request
 WORKLOG_BATCH = 1_000  # worklog/list
 INLINE_COMMENTS = 20  # comments within an issue document
-#: Consecutive empty search pages that still carry a token before we call it a fault.
-MOST_EMPTY_PAGES = 20
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,7 @@ class JiraClient:
 
     def __init__(self, settings: Settings) -> None:
         if not (settings.jira.base_url and settings.jira.email and settings.jira.api_token):
-            raise ImpulsumError(
-                Category.CONFIGURATION,
-                "Jira is off",
-                next_step="set JIRA_BASE_URL, JIRA_EMAIL and JIRA_API_TOKEN.",
-            )
+            raise off_error("jira", settings)
         self.concurrency = settings.jira.concurrency
         self.api = Api(
             "Jira",
@@ -71,34 +66,22 @@ class JiraClient:
     def search_ids(self, jql: str) -> Walk:
         """Every issue id that matches, by immutable order, so that an edit during the walk moves nothing.
 
-        A page without a token is the last one; ``isLast`` alone is not believed. Raises when a token comes back
-        a second time, or when pages stay empty: both would walk for ever.
+        A page without a token is the last one; ``isLast`` alone is not believed.
         """
         ids: dict[str, None] = {}
-        tokens: set[str] = set()
+        paging = Paging("Jira", "/rest/api/3/search/jql")
         body: Document = {
             "jql": f"{jql} ORDER BY created ASC, id ASC",
             "fields": ["id"],
             "maxResults": ID_PAGE,
         }
-        pages = empty = 0
         while True:
-            page = self.api.post("/rest/api/3/search/jql", body)
-            pages += 1
+            page = self.api.post(paging.endpoint, body)
             found = [str(issue["id"]) for issue in page.get("issues") or []]
             ids.update(dict.fromkeys(found))
-            empty = 0 if found else empty + 1
-            token = page.get("nextPageToken")
+            token = paging.next(page.get("nextPageToken"), found=len(found))
             if not token:
-                return Walk(list(ids), pages)
-            if token in tokens or empty > MOST_EMPTY_PAGES:
-                raise ImpulsumError(
-                    Category.SOURCE_OUTAGE,
-                    "The search repeated a page token" if token in tokens else "The search sent only empty pages",
-                    where=f"jira issues, page {pages}, {len(ids)} ids so far",
-                    next_step="nothing: the next pull starts again from the same watermark.",
-                )
-            tokens.add(token)
+                return Walk(list(ids), paging.pages)
             body["nextPageToken"] = token
 
     def approximate_count(self, jql: str) -> int:
@@ -132,22 +115,14 @@ class JiraClient:
         """The complete changelogs of up to 1,000 issues; one issue's histories may be spread over pages."""
         found: dict[str, list[Document]] = {issue_id: [] for issue_id in issue_ids}
         body: Document = {"issueIdsOrKeys": list(issue_ids), "maxResults": 10_000}
-        tokens: set[str] = set()
+        paging = Paging("Jira", "/rest/api/3/changelog/bulkfetch")
         while True:
-            page = self.api.post("/rest/api/3/changelog/bulkfetch", body)
+            page = self.api.post(paging.endpoint, body)
             for entry in page.get("issueChangeLogs") or []:
                 found.setdefault(str(entry["issueId"]), []).extend(entry["changeHistories"])
-            token = page.get("nextPageToken")
+            token = paging.next(page.get("nextPageToken"))
             if not token:
                 return found
-            if token in tokens:
-                raise ImpulsumError(
-                    Category.SOURCE_OUTAGE,
-                    "The changelog repeated a page token",
-                    where="jira changes",
-                    next_step="nothing: the next pull starts again from the same watermark.",
-                )
-            tokens.add(token)
             body["nextPageToken"] = token
 
     def histories_of(self, issue_id: str) -> list[Document]:
@@ -164,24 +139,20 @@ class JiraClient:
 
     def worklogs_changed(self, since: datetime, kind: str) -> list[tuple[str, int]]:
         """(id, epoch ms of the newest change) of every worklog ``updated`` or ``deleted`` since then, each once."""
-        path = f"/rest/api/3/worklog/{kind}"
+        paging = Paging("Jira", f"/rest/api/3/worklog/{kind}")
         cursor = int(since.timestamp() * 1000)
         found: dict[str, int] = {}
         while True:
             # The next page begins with the end of this one.
-            page = self.api.get(path, {"since": cursor})
+            page = self.api.get(paging.endpoint, {"since": cursor})
             found |= {str(value["worklogId"]): int(value["updatedTime"]) for value in page.get("values") or []}
             if page.get("lastPage", True):
                 return list(found.items())
             if page["until"] < cursor:
-                raise ImpulsumError(
-                    Category.SOURCE_OUTAGE,
-                    "The list of worklogs does not move on",
-                    where=f"jira worklogs {kind} since {cursor}",
-                    next_step="nothing: the next pull starts again from the same watermark.",
-                )
-            # A page that holds nothing but one millisecond ends where it began.
+                raise paging.broken(f"the page since {cursor} ends before it begins")
+            # A page that has nothing but one millisecond ends where it began.
             cursor = page["until"] if page["until"] > cursor else cursor + 1
+            paging.next(str(cursor))
 
     def worklogs(self, ids: Sequence[str]) -> list[Document]:
         """Up to 1,000 worklogs by id."""

@@ -17,7 +17,8 @@ from functools import cached_property
 from itertools import chain, islice
 
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.sources.base.sync import NOT_CUT_OFF, CensusCount, Scan, Sync
+from impulsum_pipelines.sources.base.sync import CensusCount, Scan, Sync
+from impulsum_pipelines.sources.base.table import ALIVE, NOT_CUT_OFF
 from impulsum_pipelines.sources.base.values import as_datetime
 from impulsum_pipelines.sources.jira.client import CHANGELOG_BATCH, ISSUE_BATCH, Document, JiraClient
 from impulsum_pipelines.sources.jira.site import JiraSite
@@ -89,8 +90,7 @@ class IssueWalk:
             scope = ", ".join(projects[start : start + PROJECTS_A_SEARCH])
             yield from self._search(f"project in ({scope}) AND sprint in ({', '.join(sprints)})")[0]
         held = self.sync.held.query(
-            "select id from raw.issues where list_has_any(sprint_ids::varchar[], ?) "
-            "and deleted_at is null and unreachable_since is null",
+            f"select id from raw.issues where list_has_any(sprint_ids::varchar[], ?) and {ALIVE}",
             [sprints],
         )
         yield from (issue_id for (issue_id,) in held)
@@ -136,8 +136,7 @@ class IssueWalk:
         A search may leave out a few rows without a word; what is asked for by its id is answered if it exists.
         """
         held = self.sync.held.query(
-            "select id from raw.issues where list_contains(?::varchar[], project_id) "
-            "and deleted_at is null and unreachable_since is null",
+            f"select id from raw.issues where list_contains(?::varchar[], project_id) and {ALIVE}",
             [list(projects)],
         )
         doubtful = sorted(issue_id for (issue_id,) in held if issue_id not in listed)
@@ -186,8 +185,7 @@ class IssueWalk:
             return []
         older = [str(i["id"]) for i in issues if _is_older(i.get("fields") or {}, self.sync.since)]
         held = self.sync.held.query(
-            "select id from raw.issues where list_contains(?::varchar[], id) "
-            f"and deleted_at is null and unreachable_since is null and {NOT_CUT_OFF}",
+            f"select id from raw.issues where list_contains(?::varchar[], id) and {ALIVE} and {NOT_CUT_OFF}",
             [older],
         )
         return sorted(set(older) - {issue_id for (issue_id,) in held})

@@ -1,4 +1,4 @@
-"""Asks Notion who we are and what we may see, without reading the content of any page."""
+"""Checks the Notion integration and what it may read, without reading the content of any page."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from impulsum_pipelines.sources.notion.client import Document, NotionClient
 
 
 def probe(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Try what a sync needs, one thing after the other.
+    """Try each thing that a sync needs, in order.
 
     Yields:
-        What was tried, and what Notion answered, in words.
+        What was tried, and Notion's answer in words.
 
     Raises:
-        ImpulsumError: of the first thing that does not work, with the next step.
+        ImpulsumError: the first thing that does not work, with the next step.
     """
     client = NotionClient(settings)
     try:

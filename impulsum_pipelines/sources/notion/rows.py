@@ -1,7 +1,7 @@
-"""Documents of Notion as rows: typed columns, and the whole document beside them.
+"""Turns Notion's documents into rows: the typed columns of :mod:`tables`, with the whole document beside them.
 
-``hashed`` is what a row is recognized by: the document without what differs between two reads of the same thing
-(signatures of file addresses, the request's own id), and with its place where the document does not tell it.
+``hashed`` shows whether a row changed: the document without what differs between two reads of the same thing
+(signatures of file addresses, the request's own id), and with its place where the document does not have it.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ Document = dict[str, Any]
 Row = Mapping[str, Any]
 
 
-def lasting(value: Any) -> Any:
-    """A document without what expires: of an uploaded file the address before its signature, no request id.
+def stable(value: Any) -> Any:
+    """A document without what expires: the signature in an uploaded file's address, and the request id.
 
-    Notion signs the address of a file anew for each answer (https://developers.notion.com/reference/file-object).
+    Notion signs the address of a file again for each answer (https://developers.notion.com/reference/file-object).
     """
     if isinstance(value, dict):
         if "expiry_time" in value and isinstance(value.get("url"), str):
-            kept = {name: lasting(inner) for name, inner in value.items() if name not in ("expiry_time", "url")}
+            kept = {name: stable(inner) for name, inner in value.items() if name not in ("expiry_time", "url")}
             return {**kept, "url": value["url"].partition("?")[0]}
-        return {name: lasting(inner) for name, inner in value.items() if name != "request_id"}
-    return [lasting(inner) for inner in value] if isinstance(value, list) else value
+        return {name: stable(inner) for name, inner in value.items() if name != "request_id"}
+    return [stable(inner) for inner in value] if isinstance(value, list) else value
 
 
-def plain(rich_text: object) -> str | None:
-    """Rich text as plain text, or None where there is none."""
+def plain_text(rich_text: object) -> str | None:
+    """Rich text as plain text; None when it is empty."""
     if not isinstance(rich_text, list):
         return None
     return "".join(str(run.get("plain_text") or "") for run in rich_text if isinstance(run, dict)) or None
 
 
 def parent_of(document: Document) -> tuple[str | None, str | None]:
-    """Type and id of what holds a thing; the id is None at the top of the workspace."""
+    """Type and id of the parent of a document; the id is None at the top of the workspace."""
     parent = document.get("parent") or {}
     kind = as_text(parent.get("type"))
     return kind, as_text(parent.get(kind)) if kind and kind != "workspace" else None
@@ -60,7 +60,7 @@ def page(document: Document) -> Row:
     simple = {name: simplified(value) for name, value in properties.items()}
     return {
         "id": str(document["id"]),
-        "title": plain(titles[0].get("title")) if titles else None,
+        "title": plain_text(titles[0].get("title")) if titles else None,
         "parent_type": kind,
         "parent_id": parent_id,
         "data_source_id": parent_id if kind == "data_source_id" else None,
@@ -73,16 +73,16 @@ def page(document: Document) -> Row:
         "last_edited_by_id": text_field(document.get("last_edited_by"), "id"),
         "properties": orjson.dumps(simple).decode(),
         "payload": document,
-        "hashed": lasting(document),
+        "hashed": stable(document),
     }
 
 
-def simplified(value: Document) -> Any:  # noqa: PLR0911  # one line a kind
-    """A property's value as an analyst wants it; a type that is not known here stays as it is."""
+def simplified(value: Document) -> Any:  # noqa: PLR0911  # one line per kind
+    """A property's value as an analyst wants it; a value of an unknown type is unchanged."""
     kind = value.get("type")
     inner = value.get(kind) if kind else None
     if kind in ("title", "rich_text"):
-        return plain(inner)
+        return plain_text(inner)
     if kind in ("select", "status"):
         return text_field(inner, "name")
     if kind in ("multi_select", "files"):
@@ -102,11 +102,11 @@ def simplified(value: Document) -> Any:  # noqa: PLR0911  # one line a kind
 
 
 def block(document: Document, page_id: str, depth: int, position: int) -> Row:
-    """One block, at its place in a page. ``parent_id`` is what it was listed under."""
+    """One block, at its place in a page. ``parent_id`` is the page or block that it was listed under."""
     kind = str(document["type"])
     content = document.get(kind)
     content = content if isinstance(content, dict) else {}
-    found = plain(content.get("rich_text")) or plain(content.get("caption")) or as_text(content.get("title"))
+    found = plain_text(content.get("rich_text")) or plain_text(content.get("caption")) or as_text(content.get("title"))
     return {
         "id": str(document["id"]),
         "page_id": page_id,
@@ -120,7 +120,7 @@ def block(document: Document, page_id: str, depth: int, position: int) -> Row:
         **_edits(document),
         "last_edited_by_id": text_field(document.get("last_edited_by"), "id"),
         "payload": document,
-        "hashed": [page_id, depth, position, lasting(document)],
+        "hashed": [page_id, depth, position, stable(document)],
     }
 
 
@@ -133,10 +133,10 @@ def comment(document: Document, page_id: str) -> Row:
         "parent_type": kind,
         "parent_id": parent_id,
         "discussion_id": as_text(document.get("discussion_id")),
-        "text": plain(document.get("rich_text")),
+        "text": plain_text(document.get("rich_text")),
         **_edits(document),
         "payload": document,
-        "hashed": [page_id, lasting(document)],
+        "hashed": [page_id, stable(document)],
     }
 
 
@@ -149,7 +149,7 @@ def data_source(document: Document) -> Row:
     del edits["created_by_id"]
     return {
         "id": str(document["id"]),
-        "title": plain(document.get("title")),
+        "title": plain_text(document.get("title")),
         "database_id": database_id,
         "parent_type": kind,
         "parent_id": parent_id,
@@ -158,7 +158,7 @@ def data_source(document: Document) -> Row:
         **edits,
         "schema": orjson.dumps(schema).decode(),
         "payload": document,
-        "hashed": lasting(document),
+        "hashed": stable(document),
     }
 
 
@@ -170,5 +170,5 @@ def user(document: Document) -> Row:
         "type": as_text(document.get("type")),
         "email": text_field(document.get("person"), "email"),
         "payload": document,
-        "hashed": lasting(document),
+        "hashed": stable(document),
     }

@@ -1,6 +1,6 @@
-"""The dlt source of Notion: a resource per table, and the client and the first read that it needs.
+"""The dlt source of Notion: one resource per table, its client, and the first read of a sync.
 
-The only module of the source that imports dlt; what merely asks which tables there are does not.
+Only this module of the source imports dlt, so listing the tables does not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from impulsum_pipelines.sources.base.values import as_datetime
 from impulsum_pipelines.sources.notion import rows
 from impulsum_pipelines.sources.notion import tables as t
 from impulsum_pipelines.sources.notion.client import Document, NotionClient
-from impulsum_pipelines.sources.notion.walk import Step, Walk
+from impulsum_pipelines.sources.notion.site import NotionSite
+from impulsum_pipelines.sources.notion.walk import NotionStep, NotionWalk
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +31,10 @@ def open_client(settings: Settings) -> NotionClient:
     return NotionClient(settings)
 
 
-def begin(client: NotionClient, sync: Sync, settings: Settings) -> list[Document]:
-    """The first read of a sync: proves that the token works, and asks search what changed, as a hint.
+def begin(client: NotionClient, sync: Sync, settings: Settings) -> NotionSite:
+    """Make the first read of a sync: check the token, and ask search what changed, as a hint.
 
-    Returns:
-        Pages and data sources, last edited first: all in a first sync or a census, else those since the watermark.
+    In a first sync and in a census it reads all that search finds, else what was edited since the watermark.
 
     Raises:
         ImpulsumError: of category permission when nothing was ever shared with the integration.
@@ -52,43 +52,43 @@ def begin(client: NotionClient, sync: Sync, settings: Settings) -> list[Document
             "Nothing is shared with the integration",
             where=f"notion search at {sync.site}",
             next_step="open a page or database in Notion, choose Connections in its menu, add the integration, and run "
-            "again. What was shared within the last minutes may not be found yet.",
+            "again. Search may take a few minutes to find what was just shared.",
         )
-    return found
+    return NotionSite(client, sync, found)
 
 
 @dlt.source(name="notion", max_table_nesting=0)
-def build_source(client: NotionClient, sync: Sync, site: list[Document]) -> Any:
-    """The dlt source of one sync: a resource per table, all but users fed by one shared walk."""
-    walk = Walk(client, sync, site)
+def build_source(client: NotionClient, sync: Sync, site: NotionSite) -> Any:
+    """The dlt source of one sync: one resource per table; one walk feeds all of them except users."""
+    walk = NotionWalk(client, sync, site)
 
     @dlt.resource(name="steps", selected=False)
-    def steps() -> Iterator[Step]:
+    def steps() -> Iterator[NotionStep]:
         yield from walk.steps()
 
     def of_steps(table: Table) -> Any:
         return dlt.transformer(data_from=steps, **hints(table, sync.held))
 
     @of_steps(t.PAGES)
-    def pages(step: Step) -> Iterator[Any]:
+    def pages(step: NotionStep) -> Iterator[Any]:
         yield from sync.changed_rows(
             t.PAGES, sync.parse(t.PAGES, rows.page, step.pages), shared=True, more=not step.is_last
         )
 
     @of_steps(t.BLOCKS)
-    def blocks(step: Step) -> Iterator[Any]:
-        shaped = sync.parse(t.BLOCKS, lambda placed: rows.block(*placed), step.blocks)
-        yield from sync.changed_rows(t.BLOCKS, shaped, shared=True, more=not step.is_last)
+    def blocks(step: NotionStep) -> Iterator[Any]:
+        parsed = sync.parse(t.BLOCKS, lambda placed: rows.block(*placed), step.blocks)
+        yield from sync.changed_rows(t.BLOCKS, parsed, shared=True, more=not step.is_last)
 
     @of_steps(t.COMMENTS)
-    def comments(step: Step) -> Iterator[Any]:
-        shaped = sync.parse(t.COMMENTS, lambda pair: rows.comment(pair[1], pair[0]), step.comments)
-        yield from sync.changed_rows(t.COMMENTS, shaped, shared=True, more=not step.is_last)
+    def comments(step: NotionStep) -> Iterator[Any]:
+        parsed = sync.parse(t.COMMENTS, lambda found: rows.comment(found.document, found.page_id), step.comments)
+        yield from sync.changed_rows(t.COMMENTS, parsed, shared=True, more=not step.is_last)
 
     @of_steps(t.DATA_SOURCES)
-    def data_sources(step: Step) -> Iterator[Any]:
-        shaped = sync.parse(t.DATA_SOURCES, rows.data_source, step.data_sources)
-        yield from sync.changed_rows(t.DATA_SOURCES, shaped, shared=True, more=not step.is_last)
+    def data_sources(step: NotionStep) -> Iterator[Any]:
+        parsed = sync.parse(t.DATA_SOURCES, rows.data_source, step.data_sources)
+        yield from sync.changed_rows(t.DATA_SOURCES, parsed, shared=True, more=not step.is_last)
 
     @dlt.resource(**hints(t.USERS, sync.held))
     def users() -> Iterator[Any]:
@@ -99,7 +99,7 @@ def build_source(client: NotionClient, sync: Sync, site: list[Document]) -> Any:
 
 
 def _users(client: NotionClient, sync: Sync) -> Iterator[Any]:
-    """The members; where the integration may not see them, the rest is loaded all the same."""
+    """The members; if the integration may not see them, the other tables are still loaded."""
     try:
         found = client.users()
     except ImpulsumError as error:

@@ -1,6 +1,6 @@
 """The raw tables of Notion: grain, columns and meaning. Ids are text with dashes, times are UTC, cut to the minute.
 
-Notion shows no seconds: two edits within a minute cannot be told apart by their times.
+Notion shows no seconds: two edits within one minute have the same time.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from impulsum_pipelines.sources.base.table import Column, Scope, Table
 #: Without these the source is off.
 REQUIRED_SETTINGS = ("NOTION_TOKEN",)
 
-#: In what people look for it; what hangs on a page has no data source of its own.
+#: The scopes in which people look for pages: data sources. Blocks and comments belong to the one of their page.
 PARTS = Scope("data_sources", "title", "data_source_id", through=("page_id", "pages"))
 
 PAGES = Table(
     "pages",
     "One row per page that is shared with the integration: entries of data sources, and pages under other pages. The "
-    "payload has every property whole, those that Notion cuts at 25 references included; addresses in it that lead "
-    "to uploaded files expire after an hour.",
+    "payload has every property complete, even where Notion cuts at 25 references; addresses of uploaded files in it "
+    "expire after an hour.",
     (
         Column("title", "text", "Title as plain text."),
         Column("parent_type", "text", "What holds the page: data_source_id, page_id, block_id or workspace."),
@@ -42,7 +42,7 @@ PAGES = Table(
 BLOCKS = Table(
     "blocks",
     "One row per block of a page, in reading order by parent and position. Blocks of type child_page and "
-    "child_database have the id of the page or database that they stand for; the content of a synced copy is held "
+    "child_database have the id of the page or database that they stand for; the content of a synced copy is stored "
     "once, at its original.",
     (
         Column("page_id", "text", "Page that the block is part of."),

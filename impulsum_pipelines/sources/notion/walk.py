@@ -1,9 +1,9 @@
-"""Which pages to read, and reading them whole: properties, blocks to any depth, comments.
+"""Which pages to read, and what that proves about stored pages.
 
-Entries of data sources come from queries. Other pages are found by the blocks that stand for them: Notion gives such a
-block the page's own edit time, so one list of blocks tells which of the pages under it changed. Search only hints at
-what to look for. What no edit time tells (comments, nested blocks, moves, the trash) the census finds: it reads
-every page again and asks for each that it does not meet.
+Entries of data sources come from queries. Other pages are found by the blocks that stand for them: such a block has
+the page's own edit time, so one list of blocks shows which of the pages under it changed. Search only hints at where
+to look. Changes that no edit time shows (comments, nested blocks, moves, the trash) are found by the census: it reads
+every page again, and asks for each stored page that it does not meet.
 """
 
 from __future__ import annotations
@@ -13,274 +13,228 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.sources.base.http import NotFoundError
 from impulsum_pipelines.sources.base.sync import CensusCount, Scan, Sync
+from impulsum_pipelines.sources.base.table import ALIVE
 from impulsum_pipelines.sources.base.values import as_datetime
 from impulsum_pipelines.sources.notion.client import Document, NotionClient
+from impulsum_pipelines.sources.notion.page import PageComment, PageReader, PlacedBlock
+from impulsum_pipelines.sources.notion.refusals import TooManyEntriesError, lists_no_blocks
 from impulsum_pipelines.sources.notion.rows import parent_of
-from impulsum_pipelines.sources.notion.site import ALIVE, Gone, Places
+from impulsum_pipelines.sources.notion.site import GoneIds, NotionSite
 from impulsum_pipelines.sources.notion.tables import BLOCKS, COMMENTS, DATA_SOURCES, PAGES
 
 log = logging.getLogger(__name__)
 
-#: A block at its place: the document, its page, its depth and its position.
-Placed = tuple[Document, str, int, int]
-#: In memory: what the integration was not permitted to read, so that all of it is read once it is.
+#: Name in ``sync.memory``: tables that the integration may not read, so that they are read completely once it may.
 LACKING = "lacking"
 #: Parents of pages outside data sources, each a scope of the census.
 _TREE_PARENTS = {"workspace": "top of the workspace", "page_id": "pages under pages", "block_id": "pages in blocks"}
 
 
 @dataclass
-class Step:
+class NotionStep:
     """What one step of the walk read."""
 
     data_sources: list[Document] = field(default_factory=list)
     pages: list[Document] = field(default_factory=list)
-    blocks: list[Placed] = field(default_factory=list)
-    #: (page, comment)
-    comments: list[tuple[str, Document]] = field(default_factory=list)
-    #: The last step says so, that what was held back is given on.
+    blocks: list[PlacedBlock] = field(default_factory=list)
+    comments: list[PageComment] = field(default_factory=list)
+    #: True for the last step: rows that were kept back for a larger piece are written then.
     is_last: bool = False
 
 
-class Walk:
-    """The pages of one sync.
+class NotionWalk:
+    """Reads the pages of one sync.
 
     Args:
         client: the client.
         sync: the sync.
-        hints: what search gave.
+        site: the workspace.
     """
 
-    def __init__(self, client: NotionClient, sync: Sync, hints: list[Document]) -> None:
-        self.client = client
-        self.sync = sync
-        self.whole = sync.is_first or sync.census
-        self.places = Places(client, sync, hints, whole=self.whole)
-        self.gone = Gone()
-        self._gone_comments = Gone()
-        self._hints = [document for document in hints if document.get("object") == "page"]
+    def __init__(self, client: NotionClient, sync: Sync, site: NotionSite) -> None:
+        self._client = client
+        self._sync = sync
+        self._site = site
+        self._reader = PageReader(client, sync)
+        #: Pages that are gone.
+        self._gone = GoneIds()
         self._alive = sync.held.ids(PAGES.name)
         self._settled = sync.held.ids(PAGES.name, settled=True)
+        #: Pages and blocks that were read.
         self._met: set[str] = set()
         self._blocks_met: set[str] = set()
-        #: Blocks whose children Notion would not list.
-        self._unlisted: set[str] = set()
+        #: Pages and databases that wait to be read.
         self._pages_due: deque[str] = deque()
         self._databases_due: deque[str] = deque()
+        #: By kind of parent, the pages outside data sources, and those of them that were not stored.
         self._in_tree: Counter[str] = Counter()
         self._missing_in_tree: Counter[str] = Counter()
-        self._reads_comments = True
-        self._lacks_comments = COMMENTS.name in sync.memory.get(LACKING, [])
+        self._lacked_comments = COMMENTS.name in sync.memory.get(LACKING, [])
 
-    def steps(self) -> Iterator[Step]:
-        """Read what is to be read, and record what is gone."""
-        yield Step(data_sources=self.places.documents())
-        for source_id in self.places.ids:
+    def steps(self) -> Iterator[NotionStep]:
+        """Read the pages, step by step, and record what is gone."""
+        yield NotionStep(data_sources=self._site.read_data_sources())
+        for source_id in self._site.ids:
             yield from self._entries(source_id)
-        for hint in self._hints:
-            kind, parent_id = parent_of(hint)
-            if (kind != "data_source_id" or parent_id not in self.places.ids) and self._wants(hint):
-                self._pages_due.append(str(hint["id"]))
-        if not self.whole:
-            yield from self._containers()
-        yield from self._due()
-        if self.whole and not self.sync.failures:
-            # Each page that is held and was not met is asked for by itself: moved, trashed, or out of sight.
-            self._pages_due.extend(self._alive - self._met - self.gone.deleted - self.gone.hidden)
-            yield from self._due()
+        self._follow_hints()
+        if not self._site.reads_everything:
+            yield from self._check_block_lists()
+        yield from self._read_due()
+        if self._site.reads_everything and not self._sync.failures:
+            # Ask for each stored page that was not met: it was moved, trashed, or can no longer be seen.
+            self._pages_due.extend(self._stored_but_not_met())
+            yield from self._read_due()
             self._count_tree()
-        elif self._lacks_comments and self.sync.window is None:
-            yield from self._comments_of_others()
+        elif self._lacked_comments and self._sync.window is None:
+            yield from self._comments_of_unchanged_pages()
         self._record()
-        yield Step(is_last=True)
+        yield NotionStep(is_last=True)
 
-    def _wants(self, document: Document) -> bool:
-        """Whether a page outside data sources is to be read, by its own times or those of its block."""
+    def _stored_but_not_met(self) -> set[str]:
+        return self._alive - self._met - self._gone.deleted - self._gone.hidden
+
+    def _must_read(self, document: Document) -> bool:
+        """Whether to read a page outside data sources, by its own edit time or that of the block that stands for it."""
         at = as_datetime(document.get("last_edited_time"))
-        until = self.sync.until
-        in_span = at is None or (at >= self.sync.since and (until is None or at < until))
-        return self.whole or in_span or (until is None and str(document["id"]) not in self._settled)
+        until = self._sync.until
+        in_span = at is None or (at >= self._sync.since and (until is None or at < until))
+        return self._site.reads_everything or in_span or (until is None and str(document["id"]) not in self._settled)
 
     # ---------------------------------------------------------- data sources
 
-    def _entries(self, source_id: str) -> Iterator[Step]:
-        """The pages of one data source that changed; of a new one, or in a census, all of them."""
-        everything = self.whole or (self.sync.window is None and self.places.is_new(source_id))
-        since = self.sync.first_day if everything else self.sync.since
+    def _entries(self, source_id: str) -> Iterator[NotionStep]:
+        """The pages of one data source that changed; in a census, or if the data source is new, all of them."""
+        is_new = self._sync.window is None and self._site.is_new(source_id)
+        read_all = self._site.reads_everything or is_new
+        since = self._sync.first_day if read_all else self._sync.since
         found: set[str] = set()
         try:
-            for documents in self.client.entries(source_id, since, None if everything else self.sync.until):
-                self.sync.stream(PAGES.name).pages += 1
+            for documents in self._client.entries(source_id, since, None if read_all else self._sync.until):
+                self._sync.stream(PAGES.name).pages += 1
                 for document in documents:
                     found.add(str(document["id"]))
                     yield from self._read(document)
         except NotFoundError:
-            self._lost(source_id)
+            self._record_lost_source(source_id)
             return
-        except ImpulsumError as error:
-            if error.category is not Category.BAD_DATA or "than one query gives" not in error.what:
-                raise
-            self.sync.stream(PAGES.name).ended = f"early: {error.what}"
-            self.sync.fail(error)
+        except TooManyEntriesError as error:
+            self._sync.stream(PAGES.name).ended = f"early: {error.what}"
+            self._sync.fail(error)
             return
-        if self.whole:
+        if self._site.reads_everything:
             missing = len(found - self._alive)
-            name = self.places.titles[source_id]
-            self.sync.counts.append(
+            name = self._site.titles[source_id]
+            self._sync.counts.append(
                 CensusCount(PAGES.name, source_id, name, len(found), missing, column="data_source_id")
             )
 
-    def _lost(self, source_id: str) -> None:
-        """A data source cannot be queried any more: its pages went the way that it went."""
-        self.places.checked(source_id)
-        deleted = source_id in self.places.gone.deleted
-        if not deleted:
-            self.places.gone.hidden.add(source_id)
-        (self.gone.deleted if deleted else self.gone.hidden).update(self.places.pages_of(source_id) - self._met)
+    def _record_lost_source(self, source_id: str) -> None:
+        """Note that a data source can no longer be queried: its pages are deleted or hidden as it is."""
+        self._site.data_source(source_id)
+        is_deleted = source_id in self._site.gone.deleted
+        if not is_deleted:
+            self._site.gone.hidden.add(source_id)
+        gone = self._gone.deleted if is_deleted else self._gone.hidden
+        gone.update(self._site.stored_pages_of(source_id) - self._met)
 
     # ------------------------------------------------------------------ pages
 
-    def _due(self) -> Iterator[Step]:
-        """Read the pages and databases that wait for it, and those that they lead to."""
+    def _read_due(self) -> Iterator[NotionStep]:
+        """Read the pages and databases that wait, and those that they lead to."""
         while self._pages_due or self._databases_due:
             while self._databases_due:
-                documents = self.places.of_database(self._databases_due.popleft())
-                yield Step(data_sources=documents)
+                documents = self._site.data_sources_of(self._databases_due.popleft())
+                yield NotionStep(data_sources=documents)
                 for document in documents:
                     yield from self._entries(str(document["id"]))
             if self._pages_due:
-                yield from self._asked(self._pages_due.popleft())
+                page_id = self._pages_due.popleft()
+                if page_id not in self._met and (page := self._ask_for_page(page_id)):
+                    yield from self._read(page)
 
-    def _asked(self, page_id: str) -> Iterator[Step]:
-        """A page asked for by its id."""
-        if page_id not in self._met and (document := self._found(page_id)):
-            yield from self._read(document)
-
-    def _found(self, page_id: str) -> Document | None:
-        """A page as it is now; None, and noted as gone, where it is in the trash or not to be seen."""
+    def _ask_for_page(self, page_id: str) -> Document | None:
+        """A page as it is now; None, and noted as gone, if it is in the trash or cannot be seen."""
         try:
-            document = self.client.page(page_id)
+            document = self._client.page(page_id)
         except NotFoundError:
-            self.gone.hidden.add(page_id)
+            self._gone.hidden.add(page_id)
             return None
         if document.get("in_trash"):
-            self.gone.deleted.add(page_id)
+            self._gone.deleted.add(page_id)
             return None
         return document
 
-    def _read(self, document: Document, *, again: bool = False) -> Iterator[Step]:
-        """A page with all that belongs to it. One of which a part is not found is asked for once more."""
+    def _read(self, document: Document, *, is_retry: bool = False) -> Iterator[NotionStep]:
+        """A page with all that belongs to it. If a part is not found, the page is asked for and read once more."""
         page_id = str(document["id"])
         if page_id in self._met:
             return
-        unlisted = len(self._unlisted)
         try:
-            page = self.client.whole(document)
-            blocks = list(self._blocks(page_id, page_id, 0))
-            comments = self._comments(page_id)
+            contents = self._reader.read(document)
         except NotFoundError as error:
-            log.info("a part of page %s was not found", page_id)
-            yield from self._lost_in_part(page_id, error, again=again)
+            log.info("A part of page %s was not found", page_id)
+            yield from self._read_again(page_id, error, is_retry=is_retry)
             return
-        if len(self._unlisted) > unlisted and self._found(page_id) is None:
+        if not contents.is_listed and self._ask_for_page(page_id) is None:
             return
         self._met.add(page_id)
-        self._blocks_met.update(str(block["id"]) for block, *_ in blocks)
-        kind = str(parent_of(page)[0])
+        self._blocks_met.update(str(placed.document["id"]) for placed in contents.blocks)
+        kind = str(parent_of(contents.page)[0])
         self._in_tree[kind] += 1
         self._missing_in_tree[kind] += page_id not in self._alive
-        self._follow(blocks)
-        self.sync.report(PAGES.name, len(self._met), None)
-        yield Step(pages=[page], blocks=blocks, comments=[(page_id, comment) for comment in comments])
+        self._follow(contents.blocks)
+        self._sync.report(PAGES.name, len(self._met), None)
+        yield NotionStep(pages=[contents.page], blocks=contents.blocks, comments=contents.comments)
 
-    def _lost_in_part(self, page_id: str, error: ImpulsumError, *, again: bool) -> Iterator[Step]:
-        """The page is gone; else it is read once more, and where that does not help it stays held as it is."""
-        document = self._found(page_id)
+    def _read_again(self, page_id: str, error: ImpulsumError, *, is_retry: bool) -> Iterator[NotionStep]:
+        """Read the page once more, unless it is gone. If a part is missing again, its stored rows stay unchanged."""
+        document = self._ask_for_page(page_id)
         if document is None:
             return
-        if not again:
-            yield from self._read(document, again=True)
+        if not is_retry:
+            yield from self._read(document, is_retry=True)
             return
-        self.sync.stream(PAGES.name).ended = f"early: a page could not be read whole ({error.where})"
-        self.sync.fail(error)
+        self._sync.stream(PAGES.name).ended = f"early: a page could not be read completely ({error.where})"
+        self._sync.fail(error)
 
-    def _blocks(self, parent_id: str, page_id: str, depth: int) -> Iterator[Placed]:
-        """The blocks under a page or block, in reading order.
-
-        Not followed: what stands for a page or database, which is read as such; a synced copy, whose blocks are those
-        of its original, ids included; and what Notion's API does not support.
-        """
-        found = self._nested(parent_id) if depth else self.client.children(parent_id)
-        for position, block in enumerate(found):
-            yield block, page_id, depth, position
-            if block.get("has_children") and _is_followed(block):
-                yield from self._blocks(str(block["id"]), page_id, depth + 1)
-
-    def _nested(self, block_id: str) -> list[Document]:
-        """The blocks under a block; none where Notion does not list them, which says nothing of the page around it."""
-        try:
-            return self.client.children(block_id)
-        except ImpulsumError as error:
-            if not _is_refusal(error):
-                raise
-            log.warning("The blocks under block %s are not listed: %s", block_id, error.what)
-            self._unlisted.add(block_id)
-            return []
-
-    def _follow(self, blocks: list[Placed]) -> None:
-        """Note the pages and databases that blocks lead to, where they are to be read."""
-        for block, *_ in blocks:
-            if block.get("type") == "child_page" and self._wants(block):
-                self._pages_due.append(str(block["id"]))
-            if block.get("type") == "child_database" and not self.places.is_known(str(block["id"])):
-                self._databases_due.append(str(block["id"]))
-
-    def _comments(self, page_id: str) -> list[Document]:
-        """The open comments of a page. One that is held and not among them was resolved, or is gone."""
-        if not self._reads_comments:
-            return []
-        try:
-            found = self.client.comments(page_id)
-        except NotFoundError:
-            raise
-        except ImpulsumError as error:
-            if error.category is not Category.PERMISSION:
-                raise
-            self._reads_comments = False
-            self.sync.stream(COMMENTS.name).ended = f"not permitted: {error.what}"
-            log.warning("Notion's comments are not read: %s", error.what)
-            return []
-        held = self.sync.held.query(f"select id from raw.comments where page_id = ? and {ALIVE}", [page_id])
-        for comment_id in {held_id for (held_id,) in held} - {str(comment["id"]) for comment in found}:
+    def _comments_of_unchanged_pages(self) -> Iterator[NotionStep]:
+        """The comments of pages that did not change: earlier pulls were not permitted to read them."""
+        for page_id in sorted(self._stored_but_not_met()):
             try:
-                self.client.comment(comment_id)
-                self._gone_comments.hidden.add(comment_id)
-            except NotFoundError:
-                self._gone_comments.deleted.add(comment_id)
-        return found
-
-    def _comments_of_others(self) -> Iterator[Step]:
-        """The comments of the pages that did not change: earlier pulls were not permitted to read them."""
-        for page_id in sorted(self._alive - self._met - self.gone.deleted - self.gone.hidden):
-            try:
-                found = self._comments(page_id)
-            except NotFoundError:  # it went meanwhile, which the census finds
+                found = self._reader.comments(page_id)
+            except NotFoundError:  # the page is gone; the census finds that
                 continue
-            if not self._reads_comments:
+            if not self._reader.may_read_comments:
                 return
-            yield Step(comments=[(page_id, comment) for comment in found])
+            yield NotionStep(comments=found)
 
     # -------------------------------------------------------------- the tree
 
-    def _containers(self) -> Iterator[Step]:
-        """Look again at each list of blocks that leads to pages: which were added, edited, moved or trashed there?
+    def _follow_hints(self) -> None:
+        """Note the pages outside data sources that search found, where they must be read."""
+        for hint in self._site.page_hints:
+            kind, parent_id = parent_of(hint)
+            is_entry = kind == "data_source_id" and parent_id in self._site.ids
+            if not is_entry and self._must_read(hint):
+                self._pages_due.append(str(hint["id"]))
 
-        One request a list, however many pages it leads to.
+    def _follow(self, blocks: list[PlacedBlock]) -> None:
+        """Note the pages and databases that blocks stand for, where they must be read."""
+        for block, *_ in blocks:
+            if block.get("type") == "child_page" and self._must_read(block):
+                self._pages_due.append(str(block["id"]))
+            if block.get("type") == "child_database" and not self._site.knows_database(str(block["id"])):
+                self._databases_due.append(str(block["id"]))
+
+    def _check_block_lists(self) -> Iterator[NotionStep]:
+        """List again the blocks that stand for pages, to find those that were added, edited, moved or trashed.
+
+        One request per list, however many pages it leads to.
         """
-        lists = self.sync.held.query(
+        lists = self._sync.held.query(
             f"""
             select parent_id, page_id, min(depth), list(id order by position),
                 list(id order by position) filter (where type = 'child_page')
@@ -291,31 +245,32 @@ class Walk:
             order by page_id, parent_id
             """
         )
-        for parent_id, page_id, depth, held, pages in lists:
+        for parent_id, page_id, depth, stored, pages in lists:
             if page_id in self._met:
                 continue
             try:
-                found = self.client.children(parent_id)
+                found = self._client.children(parent_id)
             except ImpulsumError as error:
-                if not _is_refusal(error):
+                if not lists_no_blocks(error):
                     raise
                 self._pages_due.append(page_id)
                 continue
             ids = [str(block["id"]) for block in found]
-            placed = [(block, page_id, depth, position) for position, block in enumerate(found)]
+            placed = [PlacedBlock(block, page_id, depth, position) for position, block in enumerate(found)]
             self._follow(placed)
-            if ids == held:
-                yield Step(blocks=placed)
+            if ids == stored:
+                yield NotionStep(blocks=placed)
             else:
                 self._pages_due.append(page_id)
                 self._pages_due.extend(page for page in pages or () if page not in ids)
 
-    # ------------------------------------------------------------------ books
+    # ------------------------------------------------------- what it proves
 
     def _count_tree(self) -> None:
+        """Record the census of pages outside data sources."""
         for kind, name in _TREE_PARENTS.items():
             if self._in_tree[kind]:
-                self.sync.counts.append(
+                self._sync.counts.append(
                     CensusCount(
                         PAGES.name, kind, name, self._in_tree[kind], self._missing_in_tree[kind], column="parent_type"
                     )
@@ -323,26 +278,27 @@ class Walk:
 
     def _record(self) -> None:
         """Record what the walk proves absent, and what it could not see."""
-        if not self._reads_comments:
-            self.sync.memory[LACKING] = [COMMENTS.name]
-        elif not self.sync.failures:
-            self.sync.memory.pop(LACKING, None)
-        self.places.gone.record(self.sync, DATA_SOURCES.name)
-        self.gone.record(self.sync, PAGES.name)
-        self.gone.record_under(self.sync)
-        self._gone_comments.record(self.sync, COMMENTS.name)
-        existing = self._blocks_met | self._held_under(self._unlisted)
-        self.sync.found_all(Scan(BLOCKS.name, existing, ("page_id",), self._met, guarded=False))
+        if not self._reader.may_read_comments:
+            self._sync.memory[LACKING] = [COMMENTS.name]
+        elif not self._sync.failures:
+            self._sync.memory.pop(LACKING, None)
+        self._site.gone.record(self._sync, DATA_SOURCES.name)
+        self._gone.record(self._sync, PAGES.name)
+        self._gone.record_contents(self._sync)
+        self._reader.gone_comments.record(self._sync, COMMENTS.name)
+        unlisted = self._reader.unlisted
+        existing = self._blocks_met | self._stored_under(unlisted)
+        self._sync.found_all(Scan(BLOCKS.name, existing, ("page_id",), self._met, guarded=False))
         for table in (PAGES, BLOCKS, COMMENTS, DATA_SOURCES):
-            self.sync.stream(table.name).conclude()
-        if self._unlisted:
-            self.sync.stream(BLOCKS.name).ended += f"; blocks under which Notion lists nothing: {len(self._unlisted)}"
+            self._sync.stream(table.name).conclude()
+        if unlisted:
+            self._sync.stream(BLOCKS.name).ended += f"; blocks under which Notion lists nothing: {len(unlisted)}"
 
-    def _held_under(self, block_ids: Collection[str]) -> set[str]:
-        """Ids of the blocks that are held under these, to any depth."""
+    def _stored_under(self, block_ids: Collection[str]) -> set[str]:
+        """Ids of the stored blocks under these blocks, at any depth."""
         if not block_ids:
             return set()
-        held = self.sync.held.query(
+        stored = self._sync.held.query(
             """
             with recursive under as (
                 select id from raw.blocks where list_contains(?, parent_id)
@@ -353,15 +309,4 @@ class Walk:
             """,
             [list(block_ids)],
         )
-        return {block_id for (block_id,) in held}
-
-
-def _is_refusal(error: ImpulsumError) -> bool:
-    """Whether Notion has no list of blocks for this one: it is gone, or of a type that its API does not list (400)."""
-    return isinstance(error, NotFoundError) or error.category is Category.CONFIGURATION
-
-
-def _is_followed(block: Document) -> bool:
-    kind = block.get("type")
-    copied = kind == "synced_block" and (block.get("synced_block") or {}).get("synced_from")
-    return kind not in ("child_page", "child_database", "unsupported") and not copied
+        return {block_id for (block_id,) in stored}

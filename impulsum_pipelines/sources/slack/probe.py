@@ -1,4 +1,4 @@
-"""Asks Slack who we are and what we may see, without reading or writing any message."""
+"""Checks the Slack account and what it may read, without reading or writing any message."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from impulsum_pipelines.sources.slack.site import SCOPES
 
 
 def probe(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Try what a sync needs, one thing after the other.
+    """Try each thing that a sync needs, in order.
 
     Yields:
-        What was tried, and what Slack answered, in words.
+        What was tried, and Slack's answer in words.
 
     Raises:
-        ImpulsumError: of the first thing that does not work, with the next step.
+        ImpulsumError: the first thing that does not work, with the next step.
     """
     client = SlackClient(settings)
     me, scopes = client.who_am_i()
@@ -35,4 +35,4 @@ def _scopes(scopes: frozenset[str] | None) -> str:
         return "not named by Slack"
     wanted = [f"{prefix}:{act}" for prefix in SCOPES.values() for act in ("read", "history")]
     lacking = [scope for scope in (*wanted, "users:read", "users:read.email") if scope not in scopes]
-    return f"without {', '.join(lacking)}: what they open is not read" if lacking else "all that are of use"
+    return f"without {', '.join(lacking)}: what they open is not read" if lacking else "all that a sync can use"

@@ -1,6 +1,6 @@
-"""Slack's way to say no: HTTP 200, ``ok: false`` and a code. Each code as an error with its category and next step.
+"""Turns Slack's refusals into errors. Slack refuses with HTTP 200, ``ok: false`` and a code.
 
-Codes: the lists at the end of each page of https://docs.slack.dev/reference/methods.
+Each code has its category and next step. Codes: the lists at the end of each page of https://docs.slack.dev/reference/methods.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import requests
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base.http import retry_after
 
-_LATER = "nothing: the next pull goes on from the same watermark. If it lasts, see Slack's status page."
+_LATER = "nothing: the next pull continues from the same watermark. If it lasts, see Slack's status page."
 _NEW_TOKEN = "install the app again and set SLACK_BOT_TOKEN to its new bot token."  # noqa: S105  # words, no token
-_INVITE = "invite the app to the channel, or leave it: the others are read."
+_INVITE = "invite the app to the channel, or do nothing: the other channels are read."
 _BUG = "report it as a bug, with this message."
 
-#: Category, what it means, and what to do.
+#: By code: the category, what it means, and the next step.
 _MEANINGS: dict[str, tuple[Category, str, str]] = {
     code: meaning
     for codes, meaning in (
@@ -36,7 +36,8 @@ _MEANINGS: dict[str, tuple[Category, str, str]] = {
         (
             ("missing_scope", "no_permission", "access_denied", "ekm_access_denied", "org_login_required",
              "team_access_not_granted", "restricted_action"),
-            (Category.PERMISSION, "The app may not do this", "give the app the permission, install it again, and run."),
+            (Category.PERMISSION, "The app may not do this",
+             "give the app the permission, install it again, and run again."),
         ),
         (
             ("not_in_channel", "channel_not_found", "is_inactive", "method_not_supported_for_channel_type"),
@@ -44,7 +45,7 @@ _MEANINGS: dict[str, tuple[Category, str, str]] = {
         ),
         (
             ("ratelimited", "rate_limited"),
-            (Category.RATE_LIMIT, "Slack limits requests", "nothing: the next pull goes on from the same watermark."),
+            (Category.RATE_LIMIT, "Slack limits requests", "nothing: the next pull continues from the same watermark."),
         ),
         (
             ("internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org",
@@ -53,36 +54,37 @@ _MEANINGS: dict[str, tuple[Category, str, str]] = {
         ),
         (
             ("thread_not_found", "message_not_found"),
-            (Category.PERMISSION, "The thread is gone", "nothing: it was deleted while it was read."),
+            (Category.PERMISSION, "The thread is gone", "nothing: it was deleted while the pull read it."),
         ),
     )
     for code in codes
 }  # fmt: skip
 
-#: The bot is not, or no longer, where it wanted to read.
+#: Codes: the bot is not, or no longer, in the channel.
 NOT_READABLE = frozenset(
     {"not_in_channel", "channel_not_found", "is_inactive", "method_not_supported_for_channel_type"}
 )
+#: Codes: the thread was deleted.
 THREAD_GONE = frozenset({"thread_not_found", "message_not_found"})
 
 
 class SlackError(ImpulsumError):
-    """``ok: false``; :attr:`code` is Slack's word for why."""
+    """A refusal of Slack (``ok: false``); :attr:`code` is Slack's own code for the reason."""
 
     def __init__(self, code: str, body: dict[str, Any], wait: float | None = None) -> None:
         self.code = code
-        unknown = (Category.INTERNAL, "Slack refused a request in a way that is not known here", _BUG)
+        unknown = (Category.INTERNAL, "Slack refused a request with a code that is not known here", _BUG)
         category, what, next_step = _MEANINGS.get(code, unknown)
         needed = body.get("needed")
         if code == "missing_scope" and needed:
             what = f"The app lacks the scope {needed}"
-            next_step = f"add {needed} to the app's bot token scopes, install the app again, and run."
+            next_step = f"add {needed} to the app's bot token scopes, install the app again, and run again."
         asked = f", to be asked again after {wait:g} s" if wait is not None else ""
         super().__init__(category, f"{what} ({code}){asked}", next_step=next_step, retry_after=wait)
 
 
-def judge(response: requests.Response, body: Any) -> ImpulsumError | None:
-    """The error that an answer is, or None. HTTP 429 and 5xx speak for themselves."""
+def to_error(response: requests.Response, body: Any) -> ImpulsumError | None:
+    """The error in an answer; None when there is none, or when the status alone decides (HTTP 429 and 5xx)."""
     if response.status_code >= 429 or not isinstance(body, dict) or body.get("ok") is True:
         return None
     if body.get("ok") is False:
@@ -92,6 +94,6 @@ def judge(response: requests.Response, body: Any) -> ImpulsumError | None:
         return None
     return ImpulsumError(
         Category.BAD_DATA,
-        "The answer is JSON, but not Slack's: it does not say whether it is ok",
+        "The answer is JSON, but not from Slack: it has no field ok",
         next_step="check SLACK_API_URL, and whether a proxy answers in Slack's place.",
     )

@@ -1,7 +1,7 @@
-"""Slack's documents to rows: the typed columns of :mod:`tables`, with the whole document beside them.
+"""Turns Slack's documents into rows: the typed columns of :mod:`tables`, with the whole document beside them.
 
-Every function is pure. Unknown fields stay in the payload; a missing one is null; a value of a wrong type is null
-in its column and whole in the payload.
+Every function is pure. Unknown fields stay in the payload. A missing field is null. A value of the wrong type is null
+in its column and unchanged in the payload.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from impulsum_pipelines.sources.slack.client import Document
 
 Row = dict[str, Any]
 
-#: Slackbot is no bot by its own flag.
+#: Slackbot, which Slack does not flag as a bot.
 SLACKBOT = "USLACKBOT"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def instant(ts: object) -> datetime | None:
-    """The time of a ts such as 1724936460.123456, exact to the microsecond: a float would lose the last digit."""
-    seconds, _, micros = str(ts).partition(".")
+def from_ts(ts: object) -> datetime | None:
+    """The time of a ts such as 1724936460.123456, exact to the microsecond; None if it is no ts."""
+    seconds, _, micros = str(ts).partition(".")  # a float would lose the last digit
     try:
         return _EPOCH + timedelta(seconds=int(seconds), microseconds=int(f"{micros:0<6}"[:6]))
     except (ValueError, OverflowError):
@@ -29,7 +29,7 @@ def instant(ts: object) -> datetime | None:
 
 
 def to_ts(at: datetime) -> str:
-    """A time as a ts, to compare with others: all have ten and six digits, so text compares like time."""
+    """A time as a ts, to compare with others: all have ten and six digits, so they sort as text like as times."""
     micros = (at - _EPOCH) // timedelta(microseconds=1)
     return f"{max(micros, 0) // 1_000_000:010d}.{max(micros, 0) % 1_000_000:06d}"
 
@@ -66,7 +66,7 @@ def channel(document: Document) -> Row:
 
 
 def is_member(document: Document) -> bool:
-    """Whether the bot may read it; a direct message does not say so, and is listed only to who is in it."""
+    """Whether the bot is in it. A direct message does not say so: Slack lists it only to its members."""
     return bool(document.get("is_member", document.get("is_im") or document.get("is_mpim")))
 
 
@@ -103,10 +103,9 @@ def user(document: Document) -> Row:
 def message(channel_id: str, kind: str, document: Document) -> Row:
     """One message.
 
-    The payload says in which channel it was written and of which type that is, under the names that Slack's events
-    use, so that a channel that becomes private changes its messages too. It leaves out ``root``, the copy of a
-    thread's root in a reply that was also sent to the channel: the root has a row of its own, and the copy would be
-    stale with its next reply.
+    The payload also has the channel and its type, under the names that Slack's events use: so a channel that becomes
+    private changes its messages too. The payload leaves out ``root``, the copy of a thread's root in a reply that was
+    also sent to the channel: the root has its own row, and its next reply would make the copy stale.
     """
     ts = str(document["ts"])
     root = as_text(document.get("thread_ts"))
@@ -129,8 +128,8 @@ def message(channel_id: str, kind: str, document: Document) -> Row:
         "latest_reply": as_text(document.get("latest_reply")),
         "reaction_count": sum(as_int(r.get("count")) or 0 for r in reactions) if isinstance(reactions, list) else 0,
         "file_count": len(files) if isinstance(files, list) else 0,
-        "posted_at": instant(ts),
-        "edited_at": instant(edited.get("ts")) if isinstance(edited, dict) else None,
+        "posted_at": from_ts(ts),
+        "edited_at": from_ts(edited.get("ts")) if isinstance(edited, dict) else None,
         "payload": {
             **{name: value for name, value in document.items() if name != "root"},
             "channel": channel_id,

@@ -1,4 +1,4 @@
-"""What is true of the workspace during one sync: who we are, which conversations there are, and which can be read."""
+"""What is true of the whole workspace during one sync: its id, its conversations, and which of them can be read."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from urllib.parse import urlsplit
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.sync import Sync
+from impulsum_pipelines.sources.base.table import ALIVE
 from impulsum_pipelines.sources.slack import rows
 from impulsum_pipelines.sources.slack.client import Document, SlackClient
 
 log = logging.getLogger(__name__)
 
-#: Kinds of conversations and the scopes that each asks for: ``<prefix>:read`` to list, ``<prefix>:history`` to read.
+#: Kinds of conversations, with the prefix of their scopes: ``<prefix>:read`` to list, ``<prefix>:history`` to read.
 SCOPES = {"public_channel": "channels", "private_channel": "groups", "mpim": "mpim", "im": "im"}
 
 
 class SlackSite:
-    """One workspace during one sync. The list of conversations is one read, done when first needed.
+    """One workspace during one sync. It reads the list of conversations once, when it is first needed.
 
     Args:
-        client: reads it.
+        client: reads the workspace.
         sync: the sync.
         settings: the settings.
     """
@@ -32,27 +33,28 @@ class SlackSite:
         self.sync = sync
         self.thread_days = settings.slack.thread_days
         me, self._scopes = client.who_am_i()
-        self.site = urlsplit(str(me.get("url"))).netloc or client.api.site
-        self._stay_in(str(me.get("team_id")))
+        #: Host of the workspace, such as ``example.slack.com``.
+        self.host = urlsplit(str(me.get("url"))).netloc or client.api.site
+        self._refuse_other_workspace(str(me.get("team_id")))
 
-    def _stay_in(self, team_id: str) -> None:
-        """Ids of two workspaces must not mix: a token of another one is refused."""
-        before = self.sync.memory.get("team")
-        if before not in (None, team_id):
+    def _refuse_other_workspace(self, team_id: str) -> None:
+        """Raise if the token is for another workspace than the stored rows: their ids must not mix."""
+        stored = self.sync.memory.get("team")
+        if stored not in (None, team_id):
             raise ImpulsumError(
                 Category.CONFIGURATION,
-                f"The token is one of another workspace: {team_id}, while {before} is held",
-                where=f"slack {self.site}",
-                next_step="set the token of the workspace that is held, or use another IMPULSUM_HOME for the new one.",
+                f"The token is for another workspace: {team_id}, but the stored rows are from {stored}",
+                where=f"slack {self.host}",
+                next_step=f"set the token of workspace {stored}, or use another IMPULSUM_HOME for workspace {team_id}.",
             )
         self.sync.memory["team"] = team_id
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of conversations that the token may list; Slack refuses a list that asks for one more.
+        """The kinds of conversations that the token may list. Slack refuses a list that asks for any other kind.
 
         Raises:
-            ImpulsumError: of category permission when that is none.
+            ImpulsumError: of category permission when the token may list none.
         """
         if self._scopes is None:
             return tuple(SCOPES)
@@ -61,23 +63,23 @@ class SlackSite:
             raise ImpulsumError(
                 Category.PERMISSION,
                 "The app lacks the scope channels:read",
-                where=f"slack {self.site}",
+                where=f"slack {self.host}",
                 next_step="add channels:read and channels:history (groups:*, im:*, mpim:* for private conversations) "
-                "to the app's bot token scopes, install the app again, and run.",
+                "to the app's bot token scopes, install the app again, and run again.",
             )
         return kinds
 
     @cached_property
     def channels(self) -> list[Document]:
-        """Every conversation that the bot is told of."""
+        """Every conversation that the bot can see."""
         return self.client.channels(self.kinds)
 
     @cached_property
     def readable(self) -> list[Document]:
-        """Conversations that the bot is in, as far as its scopes go."""
+        """Conversations that the bot is in and that its scopes let it read."""
         chosen = [channel for channel in self.channels if rows.is_member(channel) and self._may_read(channel)]
         if not chosen:
-            log.warning("The bot is in none of %d channels of %s: invite it.", len(self.channels), self.site)
+            log.warning("The bot is in none of %d channels of %s: invite it.", len(self.channels), self.host)
         return chosen
 
     def _may_read(self, channel: Document) -> bool:
@@ -85,16 +87,14 @@ class SlackSite:
 
     @cached_property
     def out_of_sight(self) -> set[str]:
-        """Conversations of which messages or members are held and which can no longer be read.
+        """Ids of conversations with stored messages or members that can no longer be read.
 
-        Not those that were archived: nothing happens there any more, so what is held stays true.
+        Archived ones do not count: nothing changes there any more, so the stored rows stay true.
         """
-        held = {
+        stored = {
             channel_id
             for table in ("messages", "members")
-            for (channel_id,) in self.sync.held.query(
-                f"select distinct channel_id from raw.{table} where deleted_at is null and unreachable_since is null"
-            )
+            for (channel_id,) in self.sync.held.query(f"select distinct channel_id from raw.{table} where {ALIVE}")
         }
         archived = {str(channel["id"]) for channel in self.channels if channel.get("is_archived")}
-        return held - {str(channel["id"]) for channel in self.readable} - archived
+        return stored - {str(channel["id"]) for channel in self.readable} - archived

@@ -1,6 +1,6 @@
-"""The dlt source of Slack: a resource per table, and the client and the first read that it needs.
+"""The dlt source of Slack: one resource per table, its client, and the first read of a sync.
 
-The only module of the source that imports dlt; what merely asks which tables there are does not.
+Only this module of the source imports dlt, so listing the tables does not.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from impulsum_pipelines.sources.slack import tables as t
 from impulsum_pipelines.sources.slack.client import SlackClient
 from impulsum_pipelines.sources.slack.refusals import NOT_READABLE, SlackError
 from impulsum_pipelines.sources.slack.site import SlackSite
-from impulsum_pipelines.sources.slack.walk import ChannelReading
+from impulsum_pipelines.sources.slack.walk import ChannelWalk
 
 log = logging.getLogger(__name__)
 
-#: So many channels that Slack cannot answer for are an outage: the others are left for the next pull.
+#: After so many channels that Slack could not answer for, it is an outage: the next pull reads the other channels.
 MOST_DOWN = 3
 
 
@@ -36,20 +36,20 @@ def open_client(settings: Settings) -> SlackClient:
 
 
 def begin(client: SlackClient, sync: Sync, settings: Settings) -> SlackSite:
-    """The first read of a sync: proves that the token works, and reads Slack's clock before any message."""
-    workspace = SlackSite(client, sync, settings)
-    sync.site = workspace.site
-    return workspace
+    """Make the first read of a sync: check the token, and read Slack's clock before any message."""
+    site = SlackSite(client, sync, settings)
+    sync.site = site.host
+    return site
 
 
 @dlt.source(name="slack", max_table_nesting=0)
 def build_source(client: SlackClient, sync: Sync, site: SlackSite) -> Any:
-    """The dlt source of one sync: a resource per table."""
+    """The dlt source of one sync: one resource per table."""
 
     @dlt.resource(**hints(t.CHANNELS, sync.held))
     def channels() -> Iterator[Any]:
-        shaped = sync.parse(t.CHANNELS, rows.channel, site.channels)
-        yield from sync.replace_table(t.CHANNELS, shaped, unreachable=True)
+        parsed = sync.parse(t.CHANNELS, rows.channel, site.channels)
+        yield from sync.replace_table(t.CHANNELS, parsed, unreachable=True)
 
     @dlt.resource(**hints(t.MEMBERS, sync.held))
     def members() -> Iterator[Any]:
@@ -68,7 +68,7 @@ def build_source(client: SlackClient, sync: Sync, site: SlackSite) -> Any:
 
 
 def _members(client: SlackClient, sync: Sync, site: SlackSite) -> Iterator[Any]:
-    """Members of each readable channel, read again when Slack counts another number of them, and when due."""
+    """Members of each readable channel, read again when Slack's count of them changes, and when due."""
     known: dict[str, int | None] = sync.memory.setdefault("members", {})
     due = sync.due(t.MEMBERS)
     for channel in site.readable:
@@ -83,10 +83,10 @@ def _members(client: SlackClient, sync: Sync, site: SlackSite) -> Iterator[Any]:
                     raise
                 _ended_early(sync, t.MEMBERS, channel_id, error)
             continue
-        shaped = list(sync.parse(t.MEMBERS, partial(rows.member, channel_id), found))
-        yield from sync.changed_rows(t.MEMBERS, shaped, more=True)
-        ids = {row["id"] for row in shaped}
-        # Fewer members than Slack counts may be a list cut short; as many as it counts are proof.
+        parsed = list(sync.parse(t.MEMBERS, partial(rows.member, channel_id), found))
+        yield from sync.changed_rows(t.MEMBERS, parsed, more=True)
+        ids = {row["id"] for row in parsed}
+        # Fewer members than Slack counts may be a list cut short; as many as it counts prove that the others left.
         sync.found_all(Scan(t.MEMBERS.name, ids, ("channel_id",), [channel_id], guarded=len(found) != count))
         known[channel_id] = count
     yield from sync.changed_rows(t.MEMBERS, [])
@@ -97,48 +97,52 @@ def _members(client: SlackClient, sync: Sync, site: SlackSite) -> Iterator[Any]:
 
 
 def _messages(client: SlackClient, sync: Sync, site: SlackSite) -> Iterator[Any]:
-    """Channel by channel. When one cannot be read to its end, the others are loaded and stay read."""
+    """Messages, channel by channel. When one cannot be read to its end, the others are still loaded."""
     if sync.window is None:
-        sync.due(t.MESSAGES)  # asked in any case, so that it is on record when the thread windows were listed whole
+        sync.due(t.MESSAGES)  # called in any case: this records when the thread windows were last listed completely
     for number, channel in enumerate(site.readable):
-        reading = ChannelReading(client, site, sync, channel)
+        walk = ChannelWalk(client, site, sync, channel)
         sync.report(t.MESSAGES.name, number, len(site.readable))
-        if reading.is_settled:
+        if walk.is_settled:
             continue
         try:
-            for documents in reading.read():
-                shape = partial(rows.message, reading.id, reading.kind)
-                yield from sync.changed_rows(t.MESSAGES, sync.parse(t.MESSAGES, shape, documents), more=True)
+            for documents in walk.read():
+                to_row = partial(rows.message, walk.id, walk.kind)
+                yield from sync.changed_rows(t.MESSAGES, sync.parse(t.MESSAGES, to_row, documents), more=True)
         except ImpulsumError as error:
             if isinstance(error, SlackError) and error.code in NOT_READABLE:
-                log.warning("%s can no longer be read (%s)", reading.name, error.code)  # put out since they were listed
-            elif _ended_early(sync, t.MESSAGES, reading.id, error):
+                # The bot was removed from it after the channels were listed.
+                log.warning("Channel %s can no longer be read (%s)", walk.name, error.code)
+            elif _ended_early(sync, t.MESSAGES, walk.id, error):
                 break
     yield from sync.changed_rows(t.MESSAGES, [])
     sync.report(t.MESSAGES.name, len(site.readable), len(site.readable))
     if sync.window is None:
-        _forget(sync, site)
+        _mark_unreachable(sync, site)
     sync.stream(t.MESSAGES.name).conclude(client.clamped)
 
 
 def _ended_early(sync: Sync, table: Table, channel_id: str, error: ImpulsumError) -> bool:
-    """A channel was not read to its end, which is told after the others. True where they would fare no better.
+    """Record that a channel was not read to its end; the sync raises the error after it has read the other channels.
+
+    Returns:
+        True when the other channels would fail too, so that reading stops.
 
     Raises:
-        ImpulsumError: the same one, where the token is refused.
+        ImpulsumError: the same error, when the token is refused.
     """
     if error.category is Category.AUTHENTICATION:
         raise error
     sync.stream(table.name).ended = f"early: {error.what}"
     error.where = f"{error.where} of channel {channel_id}"
-    error.safe = "What was read of other channels is loaded and stays read; the watermark was not moved."
+    error.safe = "The other channels that were read are loaded and need not start over; the watermark was not moved."
     sync.fail(error)
     is_outage = error.retryable and len(sync.failures) >= MOST_DOWN
     return is_outage or error.category in (Category.RATE_LIMIT, Category.NETWORK)
 
 
-def _forget(sync: Sync, site: SlackSite) -> None:
-    """What can no longer be read is out of sight, not deleted; when the bot is back, its whole past is read again."""
+def _mark_unreachable(sync: Sync, site: SlackSite) -> None:
+    """Mark messages that can no longer be read as unreachable. When the bot is back, all their past is read again."""
     sync.found_all(Scan(t.MESSAGES.name, (), ("channel_id",), site.out_of_sight, unreachable=True))
     for channel_id in site.out_of_sight & sync.memory.get("channels", {}).keys():
         del sync.memory["channels"][channel_id]

@@ -7,7 +7,7 @@ from impulsum_pipelines.sources.base.table import Column, Scope, Table
 #: Without these the source is off.
 REQUIRED_SETTINGS = ("SLACK_BOT_TOKEN",)
 
-#: In what people look for it.
+#: The scopes in which people look for messages: channels.
 PARTS = Scope("channels", "name", "channel_id")
 
 MESSAGES = Table(
@@ -41,13 +41,13 @@ MESSAGES = Table(
 
 CHANNELS = Table(
     "channels",
-    "One row per conversation that the bot is told of: public channels, and private ones and direct messages with it.",
+    "One row per conversation that the bot can see: public channels, and private ones and direct messages with it.",
     (
         Column("name", "text", "Name at the last read; null for a direct message."),
         Column("type", "text", "public_channel, private_channel, mpim (a group's direct messages) or im."),
         Column("is_private", "bool", "True unless everybody in the workspace may read it."),
         Column("is_archived", "bool", "True when it is archived: nothing is written there any more."),
-        Column("is_member", "bool", "True when the bot is in it: only then are its messages and members held."),
+        Column("is_member", "bool", "True when the bot is in it: only then are its messages and members read."),
         Column("is_general", "bool", "True for the channel that everybody is in."),
         Column("is_shared", "bool", "True when it is shared with another workspace or organisation."),
         Column("num_members", "int", "Members by Slack's count; null for direct messages."),

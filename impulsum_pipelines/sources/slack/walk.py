@@ -1,9 +1,9 @@
-"""Which messages to read, and what it proves: a channel from now back, and the threads that changed.
+"""Which messages to read, and what that proves: a channel from now backwards, and the threads that changed.
 
-Slack filters by when a message was posted, never by when it changed. So a pull lists again what a channel shows and
-compares: a text or a reaction that changed, a message that vanished, a thread whose root tells of other replies than
-are held. One request lists up to 999 messages, so it costs nothing to always go as far back as that request goes;
-only the rest of the thread window waits until reference data is due.
+Slack filters by when a message was posted, never by when it changed. So a pull lists a channel's messages again and
+compares them with the stored ones: a text or a reaction that changed, a message that vanished, a thread whose root
+counts other replies than are stored. One request lists up to 999 messages, so it costs nothing to always go as far
+back as that request goes. Only the rest of the thread window waits until reference data is due.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from impulsum_pipelines.sources.base.sync import CensusCount, Scan, Sync
+from impulsum_pipelines.sources.base.table import ALIVE
 from impulsum_pipelines.sources.base.values import as_int
 from impulsum_pipelines.sources.slack import rows
 from impulsum_pipelines.sources.slack.client import Document, SlackClient
@@ -25,25 +26,24 @@ from impulsum_pipelines.sources.slack.tables import MESSAGES
 
 log = logging.getLogger(__name__)
 
-#: Threads answered within this time are read again with the reference data: an edited reply leaves its root as it
-#: was. Nine of ten edits come within 42 hours (measured on a real archive).
+#: Threads with a reply within this time are read again with the reference data, because an edited reply does not
+#: change its root. Nine of ten edits come within 42 hours (measured on a real archive).
 RECENT = timedelta(days=2)
-#: Of the threads that are older than the thread window a census reads about so many again, in turns.
-OLD_THREADS_A_CENSUS = 500
-#: How far ahead of the sync's start the upper bound of a live pull lies: posts come in while it runs.
+#: About so many of the threads that are older than the thread window are read again by each census, in turns.
+OLD_THREADS_PER_CENSUS = 500
+#: How far the upper bound of a live pull lies after the sync's start: people post while it runs.
 AHEAD = timedelta(days=1)
-_ALIVE = "deleted_at is null and unreachable_since is null"
 
 
 @dataclass
 class Bounds:
-    """Which part of a channel is read. All are ts; text compares like time.
+    """Which part of a channel is read. All bounds are ts, which sort as text like as times.
 
     Args:
-        oldest, latest: what is listed, both included.
-        must_reach: the listing may stop behind this, once a page went further back.
-        first, last: which of what is read is kept: ``first <= ts < last``.
-        is_whole: everything that the channel has is read.
+        oldest, latest: the span that is listed, both ends included.
+        must_reach: the listing may stop once a page went further back than this.
+        first, last: messages with ``first <= ts < last`` are kept.
+        is_complete: the whole channel is read.
     """
 
     oldest: str
@@ -51,38 +51,41 @@ class Bounds:
     must_reach: str
     first: str
     last: str
-    is_whole: bool = False
+    is_complete: bool = False
 
 
 @dataclass
-class Found:
-    """What a channel was found to hold so far."""
+class ChannelContents:
+    """What was found in a channel so far."""
 
+    #: ts of the messages that the channel lists.
     listed: set[str] = field(default_factory=set)
-    #: ts of the replies of the threads that were read, by root.
+    #: By root, the ts of the replies of each thread that was read.
     threads: dict[str, set[str]] = field(default_factory=dict)
-    #: Replies that were also sent to the channel, by root: they are listed as well.
+    #: By root, the number of replies that were also sent to the channel: the channel lists them as well.
     broadcasts: Counter[str] = field(default_factory=Counter)
-    #: Replies that the roots tell of, and such replies of threads that were not read because all are held.
+    #: Replies that all roots count together.
     claimed: int = 0
+    #: The share of them in threads that were not read, because the stored replies agree with the root.
     trusted: int = 0
+    #: Messages that were not stored before.
     new: int = 0
-    #: Down to here the listing has no hole.
+    #: The listing has no gap back to this ts.
     reached: str = ""
     is_limited: bool = False
 
 
-class ChannelReading:
-    """One channel during one sync.
+class ChannelWalk:
+    """Reads one channel during one sync.
 
     Args:
-        client: reads it.
-        workspace: what it belongs to.
+        client: reads the channel.
+        site: the workspace.
         sync: the sync.
-        channel: its document.
+        channel: the channel's document.
     """
 
-    def __init__(self, client: SlackClient, workspace: SlackSite, sync: Sync, channel: Document) -> None:
+    def __init__(self, client: SlackClient, site: SlackSite, sync: Sync, channel: Document) -> None:
         self.client = client
         self.sync = sync
         self.id = str(channel["id"])
@@ -90,29 +93,32 @@ class ChannelReading:
         self.name = str(channel.get("name") or f"direct messages with {channel.get('user')}")
         self.is_archived = bool(channel.get("is_archived"))
         self.now = sync.started_at or datetime.now(UTC)
-        self.window_floor = rows.to_ts(self.now - timedelta(days=workspace.thread_days))
+        self.window_floor = rows.to_ts(self.now - timedelta(days=site.thread_days))
         self.recent = rows.to_ts(self.now - RECENT)
         self.memory: dict[str, Any] = sync.memory.setdefault("channels", {}).get(self.id, {})
-        self.thread_days = workspace.thread_days
-        self.found = Found()
-        #: What a root tells of a thread that was read: how many replies, and the ts of the newest.
+        self.thread_days = site.thread_days
+        self.found = ChannelContents()
+        #: What the root of each thread that was read says: the number of replies, and the ts of the newest.
         self._claims: dict[str, tuple[int, str]] = {}
 
     # ---------------------------------------------------------------- bounds
 
     @property
     def is_settled(self) -> bool:
-        """An archived channel that was read since it was archived: nothing happens there any more."""
+        """True for an archived channel that was read since it was archived: nothing changes there any more."""
         live = not self.sync.census and self.sync.window is None
         return live and self.is_archived and bool(self.memory.get("archived")) and self._is_known
 
     @property
     def _is_known(self) -> bool:
-        """Read whole before, as what it is now: a channel made private is read again, as its messages are then too."""
+        """Whether it was read completely before, with the type it has now.
+
+        A channel that was made private is read again, because its messages became private too.
+        """
         return "read_to" in self.memory and self.memory.get("type") == self.kind
 
     def bounds(self) -> Bounds:
-        """What to read of it."""
+        """Which part of the channel to read."""
         first_day = rows.to_ts(self.sync.first_day)
         if window := self.sync.window:
             first, last = rows.to_ts(max(window.start, self.sync.first_day)), rows.to_ts(window.end)
@@ -120,8 +126,8 @@ class ChannelReading:
             return Bounds(oldest, last, oldest, first, last)
         latest = rows.to_ts(self.now + AHEAD)
         if self.sync.census or not self._is_known:
-            return Bounds(first_day, latest, first_day, first_day, latest, is_whole=True)
-        read_to = rows.instant(self.memory["read_to"]) or self.sync.first_day
+            return Bounds(first_day, latest, first_day, first_day, latest, is_complete=True)
+        read_to = rows.from_ts(self.memory["read_to"]) or self.sync.first_day
         overlap = rows.to_ts(read_to - self.sync.overlap)
         oldest = max(first_day, min(self.window_floor, overlap))
         must_reach = oldest if self.sync.due(MESSAGES) else max(overlap, oldest)
@@ -130,11 +136,11 @@ class ChannelReading:
     # --------------------------------------------------------------- reading
 
     def read(self) -> Iterator[list[Document]]:
-        """The documents to keep, page by page, each id once; what that proves is recorded when the last was given."""
+        """Yield the documents to keep, page by page, each id once; then record what is gone and what was counted."""
         bounds = self.bounds()
         found = self.found
-        alive = self._alive() if bounds.is_whole else set()
-        turns = self._turns() if bounds.is_whole and self._is_known else 1
+        stored = self._stored_ids() if bounds.is_complete else set()
+        turns = self._turns() if bounds.is_complete and self._is_known else 1
         for page in self.client.history(self.id, bounds.oldest, bounds.latest):
             self.sync.stream(MESSAGES.name).pages += 1
             found.is_limited |= page.is_limited
@@ -143,7 +149,7 @@ class ChannelReading:
             found.broadcasts.update(str(m.get("thread_ts")) for m in listed if _is_broadcast(m))
             threads = [reply for root in self._changed(listed, bounds, turns) for reply in self._thread(root, bounds)]
             kept = [m for m in listed if self._is_kept(m, bounds)]
-            found.new += sum(f"{self.id}:{m.get('ts')}" not in alive for m in (*kept, *threads))
+            found.new += sum(f"{self.id}:{m.get('ts')}" not in stored for m in (*kept, *threads))
             yield [*kept, *threads]
             found.reached = min((str(m.get("ts")) for m in page.messages), default=found.reached)
             if not page.is_last and found.reached and found.reached < bounds.must_reach:
@@ -153,16 +159,16 @@ class ChannelReading:
         self._conclude(bounds)
 
     def _is_kept(self, message: Document, bounds: Bounds) -> bool:
-        """Within the bounds; or a root before a window whose thread was answered in it, so that it changed in there.
+        """True within the bounds, and for an older root whose thread was read: a reply in the window changed it.
 
-        What has no ts is kept as well, for the quarantine.
+        A document without a ts is kept as well: it belongs in the quarantine.
         """
         ts = str(message.get("ts") or "")
         return not ts or bounds.first <= ts < bounds.last or (ts in self.found.threads and ts < bounds.first)
 
     def _changed(self, listed: list[Document], bounds: Bounds, turns: int) -> list[str]:
         """The roots whose threads must be read."""
-        held = self._held_threads([str(m.get("ts")) for m in listed])
+        stored = self._stored_threads([str(m.get("ts")) for m in listed])
         chosen = []
         for message in listed:
             ts, count = str(message.get("ts")), as_int(message.get("reply_count")) or 0
@@ -170,11 +176,11 @@ class ChannelReading:
             if _is_broadcast(message):
                 continue
             if not count:
-                if held.get(ts):
-                    self.found.threads[ts] = set()  # no replies any more
+                if stored.get(ts):
+                    self.found.threads[ts] = set()  # its replies were deleted
                 continue
             self.found.claimed += count
-            if self._must_read(ts, (count, latest), held.get(ts), bounds, turns):
+            if self._must_read(ts, (count, latest), stored.get(ts), bounds, turns):
                 chosen.append(ts)
                 self._claims[ts] = (count, latest)
             else:
@@ -182,19 +188,20 @@ class ChannelReading:
         return chosen
 
     def _must_read(
-        self, ts: str, claim: tuple[int, str], held: tuple[int, str] | None, bounds: Bounds, turns: int
+        self, ts: str, claim: tuple[int, str], stored: tuple[int, str] | None, bounds: Bounds, turns: int
     ) -> bool:
+        """Whether to read a thread, given what its root says and what is stored: (number of replies, newest ts)."""
         latest = claim[1]
         if self.sync.window:
             return latest >= bounds.first
-        if held != claim and self.memory.get("odd", {}).get(ts) != [*claim, *(held or (0, ""))]:
+        if stored != claim and self.memory.get("odd", {}).get(ts) != [*claim, *(stored or (0, ""))]:
             return True
-        if bounds.is_whole:
+        if bounds.is_complete:
             return latest >= self.window_floor or ts >= self.window_floor or self._is_its_turn(ts, turns)
         return self.sync.due(MESSAGES) and latest >= self.recent
 
     def _thread(self, root: str, bounds: Bounds) -> list[Document]:
-        """The replies of a thread that are within the bounds, without those that the channel lists as well."""
+        """The replies of a thread within the bounds, without those that the channel lists as well."""
         try:
             replies = self.client.replies(self.id, root)
         except SlackError as error:
@@ -205,31 +212,31 @@ class ChannelReading:
         return [r for r in replies if not _is_broadcast(r) and bounds.first <= str(r.get("ts")) < bounds.last]
 
     def _turns(self) -> int:
-        """In how many censuses all threads that are older than the thread window are read once."""
+        """How many censuses it takes to read every thread that is older than the thread window once."""
         [(old,)] = self.sync.held.query(
-            f"select count(*) from raw.messages where channel_id = ? and latest_reply < ? and {_ALIVE}",
+            f"select count(*) from raw.messages where channel_id = ? and latest_reply < ? and {ALIVE}",
             [self.id, self.window_floor],
         )
-        return 1 + int(old) // OLD_THREADS_A_CENSUS
+        return 1 + int(old) // OLD_THREADS_PER_CENSUS
 
     def _is_its_turn(self, ts: str, turns: int) -> bool:
         return int(ts.partition(".")[0]) % turns == self.now.toordinal() % turns
 
-    # ------------------------------------------------------------------ held
+    # ---------------------------------------------------------------- stored
 
-    def _alive(self) -> set[str]:
-        held = self.sync.held.query(f"select id from raw.messages where channel_id = ? and {_ALIVE}", [self.id])
-        return {message_id for (message_id,) in held}
+    def _stored_ids(self) -> set[str]:
+        stored = self.sync.held.query(f"select id from raw.messages where channel_id = ? and {ALIVE}", [self.id])
+        return {message_id for (message_id,) in stored}
 
-    def _held_threads(self, roots: list[str]) -> dict[str, tuple[int, str]]:
-        """How many replies are held of each of these roots, and the ts of the newest."""
-        held = self.sync.held.query(
+    def _stored_threads(self, roots: list[str]) -> dict[str, tuple[int, str]]:
+        """By root, the number of stored replies and the ts of the newest; roots without any are left out."""
+        stored = self.sync.held.query(
             f"select thread_ts, count(*), max(ts) from raw.messages "
             f"semi join (select unnest(?::varchar[]) as thread_ts) using (thread_ts) "
-            f"where channel_id = ? and is_reply and {_ALIVE} group by thread_ts",
+            f"where channel_id = ? and is_reply and {ALIVE} group by thread_ts",
             [roots, self.id],
         )
-        return {ts: (count, latest) for ts, count, latest in held}
+        return {ts: (count, latest) for ts, count, latest in stored}
 
     # ------------------------------------------------------------- conclude
 
@@ -238,19 +245,19 @@ class ChannelReading:
         self._record_gone(bounds)
         if self.sync.window:
             return
-        if bounds.is_whole:
+        if bounds.is_complete:
             self._count()
         state: dict[str, Any] = {"read_to": rows.to_ts(self.now), "type": self.kind}
         state |= {"archived": True} if self.is_archived else {}
-        state |= {"odd": odd} if (odd := self._odd()) else {}
+        state |= {"odd": odd} if (odd := self._mismatched_threads()) else {}
         self.sync.memory["channels"][self.id] = state
 
-    def _odd(self) -> dict[str, list[object]]:
-        """Threads of which Slack gives other replies than their root tells of: both, so as to read them but once."""
+    def _mismatched_threads(self) -> dict[str, list[object]]:
+        """Threads whose root disagrees with the replies that Slack gives; with both, so that each is read only once."""
         found = self.found
         odd = {
-            root: told
-            for root, told in self.memory.get("odd", {}).items()
+            root: both
+            for root, both in self.memory.get("odd", {}).items()
             if root not in found.threads and (root in found.listed or root < found.reached)
         }
         for root, claim in self._claims.items():
@@ -260,15 +267,15 @@ class ChannelReading:
         return odd
 
     def _record_gone(self, bounds: Bounds) -> None:
-        """Of what is held in the span that was listed, and in the threads that were read, what is not there now."""
+        """Mark stored messages of the listed span and of the threads read that Slack no longer returns."""
         shown = "(not is_reply or subtype is not distinct from 'thread_broadcast')"
-        within = f"channel_id = ? and ts >= ? and ts < ? and {_ALIVE}"
-        held = self.sync.held.query(
+        within = f"channel_id = ? and ts >= ? and ts < ? and {ALIVE}"
+        stored = self.sync.held.query(
             f"select ts from raw.messages where {within} and {shown}",
             [self.id, max(self.found.reached, bounds.first), bounds.last],
         )
-        vanished = {ts for (ts,) in held if ts not in self.found.listed}
-        # A thread of which Slack gives fewer replies than it counts proves nothing about the others.
+        vanished = {ts for (ts,) in stored if ts not in self.found.listed}
+        # Where Slack gives fewer replies than it counts, the missing ones need not be deleted.
         counted = {root: count for root, (count, _) in self._claims.items()}
         threads = {root: ts for root, ts in self.found.threads.items() if len(ts) >= counted.get(root, 0)}
         replies = self.sync.held.query(
@@ -286,7 +293,7 @@ class ChannelReading:
             self.sync.found_all(scan)
 
     def _count(self) -> None:
-        """What the channel was found to have, and what its roots tell that it has."""
+        """Record the census: the messages found, and the number that the channel's roots claim."""
         found = self.found
         replies = sum(len(thread) for thread in found.threads.values()) + found.trusted
         shown = len(found.listed) - sum(n for root, n in found.broadcasts.items() if root in found.listed)
@@ -297,5 +304,5 @@ class ChannelReading:
 
 
 def _is_broadcast(message: Document) -> bool:
-    """A reply that was also sent to the channel: in the channel's list and in its thread's."""
+    """Whether a reply was also sent to the channel: then the channel lists it, and its thread does too."""
     return message.get("subtype") == "thread_broadcast"

@@ -20,6 +20,8 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.http import Api, BearerAuth, retry_after
 from impulsum_pipelines.sources.base.limits import Budget
+from impulsum_pipelines.sources.base.paging import Paging
+from impulsum_pipelines.sources.registry import off_error
 from impulsum_pipelines.sources.tempo.rows import Document
 
 PAGE = 5_000  # worklogs and plans
@@ -32,8 +34,6 @@ RATE = Rate(5, 1_200)
 LEAST_WAIT = 1.0
 #: Plans must be asked for by a span of days, and what they answer depends on it: always the same one, then.
 PLAN_SPAN = ("2000-01-01", "2099-12-31")
-#: Consecutive empty pages that lead on before we call it a fault.
-MOST_EMPTY_PAGES = 20
 
 Pages = Iterator[list[Document]]
 
@@ -43,7 +43,7 @@ class TempoClient:
 
     def __init__(self, settings: Settings) -> None:
         if not settings.tempo.api_token:
-            raise ImpulsumError(Category.CONFIGURATION, "Tempo is off", next_step="set TEMPO_API_TOKEN.")
+            raise off_error("tempo", settings)
         self.api = Api(
             "Tempo",
             settings.tempo.api_url,
@@ -120,16 +120,15 @@ class TempoClient:
         body = {"from": _milliseconds(since), "entityType": list(kinds), "action": ["Deleted"]}
         if until:
             body["to"] = _milliseconds(until)
-        token, seen = None, set[str]()
+        paging = Paging("Tempo", "/papertrail/search")
+        query: Document = {"limit": AUDIT_PAGE}
         while True:
-            query = {"limit": AUDIT_PAGE, **({"nextPageToken": token} if token else {})}
-            page = self.api.post("/papertrail/search", body, params=query, kind="any")
+            page = self.api.post(paging.endpoint, body, params=query, kind="any")
             yield from page.get("results") or []
-            token = (page.get("metadata") or {}).get("nextPageToken")
+            token = paging.next((page.get("metadata") or {}).get("nextPageToken"))
             if not token:
                 return
-            self._moves_on(token in seen, "/papertrail/search")
-            seen.add(token)
+            query["nextPageToken"] = token
 
     # ---------------------------------------------------------------- paging
 
@@ -138,18 +137,14 @@ class TempoClient:
 
         There is no total to hold the end against, so a last page that is full is not believed to be the last.
         """
+        paging = Paging("Tempo", path)
         link: str | None = f"{path}?{urlencode(query)}"
-        seen: set[str] = set()
-        empty = 0
         while link:
             page = self._ask(method, link, path, body)
             results, metadata = page["results"], page.get("metadata") or {}
             yield results
-            empty = 0 if results else empty + 1
             link = metadata.get("next") or _behind(path, query, metadata, len(results))
-            self._moves_on(link in seen or empty > MOST_EMPTY_PAGES, path)
-            if link:
-                seen.add(link)
+            link = paging.next(link, found=len(results))
 
     def _ask(self, method: str, link: str, path: str, body: Document | None) -> Document:
         page = (
@@ -165,15 +160,6 @@ class TempoClient:
             where=f"Tempo {method} {path}",
             next_step="check that TEMPO_API_URL ends in /4; if it does, run again.",
         )
-
-    def _moves_on(self, stuck: bool, path: str) -> None:
-        if stuck:
-            raise ImpulsumError(
-                Category.SOURCE_OUTAGE,
-                "The list does not move on: the same page again",
-                where=f"Tempo {path}",
-                next_step="nothing: the next pull starts again from the same watermark.",
-            )
 
 
 def judge(response: requests.Response, body: Any) -> ImpulsumError | None:

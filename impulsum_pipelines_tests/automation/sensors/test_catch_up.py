@@ -14,7 +14,7 @@ from impulsum_pipelines.base import failing
 from impulsum_pipelines.cli.commands.status import source_status
 from impulsum_pipelines.definitions import build_source_definitions
 from impulsum_pipelines.errors import ImpulsumError
-from impulsum_pipelines.loading.closed_days import due
+from impulsum_pipelines.loading.closed_days import first_open_day
 from impulsum_pipelines.loading.history import recent
 from impulsum_pipelines.sandbox.server import Running
 from impulsum_pipelines.settings import load_settings
@@ -53,7 +53,7 @@ def jira_alone(monkeypatch: pytest.MonkeyPatch, site: Running) -> None:
 
 def today() -> date:
     """The first day that is not due yet."""
-    return due(datetime.now(UTC), load_settings())
+    return first_open_day(datetime.now(UTC), load_settings())
 
 
 def pull_at(site: Running, days_ago: int, hour: int) -> None:

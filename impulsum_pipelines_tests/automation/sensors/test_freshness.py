@@ -19,7 +19,7 @@ from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.checks.source import freshness_check
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.loading.history import Origin, recorded
-from impulsum_pipelines.loading.raw import ensure_tables, insert
+from impulsum_pipelines.loading.raw import ensure_tables, insert_row
 from impulsum_pipelines.ops import schema
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
@@ -41,7 +41,7 @@ def pulled(at: datetime) -> None:
     ensure_tables(home, "tempo")
     row = {"sync_id": f"{at:%Y%m%dT%H%M%S}-0", "source": "tempo", "mode": "live", "started_at": at}
     with home.write_raw("tempo") as connection:
-        insert(connection, "syncs", row | {"status": "done", "watermark_to": at, "streams": _ALL_READ})
+        insert_row(connection, "syncs", row | {"status": "done", "watermark_to": at, "streams": _ALL_READ})
 
 
 _ALL_READ = (

@@ -26,7 +26,7 @@ from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.webhooks.events import inbox as webhooks_inbox
 from impulsum_pipelines.webhooks.events.triage import PACKAGED
 from impulsum_pipelines.webhooks.receiving import dropfiles
-from impulsum_pipelines_tests.webhooks.reading import issue
+from impulsum_pipelines_tests.webhooks.sample_events import issue
 
 NOW = datetime(2026, 11, 18, 9, tzinfo=UTC)
 
@@ -62,7 +62,7 @@ def tick_that_finds(instance: dg.DagsterInstance) -> dg.SensorResult:
 def drop(key: str, priority: str) -> None:
     body = issue(key, priority={"name": priority})
     body["issue"]["id"] = key
-    dropfiles.write(Home.of(load_settings()), "jira", orjson.dumps(body), headers={})
+    dropfiles.write_dropfile(Home.of(load_settings()), "jira", orjson.dumps(body), headers={})
 
 
 def test_a_quiet_tick_says_so(instance: dg.DagsterInstance) -> None:
@@ -95,7 +95,7 @@ def test_an_error_after_something_urgent_does_not_lose_its_pull(
     drop("OPS-1", "Highest")
     for number in range(60):
         drop(f"OPS-{number + 2}", "Medium")
-    record, calls = webhooks_inbox.record, []
+    record, calls = webhooks_inbox.record_events, []
 
     def fail_once(*args: Any, **named: Any) -> Any:
         calls.append(1)
@@ -103,7 +103,7 @@ def test_an_error_after_something_urgent_does_not_lose_its_pull(
             raise ZeroDivisionError
         return record(*args, **named)
 
-    monkeypatch.setattr(webhooks_inbox, "record", fail_once)
+    monkeypatch.setattr(webhooks_inbox, "record_events", fail_once)
     with pytest.raises(ZeroDivisionError):
         tick_that_finds(instance)
     [pull] = tick_that_finds(instance).run_requests or ()

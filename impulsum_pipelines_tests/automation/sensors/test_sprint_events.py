@@ -30,7 +30,7 @@ def tell(sprint: int, kind: str = "sprint_closed") -> None:
     """Jira's event arrives, and is committed."""
     body = {"webhookEvent": kind, "timestamp": 1_763_000_000_000, "sprint": {"id": sprint, "originBoardId": 1}}
     settings = load_settings()
-    dropfiles.write(
+    dropfiles.write_dropfile(
         Home.of(settings), "jira", orjson.dumps(body), headers={}, delivery=f"{kind}-{datetime.now(UTC).isoformat()}"
     )
     assert process_inbox(settings).committed == 1

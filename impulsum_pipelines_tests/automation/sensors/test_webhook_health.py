@@ -14,7 +14,7 @@ from impulsum_pipelines.automation.sensors.webhook_health import HEALTH, build_w
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import SOURCES, Source
 from impulsum_pipelines_tests.conftest import SandboxFactory
-from impulsum_pipelines_tests.webhooks.health.telling import TeamAtASite, TeamOnPaper
+from impulsum_pipelines_tests.webhooks.health.team import RawFileTeam, SandboxTeam
 
 
 @pytest.fixture
@@ -41,8 +41,8 @@ def fallback_tick(instance: dg.DagsterInstance) -> dg.RunRequest | dg.SkipReason
 
 def test_a_tick_looks_once_after_each_pull_from_any_door(instance: dg.DagsterInstance, sandbox: SandboxFactory) -> None:
     now = datetime.now(UTC)
-    team = TeamAtASite(sandbox(issues=12, now=now.isoformat()))
-    team.edit(told=True)
+    team = SandboxTeam(sandbox(issues=12, now=now.isoformat()))
+    team.edit(delivered=True)
     assert isinstance(sensor_tick(instance), dg.SkipReason)
     team.pull()
     looked = sensor_tick(instance)
@@ -56,13 +56,13 @@ def test_a_tick_looks_once_after_each_pull_from_any_door(instance: dg.DagsterIns
 
 @pytest.mark.usefixtures("jira_is_on")
 def test_a_day_whose_events_no_pull_shows_is_read_again_behind_everything_else(instance: dg.DagsterInstance) -> None:
-    team = TeamOnPaper(datetime.now(UTC) - timedelta(days=2))
-    team.edit(told=True)
-    team.look()
-    hidden = team.edit(told=True)
+    team = RawFileTeam(datetime.now(UTC) - timedelta(days=2))
+    team.edit(delivered=True)
+    team.pull_and_check()
+    hidden = team.edit(delivered=True)
     team.changed.clear()
     team.wait(40)
-    assert team.look().unseen == 1
+    assert team.pull_and_check().unseen == 1
     asked = sensor_tick(instance)
     assert isinstance(asked, dg.SensorResult)
     [run] = asked.run_requests or ()
@@ -76,16 +76,16 @@ def test_a_day_whose_events_no_pull_shows_is_read_again_behind_everything_else(i
 def test_the_schedule_in_between_pulls_only_while_webhooks_are_silent(instance: dg.DagsterInstance) -> None:
     skipped = fallback_tick(instance)
     assert isinstance(skipped, dg.SkipReason) and "jira_live is enough" in str(skipped.skip_message)
-    team = TeamOnPaper(datetime(2026, 11, 18, 8, tzinfo=UTC))
-    team.edit(told=True)
-    team.work(6, told=False)
+    team = RawFileTeam(datetime(2026, 11, 18, 8, tzinfo=UTC))
+    team.edit(delivered=True)
+    team.work(6, delivered=False)
     team.wait(12)
-    assert team.look().is_silent
+    assert team.pull_and_check().is_silent
     asked = fallback_tick(instance)
     assert isinstance(asked, dg.RunRequest)
     assert asked.partition_key == "2026-11-18"
-    team.work(3, told=True)
-    assert not team.look().is_silent
+    team.work(3, delivered=True)
+    assert not team.pull_and_check().is_silent
     assert isinstance(fallback_tick(instance), dg.SkipReason)
 
 

@@ -1,4 +1,4 @@
-"""A Fireflies of this machine, with room for a test's requests, and the pulls of it."""
+"""A Fireflies in the sandbox, with room for a test's requests, and pulls of it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ NOW = "2026-11-02T12:00:00Z"
 
 
 class Fireflies:
-    """One sandbox, its Fireflies, and what is held of it."""
+    """One sandbox, its Fireflies, and what is stored of it."""
 
     def __init__(self, served: Any) -> None:
         self.served = served
         self.pulls = Pulls("fireflies")
 
     def do(self, verb: str, **arguments: Any) -> Any:
-        """Do something at Fireflies' control door."""
+        """Change something in the sandbox's Fireflies, through its control door."""
         return self.served.control(f"fireflies/{verb}", **arguments)
 
     def later(self, **time: float) -> None:
@@ -30,11 +30,11 @@ class Fireflies:
         self.served.control("clock", advance_seconds=seconds)
 
     def sync(self, **arguments: Any) -> Any:
-        """Pull."""
+        """Pull Fireflies once."""
         return self.pulls.sync(**arguments)
 
     def differences(self) -> dict[str, Any]:
-        """How what is held differs from what is true."""
+        """How what is stored differs from the truth; empty when right."""
         return self.pulls.differences(self.do("truth"))
 
     def ids(self) -> list[str]:
@@ -42,13 +42,13 @@ class Fireflies:
         return [meeting["id"] for meeting in self.do("meetings")["meetings"] if not meeting["hidden"]]
 
     def refused(self) -> int:
-        """Requests that the vendor's limits refused."""
+        """How many requests the vendor's limits refused."""
         return self.do("limits")["refused"]
 
 
 @pytest.fixture
 def fireflies(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Fireflies]:
-    """Starts a sandbox whose Fireflies allows many requests a minute: a test does in seconds what takes days."""
+    """Starts a sandbox whose Fireflies allows many requests per minute: a test does in seconds what takes days."""
 
     def start(seed: int = 1, *, roomy: bool = True, **options: Any) -> Fireflies:
         started = Fireflies(sandbox(seed=seed, **{"now": NOW, **options}))

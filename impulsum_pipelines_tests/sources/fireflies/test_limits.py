@@ -1,4 +1,4 @@
-"""The day's quota, the limit a minute, and what else an answer of status 200 may say."""
+"""The day's quota, the limit per minute, and the errors that come with status 200."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from impulsum_pipelines.sources.fireflies.refusals import seconds_until
 
 
 def forget(site):
-    """A new day, here and there."""
+    """A new day: the quota is full again, at Fireflies and here."""
     site.do("set_quota", per_day=100_000, per_minute=10_000, forget=True)
     for file in Home.of(load_settings()).limits.glob("*"):
         file.unlink()
@@ -44,20 +44,20 @@ def test_normal_work_is_never_refused(fireflies):
     assert changes.requests <= 5
 
 
-def test_when_the_quota_is_used_up_the_pull_stops_keeps_what_it_has_and_goes_on(fireflies, monkeypatch):
+def test_when_the_quota_is_used_up_the_pull_keeps_what_it_has_and_the_next_one_continues(fireflies, monkeypatch):
     site = fireflies(seed=9)
     site.do("hold_meeting", count=30, minutes_ago=60 * 24 * 40)
     monkeypatch.setenv("FIREFLIES_REQUESTS_A_DAY", "8")
-    held = []
+    stored = []
     for _ in range(3):
         with pytest.raises(ImpulsumError, match=r"used up until 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC") as stopped:
             site.sync()
         assert stopped.value.category is Category.RATE_LIMIT
         assert stopped.value.retry_after > 80_000
-        held.append(site.pulls.one("select count(*) from raw.transcripts where is_whole"))
+        stored.append(site.pulls.one("select count(*) from raw.transcripts where is_whole"))
         assert site.pulls.one("select count(*) from raw.syncs where status = 'done'") == 0
         forget(site)
-    assert held == sorted(set(held)), held
+    assert stored == sorted(set(stored)), stored
     monkeypatch.setenv("FIREFLIES_REQUESTS_A_DAY", "1000")
     result = site.sync()
     assert result.watermark_to is not None
@@ -116,7 +116,7 @@ def test_the_vendors_own_refusal_says_until_when_and_no_later_pull_asks_before(f
     assert site.differences() == {}
 
 
-def test_a_refusal_without_a_time_is_tried_again_a_few_times_and_then_told(fireflies):
+def test_a_refusal_without_a_time_is_tried_again_a_few_times_and_then_raised(fireflies):
     site = fireflies(seed=13)
     site.do("set_quota", per_day=1, per_minute=10_000, retry_after="none")
     with pytest.raises(ImpulsumError, match="answers no more requests") as stopped:
@@ -210,7 +210,7 @@ def test_a_list_that_is_null_without_an_error_is_an_error(fireflies):
     ],
 )
 @pytest.mark.parametrize("after", [1, 3], ids=["list", "whole"])
-def test_what_passes_by_itself_is_sat_out(fireflies, fault, after):
+def test_a_fault_that_passes_by_itself_does_not_fail_the_pull(fireflies, fault, after):
     site = fireflies(seed=16)
     site.served.control("fault", path="graphql", after=after, **fault)
     site.sync()
@@ -230,7 +230,7 @@ def test_an_outage_in_the_middle_keeps_what_was_read(fireflies):
     assert set(site.do("reads").values()) == {1}
 
 
-def test_a_wrong_key_a_revoked_one_and_no_key_are_told_apart_and_never_shown(fireflies, monkeypatch, caplog):
+def test_a_wrong_key_a_revoked_one_and_no_key_give_different_errors_that_never_show_it(fireflies, monkeypatch, caplog):
     site = fireflies(seed=18)
     caplog.set_level("DEBUG")
     right = site.served.env["FIREFLIES_API_KEY"]
@@ -265,16 +265,16 @@ def test_probe_says_whose_key_it_is_and_what_it_sees(fireflies):
     from impulsum_pipelines.sources.registry import probe
 
     site = fireflies(seed=20)
-    told = dict(probe("fireflies", load_settings()))
-    assert told.keys() == {"account", "meetings", "whole meeting"}
-    assert "administrator" in told["account"]
-    assert told["whole meeting"] == "can be read"
+    found = dict(probe("fireflies", load_settings()))
+    assert found.keys() == {"account", "meetings", "whole meeting"}
+    assert "administrator" in found["account"]
+    assert found["whole meeting"] == "can be read"
     assert sum(site.served.requests().values()) == 3
 
 
-@pytest.mark.parametrize("a_day", [1, 50, 60, 61, 500, 86_400, 10_000_000])
-def test_any_number_of_requests_a_day_can_be_set(fireflies, monkeypatch, a_day):
+@pytest.mark.parametrize("per_day", [1, 50, 60, 61, 500, 86_400, 10_000_000])
+def test_any_number_of_requests_a_day_can_be_set(fireflies, monkeypatch, per_day):
     site = fireflies(seed=20, roomy=False)
-    monkeypatch.setenv("FIREFLIES_REQUESTS_A_DAY", str(a_day))
+    monkeypatch.setenv("FIREFLIES_REQUESTS_A_DAY", str(per_day))
     assert client.FirefliesClient(load_settings()).account()["is_admin"]
     assert site.refused() == 0

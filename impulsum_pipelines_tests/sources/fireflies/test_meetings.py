@@ -1,4 +1,4 @@
-"""Meetings as they come, change and go, although Fireflies tells of none of it."""
+"""Meetings as they appear, change and vanish, although Fireflies reports none of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def site(fireflies):
     return started
 
 
-def test_a_meeting_whose_summary_is_being_made_is_held_without_sentences_until_it_is_ready(site):
+def test_a_meeting_whose_summary_is_being_made_is_stored_without_sentences_until_it_is_ready(site):
     meeting = site.do("hold_meeting", status="processing")["id"]
     site.sync()
     assert site.differences() == {}
@@ -55,7 +55,7 @@ def test_captions_of_a_live_meeting_are_left_out(site):
     assert site.differences() == {}
 
 
-def test_a_summary_that_failed_leaves_what_was_said(site):
+def test_a_meeting_whose_summary_failed_keeps_its_sentences(site):
     meeting = site.do("hold_meeting", status="processing")["id"]
     site.sync()
     site.do("fail_processing", meeting=meeting)
@@ -120,7 +120,7 @@ def test_an_upload_from_the_future_is_found(site):
         ("rename_speaker", {"name": "Somebody else"}, "payload"),
     ],
 )
-def test_an_edit_that_nothing_tells_of_is_seen(site, verb, arguments, column):
+def test_an_edit_that_fireflies_does_not_report_is_found(site, verb, arguments, column):
     meeting = site.ids()[0]
     chosen = f"select {column} from raw.transcripts where id = ?"
     before = site.pulls.one(chosen, meeting)
@@ -134,7 +134,7 @@ def test_an_edit_that_nothing_tells_of_is_seen(site, verb, arguments, column):
     assert site.sync().requests == 2
 
 
-def test_what_was_deleted_or_is_no_longer_shared_is_marked_with_all_that_hangs_on_it_and_comes_back(site):
+def test_a_meeting_that_is_deleted_or_no_longer_shared_is_marked_with_its_rows_and_comes_back(site):
     deleted, unshared = site.ids()[:2]
     site.do("delete", meeting=deleted)
     site.do("unshare", meeting=unshared)
@@ -150,7 +150,7 @@ def test_what_was_deleted_or_is_no_longer_shared_is_marked_with_all_that_hangs_o
     assert unshared in alive(site)
 
 
-def test_what_vanished_long_ago_is_found_by_the_census(site):
+def test_an_old_meeting_that_vanished_is_found_by_the_census(site):
     oldest = site.ids()[-1]
     site.do("delete", meeting=oldest)
     site.sync()
@@ -159,7 +159,7 @@ def test_what_vanished_long_ago_is_found_by_the_census(site):
     assert site.differences() == {}
 
 
-def test_losing_more_than_half_at_once_is_not_believed(site):
+def test_losing_more_than_half_at_once_is_unreachable_not_deleted(site):
     for meeting in site.ids()[:-5]:
         site.do("unshare", meeting=meeting)
     result = site.sync(census=True)
@@ -193,13 +193,13 @@ def test_a_meeting_that_can_never_be_answered_whole_does_not_eat_the_quota(site,
         costs.append(site.sync().requests)
         site.later(hours=1)
     assert costs == [3, 3, 2]
-    assert sentences_of(site, meeting) > 0, "what is held stays"
+    assert sentences_of(site, meeting) > 0, "stored sentences stay"
     site.do("fail_field", meeting=meeting, field="summary", count=0)
     site.sync(census=True)
     assert site.differences() == {}
 
 
-def test_a_list_that_cannot_say_everything_of_a_meeting_changes_nothing_and_repeats_later(site):
+def test_a_list_with_a_field_that_failed_changes_nothing_and_is_read_again_later(site):
     meeting = site.ids()[0]
     site.do("retitle", meeting=meeting, title="Changed")
     site.do("fail_field", meeting=meeting, field="duration")
@@ -255,7 +255,7 @@ def test_a_list_that_ends_early_deletes_nothing(site, kind):
 
 
 @pytest.mark.parametrize("exclusive", [True, False])
-def test_what_began_at_a_bound_is_held_once(fireflies, exclusive, monkeypatch, tmp_path):
+def test_a_meeting_that_began_at_a_bound_is_stored_once(fireflies, exclusive, monkeypatch, tmp_path):
     site = fireflies(seed=5)
     site.do("date_bounds", exclusive=exclusive)
     site.served.control("clock", freeze=True)
@@ -269,11 +269,11 @@ def test_what_began_at_a_bound_is_held_once(fireflies, exclusive, monkeypatch, t
         for m in site.do("meetings")["meetings"]
         if midnight.timestamp() * 1e3 <= m["date"] < (midnight + timedelta(days=1)).timestamp() * 1e3
     }
-    held = site.pulls.held("select id from raw.transcripts where started_at >= ?", midnight)
-    assert {row_id for (row_id,) in held} == wanted
+    stored = site.pulls.held("select id from raw.transcripts where started_at >= ?", midnight)
+    assert {row_id for (row_id,) in stored} == wanted
 
 
-def test_more_meetings_than_a_list_may_be_skipped_through(fireflies, monkeypatch):
+def test_a_span_with_more_meetings_than_a_list_can_skip_through_is_read_in_halves(fireflies, monkeypatch):
     from impulsum_pipelines.sources.fireflies import listing
 
     monkeypatch.setattr(listing, "MOST_SKIP", 60)
@@ -307,22 +307,22 @@ def test_nothing_before_the_first_day_is_read(fireflies, monkeypatch):
 def test_a_document_that_does_not_fit_is_quarantined_and_the_rest_is_loaded(site, monkeypatch):
     from impulsum_pipelines.sources.fireflies import client
 
-    original = client.FirefliesClient.whole
+    original = client.FirefliesClient.whole_meetings
 
-    def whole(self, ids):
+    def with_a_bad_one(self, ids):
         read = original(self, ids)
         for document in read.documents:
             document["sentences"].append({"text": "a sentence without a place"})
         return read
 
-    monkeypatch.setattr(client.FirefliesClient, "whole", whole)
+    monkeypatch.setattr(client.FirefliesClient, "whole_meetings", with_a_bad_one)
     meeting = site.do("hold_meeting")["id"]
     site.sync()
     assert site.pulls.held("select stream, reason from raw.quarantine") == [("sentences", "KeyError: 'index'")]
     assert sentences_of(site, meeting) > 5
 
 
-def test_signed_links_and_counts_that_always_change_are_not_held(site):
+def test_signed_links_and_counts_that_always_change_are_not_stored(site):
     for name in ("audio_url", "video_url", "num_transcripts"):
         assert site.pulls.one("select count(*) from raw.transcripts where payload::varchar like ?", f"%{name}%") == 0
 

@@ -1,4 +1,4 @@
-"""A month of a team's meetings: pulled as it happens, by days, and once from nothing; all are equal to the truth."""
+"""A month of a team's meetings: pulled live, by windows of a day, and once from nothing; all end with the truth."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What a pull holds, and what it costs."""
+"""What a pull stores, and what it costs."""
 
 from __future__ import annotations
 
 
-def test_a_first_pull_holds_what_is_true_and_a_second_changes_nothing(fireflies):
+def test_a_first_pull_stores_the_truth_and_a_second_changes_nothing(fireflies):
     site = fireflies()
     first = site.sync()
     assert site.differences() == {}

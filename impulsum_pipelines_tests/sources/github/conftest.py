@@ -1,4 +1,4 @@
-"""A GitHub that lives on this machine, and pulls of it."""
+"""A GitHub in the sandbox, and pulls of it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class GitHub:
         self.site.control("clock", advance_seconds=seconds)
 
     def fault(self, path: str, **details: Any) -> None:
-        """Let requests fail whose path holds ``path``."""
+        """Let requests fail whose path contains ``path``."""
         self.site.control("fault", path=path, **details)
 
     def differences(self) -> dict[str, dict[str, Any]]:
-        """How what is held differs from the truth; empty when right."""
+        """How what is stored differs from the truth; empty when right."""
         return self.pulls.differences(self.do("truth"))
 
     def requests(self, *, reset: bool = True) -> int:
@@ -50,5 +50,5 @@ class GitHub:
 
 @pytest.fixture
 def github(sandbox: Callable[..., Running]) -> Callable[..., GitHub]:
-    """Starts a sandbox; the arguments are those of ``sandbox``, with few issues unless told."""
+    """Starts a sandbox; the arguments are those of ``sandbox``, with few issues unless given."""
     return lambda **options: GitHub(sandbox(**{"now": NOW, "issues": 24, **options}))

@@ -1,4 +1,4 @@
-"""Real documents as rows: what GitHub's recorded webhooks hold loses no value, and odd ones stay what they are."""
+"""Real documents as rows: the documents of recorded webhooks lose no value, and odd values stay in the payload."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from impulsum_pipelines_tests.places import SHARED
 
 SAMPLES = SHARED / "data" / "webhooks" / "github.tar.gz"
 
-#: Where in a body lies a thing of which table, whatever the event.
+#: By field of a body, the table of the document in it, whatever the event.
 PLACES = {
     "pull_request": "pull_requests",
     "review": "reviews",
@@ -31,9 +31,9 @@ PLACES = {
     "commit": "commits",
     "repository": "repositories",
 }
-#: A comment is one of what the event says; those on commits and in discussions we have no table for.
+#: By event, the table of its comment; comments on commits and in discussions have no table.
 COMMENTS = {"pull_request_review_comment": "review_comments", "issue_comment": "issue_comments"}
-#: How many there are of each in the 137 bodies: none may be passed over.
+#: How many documents of each table are in the 137 bodies: none may be skipped.
 RECORDED = {
     "repositories": 119,
     "pull_requests": 19,
@@ -76,45 +76,45 @@ def row_of(table: str, document: Any) -> rows.Row:
     }
     if table == "repositories":
         return rows.repository(document)
-    return rows.OF_TABLE[table]("1", document, *more.get(table, ()))
+    return rows.TO_ROW[table]("1", document, *more.get(table, ()))
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every value that is no container, and every empty container, with its place."""
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, part in parts:
-        yield from leaves(part, f"{path}/{name}")
-    if not parts:
+    """Every value that is not a container, and every empty container, with its path."""
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, member in members:
+        yield from leaves(member, f"{path}/{name}")
+    if not members:
         yield path, json.dumps(value)
 
 
 def test_recorded_documents_lose_no_value() -> None:
     met: Counter[str] = Counter()
-    told: Counter[str] = Counter()
+    values: Counter[str] = Counter()
     for table, event, document in samples():
         row = row_of(table, document)
         given, kept = list(leaves(document)), list(leaves(orjson.loads(orjson.dumps(row["payload"]))))
         assert len(kept) == len(given)
         assert kept == given, (table, event)
         met[table] += 1
-        told[table] += len(given)
+        values[table] += len(given)
     assert met == RECORDED
     assert set(met) == {table.name for table in TABLES}
-    assert sum(told.values()) > 20_000
+    assert sum(values.values()) > 20_000
 
 
 def test_recorded_documents_fill_the_columns() -> None:
-    """Each column is told by at least one recorded document of its table, but for what only a single read says."""
+    """At least one recorded document of each table fills each of its columns, except those in EMPTY."""
     filled: dict[str, set[str]] = {}
     for table, _, document in samples():
         row = row_of(table, document)
         filled.setdefault(table, set()).update(name for name, value in row.items() if value is not None)
-    unsaid = {table.name: sorted({column.name for column in table.columns} - filled[table.name]) for table in TABLES}
-    assert {table: names for table, names in unsaid.items() if names} == UNSAID
+    empty = {table.name: sorted({column.name for column in table.columns} - filled[table.name]) for table in TABLES}
+    assert {table: names for table, names in empty.items() if names} == EMPTY
 
 
-#: Columns that none of the recorded documents says: nothing in them was merged or closed, and newer fields are missing.
-UNSAID = {
+#: Columns that no recorded document fills: nothing in them was merged or closed, and newer fields are missing.
+EMPTY = {
     "commits": ["author"],
     "deployments": ["is_production"],
     "issues": ["closed_at", "closed_by", "state_reason"],

@@ -1,4 +1,4 @@
-"""What the network, the limits and the token can do to a pull, and what the user is told."""
+"""What the network, the limits and the token can do to a pull, and the errors that people see."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.sources.base import http
-from impulsum_pipelines.sources.github import client
+from impulsum_pipelines.sources.github import client, refusals
 from impulsum_pipelines.sources.github.probe import probe
 from impulsum_pipelines_tests.sources.github.conftest import NOW
 
@@ -19,7 +19,7 @@ PRIMARY = '{"message": "API rate limit exceeded for user ID 1."}'
 
 
 def primary(seconds: int) -> dict[str, str]:
-    """Headers of a refusal whose hour is over in so many seconds, by the sandbox's clock."""
+    """Headers of a refusal whose hour ends in so many seconds, by the sandbox's clock."""
     from datetime import datetime
 
     reset = int(datetime.fromisoformat(NOW).timestamp()) + seconds
@@ -45,7 +45,7 @@ def primary(seconds: int) -> dict[str, str]:
         pytest.param(
             {"kind": "status", "status": 429, "body": "{}"},
             0.01,
-            id="429 that says nothing",
+            id="429 without a reason",
             marks=pytest.mark.exhaustive,
         ),
         pytest.param({"kind": "status", "status": 403, "body": PRIMARY, "headers": primary(0)}, 1, id="403 primary"),
@@ -60,8 +60,8 @@ def primary(seconds: int) -> dict[str, str]:
         pytest.param({"kind": "truncate"}, None, id="page cut short"),
     ],
 )
-def test_what_passes_by_itself_is_sat_out(github, monkeypatch, fault, waits):
-    monkeypatch.setattr(client, "UNTOLD_WAIT", 0.01)
+def test_a_fault_that_passes_by_itself_does_not_fail_the_pull(github, monkeypatch, fault, waits):
+    monkeypatch.setattr(refusals, "DEFAULT_WAIT", 0.01)
     hub = github(seed=41)
     hub.site.control("clock", freeze=True)
     hub.fault("/platform/pulls", **fault)
@@ -71,12 +71,12 @@ def test_what_passes_by_itself_is_sat_out(github, monkeypatch, fault, waits):
     assert result.limit_wait_seconds == pytest.approx(waits or 0, abs=0.001)
 
 
-def test_the_vendor_asks_for_a_minute_when_it_does_not_say(github):
-    assert client.UNTOLD_WAIT >= 60
+def test_the_wait_is_a_minute_where_github_gives_none(github):
+    assert refusals.DEFAULT_WAIT >= 60
 
 
 @pytest.mark.parametrize("headers", [primary(1800), {"Retry-After": "1800"}], ids=["reset", "Retry-After"])
-def test_a_long_limit_is_not_sat_out_but_told(github, headers):
+def test_a_long_limit_is_not_waited_for_but_raised(github, headers):
     hub = github(seed=42)
     hub.site.control("clock", freeze=True)
     hub.fault("/platform/issues", kind="status", status=403, body=PRIMARY, headers=headers)
@@ -87,7 +87,7 @@ def test_a_long_limit_is_not_sat_out_but_told(github, headers):
     assert hub.differences() == {}
 
 
-def test_a_first_pull_stops_before_the_hour_is_used_up_and_goes_on_from_there(github):
+def test_a_first_pull_stops_before_the_hour_is_used_up_and_the_next_one_continues(github):
     """Nothing is refused, what was read is kept, and the pull requests that were read are not asked for again."""
     hub = github(seed=43, issues=60)
     hub.do("limits", primary=90)
@@ -129,7 +129,7 @@ def test_a_stream_that_stays_down_keeps_what_was_found_and_reads_the_rest_later(
     [
         pytest.param(403, "/platform/actions/runs", "may not do this", id="a permission"),
         pytest.param(451, "/platform/issues", "is blocked for legal reasons", id="blocked"),
-        pytest.param(404, "/platform/releases", "Not found", id="deleted meanwhile"),
+        pytest.param(404, "/platform/releases", "Not found", id="deleted during the pull"),
     ],
 )
 def test_a_refusal_in_one_repository_keeps_the_others_read(github, status, path, what):
@@ -154,7 +154,7 @@ def test_a_refusal_in_one_repository_keeps_the_others_read(github, status, path,
 
 
 def test_a_name_that_is_refused_keeps_the_others_read_and_hides_nothing(github):
-    """As when one of two organizations wants the token authorized for single sign-on."""
+    """For example one of two organizations wants the token authorized for single sign-on."""
     hub = github(seed=53)
     hub.sync()
     hub.later()
@@ -165,13 +165,13 @@ def test_a_name_that_is_refused_keeps_the_others_read_and_hides_nothing(github):
     assert error.category is Category.PERMISSION
     assert "harbour/platform" in error.where
     assert "single sign-on" in error.next_step
-    assert hub.differences() == {}, "the other was read, and of this one nothing is out of sight"
+    assert hub.differences() == {}, "the other was read, and nothing of this one became unreachable"
     assert hub.sync().watermark_to is not None
     assert hub.differences() == {}
 
 
 def test_a_server_that_counts_no_requests_is_not_waited_for(github):
-    """GitHub Enterprise with its limits off says that none are left, of none."""
+    """GitHub Enterprise with its limits off says that none of none are left."""
     hub = github(seed=55)
     hub.do("limits", primary=0)
     hub.sync()
@@ -180,7 +180,7 @@ def test_a_server_that_counts_no_requests_is_not_waited_for(github):
     assert _failure(hub).category is Category.PERMISSION
 
 
-def test_a_source_that_stays_down_costs_nothing_held(github):
+def test_a_source_that_stays_down_loses_nothing_stored(github):
     hub = github(seed=45)
     hub.sync()
     before = hub.everything()
@@ -192,20 +192,21 @@ def test_a_source_that_stays_down_costs_nothing_held(github):
 
 
 @pytest.mark.parametrize(
-    ("kind", "after", "said"), [("repeat_token", 1, "repeated a page"), ("end_early", 1, r"ended after 2 of \d+ pages")]
+    ("kind", "after", "message"),
+    [("repeat_token", 1, "a page repeats"), ("end_early", 1, r"ended after 2 of \d+ pages")],
 )
-def test_a_list_that_only_looks_whole_is_an_error(github, monkeypatch, kind, after, said):
+def test_a_list_that_only_looks_complete_is_an_error(github, monkeypatch, kind, after, message):
     monkeypatch.setattr(client, "PAGE", 3)
     hub = github(seed=46, issues=60)
     hub.fault("/platform/issues/comments", kind=kind, after=after)
-    with pytest.raises(ImpulsumError, match=said):
+    with pytest.raises(ImpulsumError, match=message):
         hub.sync()
     assert hub.one("select watermark_to from raw.syncs") is None
     hub.sync()
     assert hub.differences() == {}
 
 
-def test_wrong_token_revoked_token_and_missing_permissions_are_told_apart(github, monkeypatch):
+def test_wrong_token_revoked_token_and_missing_permissions_give_different_errors(github, monkeypatch):
     hub = github(seed=47)
     token = hub.site.env["GITHUB_TOKEN"]
     monkeypatch.setenv("GITHUB_TOKEN", "ghp_mistyped")
@@ -261,15 +262,15 @@ def test_the_clone_token_of_an_answer_is_not_kept(github):
         assert hub.one(f"select count(*) from raw.{table} t where cast(t as varchar) like '%temp_clone_token%'") == 0
 
 
-def test_a_document_that_does_not_fit_is_quarantined_and_the_others_go_on(github, monkeypatch):
+def test_a_document_that_does_not_fit_is_quarantined_and_the_others_are_loaded(github, monkeypatch):
     hub = github(seed=49)
-    original = client.Listing._documents
+    original = client.GitHubListing._documents
 
-    def with_a_bad_one(self, answer):
-        found = original(self, answer)
+    def with_a_bad_one(self, answer, paging):
+        found = original(self, answer, paging)
         return [{"name": "no id"}, *found] if self._endpoint.endswith("/releases") else found
 
-    monkeypatch.setattr(client.Listing, "_documents", with_a_bad_one)
+    monkeypatch.setattr(client.GitHubListing, "_documents", with_a_bad_one)
     hub.sync()
     assert hub.differences() == {}
     assert {stream for (stream,) in hub.held("select stream from raw.quarantine")} == {"releases"}
@@ -283,12 +284,12 @@ def test_a_source_without_its_settings_is_off_and_says_what_to_set(github, monke
         hub.sync()
 
 
-def test_the_probe_says_who_asks_and_what_may_be_read(github, monkeypatch):
+def test_the_probe_says_whose_token_it_is_and_what_it_may_read(github, monkeypatch):
     github(seed=51)
     monkeypatch.setenv("GITHUB_REPOSITORIES", "harbour/platform,harbour/nothing,harbour")
-    said = list(probe(load_settings()))
-    assert said[0][0] == "account"
-    assert ("harbour/platform", "visible as harbour/platform") in said
-    assert ("harbour/nothing", "not visible to this token") in said
-    assert ("harbour", "3 repositories") in said
-    assert ("workflow runs", "may be read in harbour/platform") in said
+    found = list(probe(load_settings()))
+    assert found[0][0] == "account"
+    assert ("harbour/platform", "visible as harbour/platform") in found
+    assert ("harbour/nothing", "not visible to this token") in found
+    assert ("harbour", "3 repositories") in found
+    assert ("workflow runs", "may be read in harbour/platform") in found

@@ -37,7 +37,7 @@ def test_a_killed_sync_is_simply_run_again(sandbox, tmp_path, monkeypatch, point
     assert not list(Path(tmp_path / "home" / "work").rglob("*.parquet"))
 
 
-def test_a_census_reads_what_hangs_on_pull_requests_of_a_load_that_was_cut_off(github):
+def test_a_census_reads_the_reviews_and_commits_of_a_load_that_was_cut_off(github):
     hub = github()
     hub.sync()
     hub.later()
@@ -52,7 +52,7 @@ def test_a_census_reads_what_hangs_on_pull_requests_of_a_load_that_was_cut_off(g
     assert hub.differences() == {}
 
 
-def test_a_sync_that_ends_early_does_not_make_good_a_load_that_was_cut_off(github):
+def test_a_sync_that_ends_early_does_not_repair_a_load_that_was_cut_off(github):
     hub = github()
     hub.sync()
     hub.later()
@@ -87,7 +87,7 @@ def test_statuses_of_deployments_of_a_load_that_was_cut_off_are_read(github):
 
 @pytest.mark.parametrize("stop", [partial(stopped_after, "pull_requests"), stopped_before_books])
 def test_commits_that_a_forced_push_dropped_before_a_load_was_cut_off_are_gone(github, stop):
-    """The pull request's row says what it has now: which commits it had before is known no more."""
+    """The pull request's row says what it has now: which commits it had before is no longer known."""
     hub = github()
     hub.sync()
     hub.later()

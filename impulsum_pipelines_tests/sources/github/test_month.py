@@ -19,7 +19,7 @@ REPOSITORIES = ("platform", "mobile", "operations")
 
 
 class Month:
-    """What a team does in a month, from a seed; what is needed later is remembered."""
+    """What a team does in a month, from a seed; ids that are needed later are remembered."""
 
     def __init__(self, hub, seed: int) -> None:
         self.hub = hub
@@ -40,8 +40,8 @@ class Month:
         self.open.append((home, made["number"]))
         hub.later(3600)
         if number % 2:
-            told = hub.do("review", repository=home, number=made["number"], state="COMMENTED", line=f"line {number}")
-            self.comments.append(told["comment"])
+            review = hub.do("review", repository=home, number=made["number"], state="COMMENTED", line=f"line {number}")
+            self.comments.append(review["comment"])
         self.comments.append(hub.do("comment", repository=home, number=made["number"], text=f"day {number}")["id"])
         hub.do("push", repository=home, pull=made["number"])
         hub.later(3600)
@@ -96,7 +96,7 @@ class Month:
 
 @pytest.mark.long
 @pytest.mark.exhaustive
-def test_a_month_ends_with_the_truth_whichever_way_it_was_pulled(github, live, monkeypatch, tmp_path):
+def test_a_month_ends_with_the_truth_however_it_was_pulled(github, live, monkeypatch, tmp_path):
     monkeypatch.setenv("IMPULSUM_REFERENCE_MINUTES", "0")
     hub = github(seed=5, now=START.isoformat())
     hub.do("limits", primary=1_000_000)  # a month of the schedule passes within the limit's hour
@@ -138,12 +138,12 @@ def test_a_month_ends_with_the_truth_whichever_way_it_was_pulled(github, live, m
     assert hub.refused == 0
 
 
-#: What is in the columns of a pull request or repository as it was read, but changes without it.
+#: Columns that differ between two reads of the same thing.
 _PASSING = {"payload", "row_hash", "sync_id", "extracted_at", "deleted_at", "unreachable_since", "site"}
 
 
 def _alive(hub) -> dict[str, list[tuple[object, ...]]]:
-    """Every alive row by its own columns: embedded copies of other things are as old as the read."""
+    """Every alive row by its own columns: copies of other things in the payload are as old as the read."""
     from impulsum_pipelines.sources.registry import tables
 
     alive = "deleted_at is null and unreachable_since is null"

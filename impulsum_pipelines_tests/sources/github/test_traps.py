@@ -1,10 +1,10 @@
-"""Where GitHub does not say what it seems to say: commits, comments, issues, deployments, runs."""
+"""Where GitHub's answers mislead: commits, comments, issues, deployments, runs."""
 
 from __future__ import annotations
 
 import pytest
 
-from impulsum_pipelines.sources.github import deliveries
+from impulsum_pipelines.sources.github import deployments
 
 
 def census_agrees(hub, sync_id: str) -> bool:
@@ -12,15 +12,15 @@ def census_agrees(hub, sync_id: str) -> bool:
 
 
 def test_commits_of_any_date_arrive_and_move_no_cursor(github):
-    """Dates are the committers': pushed late, or by a clock that is ahead."""
+    """Dates come from the committers' machines: pushed late, or by a clock that is ahead."""
     hub = github(seed=21)
     hub.sync()
     hub.later()
     late = hub.do("push", dated="2026-03-01T00:00:00+00:00")["sha"]
     future = hub.do("push", dated="2031-01-01T00:00:00+00:00")["sha"]
     hub.sync()
-    held = {sha for (sha,) in hub.held("select sha from raw.commits where deleted_at is null")}
-    assert {late, future} <= held
+    stored = {sha for (sha,) in hub.held("select sha from raw.commits where deleted_at is null")}
+    assert {late, future} <= stored
     hub.later()
     hub.do("push", dated="2026-10-01T00:00:00+00:00")
     hub.sync()
@@ -43,7 +43,7 @@ def test_a_forced_push_takes_commits_away_and_only_those(github):
     assert len(hub.alive("commits")) == before - len(gone) + 1
 
 
-def test_a_forced_push_whose_old_tip_was_thrown_away_is_found_by_reading_all(github):
+def test_a_forced_push_whose_old_tip_github_no_longer_has_is_found_by_reading_all(github):
     hub = github(seed=23)
     hub.do("push", count=3)
     hub.sync()
@@ -87,16 +87,16 @@ def test_who_merged_with_what_and_which_commits(github, method):
     assert hub.one("select count(*) from raw.commits where sha = ?", sha) == 1
 
 
-def test_a_pull_request_of_more_commits_than_are_listed_is_held_whole(github):
+def test_a_pull_request_with_more_commits_than_are_listed_has_them_all(github):
     hub = github(seed=26)
     number = hub.do("open_pull_request", commits=260)["number"]
     hub.sync()
-    [(total, held)] = hub.held(
+    [(total, stored)] = hub.held(
         "select commit_total, json_array_length(commit_shas) from raw.pull_requests where number = ? "
         "and title = 'A change'",
         number,
     )
-    assert (total, held) == (260, 260)
+    assert (total, stored) == (260, 260)
     assert hub.differences() == {}
 
 
@@ -127,7 +127,7 @@ def test_edits_of_comments_are_seen_and_deletions_by_the_census(github):
     assert (conversation, lines) == (1, 0), "the numbers of a pull request that lost comments are read again"
 
 
-def test_issues_hold_no_pull_requests_and_may_be_transferred_or_deleted(github):
+def test_issues_have_no_pull_requests_and_may_be_transferred_or_deleted(github):
     hub = github(seed=28, issues=40)
     moved = hub.do("create_issue", title="moves")
     deleted = hub.do("create_issue", title="goes")
@@ -173,8 +173,8 @@ def test_reviews_are_dismissed(github):
     assert hub.differences() == {}
 
 
-def test_a_deployment_goes_on_after_it_was_first_seen(github):
-    """Its statuses change while it does not; and a newer one ends it."""
+def test_a_deployment_changes_after_it_was_first_read(github):
+    """Its statuses change and it does not; a newer deployment ends it."""
     hub = github(seed=31)
     first = hub.do("deploy", environment="production", state="in_progress")["id"]
     hub.sync()
@@ -212,7 +212,7 @@ def test_a_deployment_that_is_replaced_after_one_that_failed_gets_its_end(github
     assert hub.differences() == {}
 
 
-def test_a_deployment_that_nobody_ends_is_not_asked_about_for_ever(github, monkeypatch):
+def test_a_deployment_that_nobody_ends_is_not_asked_about_forever(github, monkeypatch):
     hub = github(seed=32)
     stuck = hub.do("deploy", environment="preview")["id"]
     hub.sync()
@@ -223,7 +223,7 @@ def test_a_deployment_that_nobody_ends_is_not_asked_about_for_ever(github, monke
     hub.sync()
     asked = [path for path in hub.site.requests() if "/statuses" in path]
     assert not [path for path in asked if str(stuck) in path]
-    assert len(asked) <= 3 * 2, "of each environment the one that runs, once an hour"
+    assert len(asked) <= 3 * 2, "only the one that runs in each environment, once an hour"
 
 
 def test_runs_end_and_are_run_again(github):
@@ -232,7 +232,7 @@ def test_runs_end_and_are_run_again(github):
     hub.do("run_workflow", count=120)
     hub.sync()
     hub.later()
-    hub.do("finish_run", run=going)  # it is on no first page any more
+    hub.do("finish_run", run=going)  # no longer on a first page
     hub.sync()
     assert hub.differences() == {}
     hub.later(7 * 86_400)
@@ -243,7 +243,7 @@ def test_runs_end_and_are_run_again(github):
     assert (census.rows["workflow_runs"].changed, census.rows["workflow_runs"].deleted) == (1, 1)
 
 
-def test_a_run_again_of_an_old_run_is_found_within_the_hour(github, monkeypatch):
+def test_a_re_run_of_an_old_run_is_found_within_the_hour(github, monkeypatch):
     hub = github(seed=34)
     old = hub.do("run_workflow", conclusion="failure")["id"]
     hub.do("run_workflow", count=120)
@@ -258,11 +258,11 @@ def test_a_run_again_of_an_old_run_is_found_within_the_hour(github, monkeypatch)
 @pytest.mark.parametrize("known", [True, False], ids=["cap as documented", "lower cap"])
 def test_a_filtered_list_of_runs_that_is_cut_off_is_read_in_halves(github, monkeypatch, known):
     if known:
-        monkeypatch.setattr(deliveries, "RUN_CAP", 30)
+        monkeypatch.setattr(deployments, "RUN_CAP", 30)
     hub = github(seed=35, issues=60)
     hub.do("limits", run_cap=30)
     hub.do("run_workflow", repository="mobile", count=60)
-    # A cap of 30 within one second cannot be got round: let them be of different days.
+    # More than 30 runs within one second cannot be listed: let them be of different days.
     for day in range(4):
         hub.later(86_400)
         hub.do("run_workflow", count=15 + day)

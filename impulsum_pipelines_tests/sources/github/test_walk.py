@@ -1,4 +1,4 @@
-"""The walk over repositories: what it costs, lists that move, repositories that move, come, go and hide."""
+"""The walk over repositories: what it costs, lists that move, and repositories that move, appear, vanish and hide."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base.sync import Window
-from impulsum_pipelines.sources.github import client, pulls
+from impulsum_pipelines.sources.github import client, pull_requests
 
 
-def test_a_first_sync_holds_everything_and_a_second_changes_nothing(github):
+def test_a_first_sync_stores_everything_and_a_second_changes_nothing(github):
     hub = github(issues=60, seed=1)
     first = hub.sync()
     assert hub.differences() == {}
@@ -55,7 +55,7 @@ def test_what_syncs_cost(github):
 
 @pytest.mark.parametrize("table", ["issue_comments", "releases", "deployments"])
 def test_a_deletion_under_a_census_hides_no_row(github, monkeypatch, table):
-    """What comes behind it moves up, and one row over the edge of the page that was just read."""
+    """The rows after it move up, and one of them over the edge of the page that was just read."""
     hub = github(seed=2)
     issue = hub.do("create_issue")["number"]
     add, delete = {
@@ -71,10 +71,10 @@ def test_a_deletion_under_a_census_hides_no_row(github, monkeypatch, table):
         add()
     hub.later()
     hub.sync()
-    original, deleted = client.Listing._documents, []
+    original, deleted = client.GitHubListing._documents, []
 
-    def delete_one(self, answer):
-        found = original(self, answer)
+    def delete_one(self, answer, paging):
+        found = original(self, answer, paging)
         is_list = self._endpoint.endswith(f"/{table.replace('_', 's/')}") and "/platform/" in str(answer.links)
         if is_list and not deleted:
             deleted.append(found[0]["id"])
@@ -82,7 +82,7 @@ def test_a_deletion_under_a_census_hides_no_row(github, monkeypatch, table):
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(client.Listing, "_documents", delete_one)
+        patch.setattr(client.GitHubListing, "_documents", delete_one)
         hub.sync(census=True)
     assert deleted
     assert hub.do("truth")[table].keys() <= hub.alive(table)
@@ -99,16 +99,16 @@ def test_a_list_that_moves_while_it_is_walked_loses_nothing(github, monkeypatch)
     for pull in every:
         hub.do("edit_title", number=pull["number"], title="renamed")
     monkeypatch.setattr(client, "PAGE", 3)
-    original, moved = pulls.Pulls._detail, []
+    original, moved = pull_requests.PullRequestReader._detail, []
 
-    def edit_meanwhile(self, number):
+    def edit_during_the_walk(self, number):
         if len(moved) < 5:
             moved.append(every[len(moved)]["number"])
-            hub.do("edit_title", number=moved[-1], title="renamed meanwhile")
+            hub.do("edit_title", number=moved[-1], title="renamed during the walk")
         return original(self, number)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pulls.Pulls, "_detail", edit_meanwhile)
+        patch.setattr(pull_requests.PullRequestReader, "_detail", edit_during_the_walk)
         hub.sync()
     assert hub.one("select count(*) - count(distinct id) from raw.pull_requests") == 0
     hub.later(60)
@@ -166,7 +166,7 @@ def test_a_renamed_repository_keeps_its_rows_and_its_old_name_may_be_taken(githu
     assert hub.differences() == {}
 
 
-def test_a_hidden_repository_is_unreachable_and_comes_back_whole(github):
+def test_a_hidden_repository_is_unreachable_and_comes_back_completely(github):
     hub = github(seed=5, issues=40)
     hub.sync()
     total = len(hub.alive("pull_requests"))
@@ -207,7 +207,7 @@ def test_an_owner_stands_for_all_of_its_repositories_and_new_ones(github, monkey
     hub.sync()
     assert hub.differences() == {}
     shared = "select count(*) from (select sha from raw.commits group by sha having count(distinct repository_id) = 2)"
-    assert hub.one(shared) >= 3, "a fork has the same commits, in rows of its own"
+    assert hub.one(shared) >= 3, "a fork has the same commits, in its own rows"
     hub.do("push", repository="empty")
     hub.later()
     hub.sync()
@@ -222,7 +222,7 @@ def test_a_repository_that_was_named_but_never_seen_is_a_permission_error(github
     assert failure.value.category is Category.PERMISSION
 
 
-def test_some_tables_alone_take_nothing_from_the_next_sync(github):
+def test_a_sync_of_some_tables_hides_nothing_from_the_next_sync(github):
     hub = github(seed=9, issues=40)
     hub.sync(tables=["pull_requests"])
     assert hub.alive("reviews") == set()

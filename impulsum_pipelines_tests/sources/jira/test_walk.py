@@ -266,7 +266,7 @@ def test_a_repeated_token_is_an_error_not_a_loop(sandbox, monkeypatch):
     monkeypatch.setattr(client, "ID_PAGE", 20)
     site = sandbox(seed=14, issues=200, now=NOW)
     site.control("fault", kind="repeat_token", path="search/jql", count=20)
-    with pytest.raises(ImpulsumError, match="repeated a page token"):
+    with pytest.raises(ImpulsumError, match="a page repeats"):
         sync()
     site.control("clear_faults")
     sync()

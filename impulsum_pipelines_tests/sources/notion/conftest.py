@@ -11,13 +11,13 @@ from impulsum_pipelines.sandbox.notion import history
 from impulsum_pipelines.sources.base.limits import Budget
 from impulsum_pipelines_tests.sources.notion.support import NOW
 
-#: Pages of each kind in a small workspace: enough for every trap, few enough for tests that pull it again and again.
+#: Pages of each kind in a small workspace: enough for every trap, and few enough to pull often.
 _SMALL = {"SPECS": 2, "DECISIONS": 2, "RETROS": 1, "RUNBOOKS": 2}
 
 
 @pytest.fixture
 def workspace(sandbox: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Starts a sandbox with a frozen clock and a workspace that is small and without a limit, unless told otherwise."""
+    """Starts a sandbox with a frozen clock and a workspace that by default is small and has no request limit."""
 
     def start(seed: int = 1, *, issues: int = 60, now: str = NOW, small: bool = True, limited: bool = False) -> Any:
         site = sandbox(seed=seed, issues=issues, now=now)

@@ -1,4 +1,4 @@
-"""A sync of Notion through the public door, and what is held afterwards."""
+"""A sync of Notion through the public door, and what is stored afterwards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ sync, held, one, alive = notion.sync, notion.held, notion.one, notion.alive
 
 
 def everything() -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table as its columns and hash tell it: a payload has addresses that are signed anew."""
+    """Every row of every table without its payload, whose file addresses are signed again for each answer."""
     payload = {table.name: [c.name for c in table.all_columns if c.name not in BOOKKEEPING] for table in TABLES}
     cut = {name: columns.index("payload") for name, columns in payload.items()}
     return {
@@ -23,7 +23,7 @@ def everything() -> dict[str, list[tuple[Any, ...]]]:
 
 
 def differences(site: Any) -> dict[str, dict[str, Any]]:
-    """What is held wrong, by the workspace's own account; empty when right."""
+    """How the stored rows differ from the workspace's truth; empty when right."""
     return notion.differences(site.control("notion/truth"))
 
 
@@ -33,17 +33,17 @@ def later(site: Any, minutes: float = 60) -> None:
 
 
 def asked(site: Any) -> int:
-    """Requests to Notion since the last time."""
+    """Requests to Notion since the last call of this."""
     return sum(n for path, n in site.requests(reset=True).items() if " /notion/" in path)
 
 
 def source_named(title: str) -> str:
-    """The id of a data source that is held."""
+    """The id of a stored data source."""
     return str(one("select id from raw.data_sources where title = ?", title))
 
 
 def page_of(title: str, number: int = 0) -> str:
-    """The id of a page of a data source that is held."""
+    """The id of a stored page of a data source."""
     rows = held(
         "select id from raw.pages where data_source_id = ? and deleted_at is null order by created_at, id",
         source_named(title),

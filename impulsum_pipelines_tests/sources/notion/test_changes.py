@@ -1,4 +1,4 @@
-"""What a live pull, a window and a census see of each kind of change."""
+"""Which kinds of change a live pull, a window and a census find."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def test_ten_changes_cost_a_few_requests_each(workspace):
     assert result.requests == asked(site) <= 50
 
 
-def test_two_edits_within_one_minute_are_both_held(workspace):
-    """Times are cut to the minute, so the second edit cannot be told from the first by its time."""
+def test_two_edits_within_one_minute_are_both_stored(workspace):
+    """Times are cut to the minute, so both edits have the same time."""
     site = start(workspace)
     page = page_of("Specs")
     site.control("notion/edit_page", page=page, title="first edit")
@@ -102,7 +102,7 @@ def test_deleted_blocks_go_with_their_children_when_the_page_is_read_again(works
     assert differences(site) == {}
 
 
-def test_what_no_edit_time_tells_the_census_finds(workspace):
+def test_the_census_finds_what_no_edit_time_shows(workspace):
     site = start(workspace)
     page = page_of("Specs")
     nested = one("select id from raw.blocks where page_id = ? and depth = 1 limit 1", page)
@@ -110,7 +110,7 @@ def test_what_no_edit_time_tells_the_census_finds(workspace):
     site.control("notion/edit_block", block=nested, text="edited deep below")
     site.control("notion/move_page", page=page_of("Specs", 1), target=source_named("Decisions"))
     sync()
-    assert set(differences(site)) == {"blocks", "comments", "pages"}, "nothing at the source told of these"
+    assert set(differences(site)) == {"blocks", "comments", "pages"}, "nothing at the source shows these changes"
     sync(census=True)
     assert differences(site) == {}
     assert one("select bool_and(at_source = held) from raw.census")
@@ -154,7 +154,7 @@ def test_a_trashed_page_is_deleted_with_all_that_was_on_it_and_comes_back(worksp
     assert differences(site) == {}
 
 
-def test_a_page_out_of_sight_is_unreachable_and_comes_back(workspace):
+def test_a_page_that_is_unshared_is_unreachable_and_comes_back(workspace):
     site = start(workspace)
     page = page_of("Specs")
     site.control("notion/unshare", thing=page)
@@ -168,7 +168,7 @@ def test_a_page_out_of_sight_is_unreachable_and_comes_back(workspace):
     assert differences(site) == {}
 
 
-def test_a_data_source_out_of_sight_takes_its_pages_along_and_brings_them_back(workspace):
+def test_a_data_source_that_is_unshared_takes_its_pages_along_and_brings_them_back(workspace):
     site = workspace(seed=2, small=False)
     sync()
     later(site)
@@ -211,8 +211,8 @@ def test_a_page_moved_under_another_keeps_its_row(workspace):
     assert differences(site) == {}
 
 
-def test_a_database_made_later_is_read_whole_however_search_is(workspace):
-    """Found by the block that stands for it: search never learns of it."""
+def test_a_database_made_later_is_read_completely_though_search_does_not_find_it(workspace):
+    """The block that stands for it leads to it: search never finds it."""
     site = start(workspace)
     home = one("select id from raw.pages where title = 'Team home'")
     made = site.control("notion/create_database", page=home, title="Risks")
@@ -225,7 +225,7 @@ def test_a_database_made_later_is_read_whole_however_search_is(workspace):
 
 
 def test_search_is_only_a_hint(workspace):
-    """It knows nothing of half the workspace, and everything else late."""
+    """It never finds half of the workspace, and the other half late."""
     site = workspace(seed=3)
     truth = site.control("notion/truth")
     for thing in [*list(truth["pages"])[1:], *list(truth["data_sources"])]:
@@ -262,7 +262,7 @@ def test_pages_under_pages_are_followed_to_any_depth_and_their_edits_seen(worksp
     site.control("notion/trash_page", page=chain[-1])
     later(site)
     sync()
-    assert state("pages", chain[-1]) == (True, False), "its place in the list above told"
+    assert state("pages", chain[-1]) == (True, False), "the list of blocks above it no longer has it"
     assert differences(site) == {}
 
 
@@ -277,7 +277,7 @@ def test_a_synced_copy_does_not_take_the_blocks_of_its_original(workspace):
     assert differences(site) == {}
 
 
-def test_long_properties_are_read_whole(workspace):
+def test_long_properties_are_read_completely(workspace):
     site = start(workspace)
     page = page_of("Specs")
     related = [f"00000000-0000-4000-8000-{number:012}" for number in range(30)]
@@ -294,7 +294,7 @@ def test_long_properties_are_read_whole(workspace):
     assert one("select payload->>'$.properties.Related.has_more' from raw.pages where id = ?", page) == "false"
 
 
-def test_a_query_that_is_cut_at_its_cap_goes_on_by_creation_time(workspace):
+def test_a_query_that_is_cut_at_its_cap_continues_by_creation_time(workspace):
     site = start(workspace)
     source = source_named("Runbooks")
     for number in range(25):
@@ -307,7 +307,7 @@ def test_a_query_that_is_cut_at_its_cap_goes_on_by_creation_time(workspace):
     assert one("select at_source from raw.census where scope_id = ? order by taken_at desc limit 1", source) >= 27
 
 
-def test_more_pages_of_one_minute_than_a_query_gives_is_told(workspace):
+def test_more_pages_of_one_minute_than_a_query_gives_is_an_error(workspace):
     site = start(workspace)
     source = source_named("Runbooks")
     for number in range(12):

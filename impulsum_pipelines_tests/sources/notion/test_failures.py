@@ -1,4 +1,4 @@
-"""What the network, the limits and the integration's rights can do to a pull, and what the user is told."""
+"""What the network, the limits and the integration's rights can do to a pull, and what the user reads."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ CONFLICT = '{"object":"error","status":409,"code":"conflict_error","message":"Co
         pytest.param({"kind": "status", "status": 503}, 0, id="503", marks=pytest.mark.exhaustive),
         pytest.param({"kind": "reset"}, 0, id="connection reset", marks=pytest.mark.exhaustive),
         pytest.param({"kind": "truncate"}, 0, id="page cut short", marks=pytest.mark.exhaustive),
-        pytest.param({"kind": "empty_page"}, 0, id="an empty page that goes on"),
+        pytest.param({"kind": "empty_page"}, 0, id="an empty page with more to come"),
     ],
 )
 def test_what_passes_by_itself_is_sat_out(workspace, fault, waits):
@@ -70,8 +70,8 @@ def test_the_limit_of_the_vendor_is_obeyed_when_it_is_lower_than_ours(workspace)
     assert differences(site) == {}
 
 
-def test_a_workspace_larger_than_the_budget_is_refused_nothing(workspace, monkeypatch):
-    """More requests than a window allows (here a second): they are held back here, not refused there."""
+def test_a_workspace_larger_than_the_budget_meets_no_refusal(workspace, monkeypatch):
+    """More requests than a window allows (here one second): our client waits, so Notion refuses none."""
     site = workspace(seed=33, small=False, limited=True)
     monkeypatch.setattr(client, "PER_WINDOW", 38)
     monkeypatch.setattr(client, "WINDOW", Duration.SECOND)
@@ -84,12 +84,12 @@ def test_a_workspace_larger_than_the_budget_is_refused_nothing(workspace, monkey
 
 
 @pytest.mark.parametrize("path", ["/query", "/children", "/search"])
-def test_a_repeated_cursor_is_an_outage_and_costs_nothing_held(workspace, path, monkeypatch):
+def test_a_repeated_cursor_is_an_outage_and_changes_no_row(workspace, path, monkeypatch):
     site = workspace(seed=34)
     sync()
     before = everything()
     site.control("fault", kind="repeat_token", count=5, path=path)
-    with pytest.raises(ImpulsumError, match=r"repeated a cursor|does not move on") as failure:
+    with pytest.raises(ImpulsumError, match=r"a page repeats|pages are empty") as failure:
         sync(census=True)
     assert failure.value.category is Category.SOURCE_OUTAGE
     assert everything() == before
@@ -99,7 +99,7 @@ def test_a_repeated_cursor_is_an_outage_and_costs_nothing_held(workspace, path, 
 
 
 def test_a_list_that_ends_early_deletes_nothing(workspace):
-    """Each page that a sweep does not meet is asked for by itself before it counts as gone."""
+    """Each stored page that a census does not meet is asked for by its id before it counts as gone."""
     site = workspace(seed=35)
     sync()
     later(site)
@@ -108,7 +108,7 @@ def test_a_list_that_ends_early_deletes_nothing(workspace):
     assert one("select count(*) from raw.pages where deleted_at is not null or unreachable_since is not null") == 0
 
 
-def test_a_source_that_stays_down_is_an_outage_and_costs_nothing_held(workspace):
+def test_a_source_that_stays_down_is_an_outage_and_changes_no_row(workspace):
     site = workspace(seed=36)
     sync()
     before = everything()
@@ -120,7 +120,7 @@ def test_a_source_that_stays_down_is_an_outage_and_costs_nothing_held(workspace)
     assert sync().watermark_to is not None
 
 
-def test_wrong_and_revoked_tokens_and_missing_capabilities_are_told_apart(workspace, monkeypatch):
+def test_wrong_and_revoked_tokens_and_missing_capabilities_give_different_errors(workspace, monkeypatch):
     site = workspace(seed=37)
     monkeypatch.setenv("NOTION_TOKEN", "ntn_mistyped")
     with pytest.raises(ImpulsumError, match="refused the credentials") as wrong:
@@ -193,11 +193,11 @@ def test_one_block_that_is_not_listed_costs_neither_the_page_nor_the_pull(worksp
     assert result.streams["blocks"].ended == "complete; blocks under which Notion lists nothing: 1"
     assert result.watermark_to is not None
     assert one("select title from raw.pages where id = ?", page) == "Edited beside it"
-    assert {block, *under} <= alive("blocks"), "what was held under it is not known to be gone"
+    assert {block, *under} <= alive("blocks"), "the blocks stored under it are not known to be gone"
     assert differences(site) == {}
 
 
-def test_a_page_of_which_a_part_is_not_found_is_read_again_before_it_counts_as_gone(workspace):
+def test_a_page_with_a_part_that_is_not_found_is_read_again_before_it_counts_as_gone(workspace):
     site = workspace(seed=45)
     sync()
     page = page_of("Specs")
@@ -216,7 +216,7 @@ def test_a_page_of_which_a_part_is_not_found_is_read_again_before_it_counts_as_g
     assert differences(site) == {}
 
 
-def test_nothing_shared_is_said_and_not_taken_for_an_empty_workspace(workspace):
+def test_nothing_shared_is_an_error_and_not_an_empty_workspace(workspace):
     site = workspace(seed=39)
     for thing in (*site.control("notion/truth")["pages"], *site.control("notion/truth")["data_sources"]):
         site.control("notion/unindex", thing=thing)
@@ -237,7 +237,7 @@ def test_no_secret_reaches_a_table_or_a_log(workspace, caplog):
         assert one(f"select count(*) from raw.{table} t where cast(t as varchar) like ?", f"%{token}%") == 0
 
 
-def test_a_document_that_does_not_fit_is_put_aside_and_the_others_go_on(workspace, monkeypatch):
+def test_a_document_that_does_not_fit_is_quarantined_and_the_others_are_loaded(workspace, monkeypatch):
     site = workspace(seed=41)
     original = client.NotionClient.children
 
@@ -248,9 +248,9 @@ def test_a_document_that_does_not_fit_is_put_aside_and_the_others_go_on(workspac
     monkeypatch.setattr(client.NotionClient, "children", spoiled)
     monkeypatch.setattr("impulsum_pipelines.sources.notion.rows.str", _no_none, raising=False)
     sync()
-    put_aside = one("select count(*) from raw.quarantine where stream = 'blocks'")
-    assert put_aside > 0
-    assert len(alive("blocks")) == len(site.control("notion/truth")["blocks"]) - put_aside
+    quarantined = one("select count(*) from raw.quarantine where stream = 'blocks'")
+    assert quarantined > 0
+    assert len(alive("blocks")) == len(site.control("notion/truth")["blocks"]) - quarantined
 
 
 def _no_none(value):

@@ -1,4 +1,4 @@
-"""kill -9 at every stage of a sync; the next run ends where an undisturbed one does."""
+"""kill -9 at every stage of a sync; the next run ends in the same state as an undisturbed one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_killed_sync_is_simply_run_again(workspace, tmp_path, monkeypatch, poi
 
 
 def test_blocks_and_comments_of_a_page_of_a_load_that_was_cut_off_are_read(workspace):
-    """The page was not edited since long before: only that it is not held makes a live pull read it."""
+    """The page was not edited for long: a live pull reads it only because it is not completely stored."""
     site = workspace()
     home = site.control("notion/truth")["pages"]
     [team_home] = [page_id for page_id, page in home.items() if page["title"] == "Team home"]

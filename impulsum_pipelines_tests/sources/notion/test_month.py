@@ -1,4 +1,4 @@
-"""A month of edits, late arrivals, deletions and an outage: three ways to pull it end at the same truth."""
+"""A month of edits, late arrivals, deletions and an outage: three ways to pull it end with the same rows."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_the_same_seed_makes_the_same_workspace(workspace):
     assert first != workspace(seed=5).control("notion/truth")
 
 
-def test_a_first_pull_holds_everything_and_a_quiet_one_changes_nothing(workspace):
+def test_a_first_pull_stores_everything_and_a_quiet_one_changes_nothing(workspace):
     site = workspace(seed=1, issues=500, small=False, limited=True)
     first = sync()
     assert differences(site) == {}

@@ -24,9 +24,9 @@ SHAPES = {
     "data_source": rows.data_source,
     "user": rows.user,
 }
-#: How many there are of each in the recorded answers: none may be passed over.
+#: How many of each the recorded answers contain: the test must meet all of them.
 RECORDED = {"block": 128, "page": 60, "data_source": 39, "user": 14, "comment": 11}
-#: Of what only some answers of one kind have, or what the sandbox has not got.
+#: Fields that only some answers of a kind have, or that the sandbox lacks.
 UNLIKE = {"request_id", "request_status"}
 
 
@@ -59,7 +59,7 @@ def answers() -> list[dict[str, Any]]:
 
 
 def documents() -> list[dict[str, Any]]:
-    """Every recorded document of a kind that we hold."""
+    """Every recorded document of a kind that we store."""
     bodies = answers()
     listed = [document for body in bodies if body.get("object") == "list" for document in body["results"]]
     return [document for document in (*bodies, *listed) if document.get("object") in SHAPES]
@@ -80,11 +80,11 @@ def test_no_leaf_value_of_a_recorded_document_is_lost() -> None:
     assert count > 5_000
 
 
-def test_a_recorded_document_is_recognized_but_for_what_expires() -> None:
+def test_the_hash_of_a_recorded_document_leaves_out_only_what_expires() -> None:
     for document in documents():
         hashed = SHAPES[document["object"]](document)["hashed"]
-        told = {path[-1] for path, _ in leaves(document)} - {path[-1] for path, _ in leaves(hashed) if path}
-        assert told <= {"request_id", "expiry_time"}
+        left_out = {path[-1] for path, _ in leaves(document)} - {path[-1] for path, _ in leaves(hashed) if path}
+        assert left_out <= {"request_id", "expiry_time"}
 
 
 def test_typed_columns_of_recorded_documents_are_filled() -> None:

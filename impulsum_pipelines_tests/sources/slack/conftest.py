@@ -1,4 +1,4 @@
-"""A workspace that allows, and a client that takes, more requests a minute than Slack: a month passes in seconds."""
+"""A workspace and a client with more requests per minute than Slack allows: a month passes in seconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOW = "2026-11-01T12:00:00Z"
 
 @pytest.fixture
 def workspace(sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Running]:
-    """Starts a sandbox with its Slack in a fail_fast; the arguments are those of ``sandbox``."""
+    """Starts a sandbox whose Slack allows :data:`FACTOR` times as much; the arguments are those of ``sandbox``."""
 
     def start(**options: Any) -> Running:
         monkeypatch.setattr(client, "RATES", {method: calls * FACTOR for method, calls in client.RATES.items()})

@@ -1,4 +1,4 @@
-"""A sync of Slack through the public door, and what is held afterwards."""
+"""A sync of Slack through the public door, and what is stored afterwards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from impulsum_pipelines.sandbox.server import Running
 from impulsum_pipelines.sources.slack import client
 from impulsum_pipelines_tests.sources.pulls import Pulls
 
-#: How much faster than Slack's limits both sides go; both keep counting.
+#: How many times Slack's limits both sides allow; both still count requests.
 FACTOR = 40
 
 slack = Pulls("slack")
@@ -21,18 +21,18 @@ DAY = 86_400
 ALWAYS_DUE = ("IMPULSUM_REFERENCE_MINUTES", "0")
 
 
-def fail_fast() -> None:
-    """Let this process, which is not a test's own, ask as often as the workspace of the tests allows."""
+def raise_limits() -> None:
+    """Let this process ask as often as the tests' workspace allows: it does not share the test's patches."""
     client.RATES = {method: calls * FACTOR for method, calls in client.RATES.items()}
 
 
 def wrong(site: Running) -> dict[str, Any]:
-    """How what is held differs from what the workspace says that it must be; empty when right."""
+    """How the stored rows differ from the workspace's truth; empty when right."""
     return slack.differences(site.control("slack/truth"))
 
 
 def asked(site: Running) -> dict[str, int]:
-    """Requests since the last time that this was asked, by method."""
+    """Requests by method since the last call of this."""
     counted = site.requests(reset=True)
     return {path.rpartition("/")[2]: number for path, number in counted.items() if "/slack/" in path}
 
@@ -53,7 +53,7 @@ def readable(site: Running) -> list[str]:
 
 
 def row(message: str) -> dict[str, Any]:
-    """What is held of a message, by its id."""
+    """The stored row of a message, by its id."""
     columns = ("text", "deleted_at", "unreachable_since", "reply_count", "subtype", "is_private", "reaction_count")
     return dict(zip(columns, slack.held(f"select {', '.join(columns)} from raw.messages where id = ?", message)[0],
                     strict=True))  # fmt: skip

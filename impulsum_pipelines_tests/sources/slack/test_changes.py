@@ -71,7 +71,7 @@ def test_a_reply_also_sent_to_the_channel_is_one_row_that_stays_as_it_is(workspa
     assert wrong(site) == {}
     site.control("slack/reply", channel=ATLAS, thread=root)
     changed = sync().rows["messages"]
-    assert (changed.new, changed.changed) == (1, 1)  # the reply, and what the root tells of its thread
+    assert (changed.new, changed.changed) == (1, 1)  # the reply, and the root, which counts it
     assert row(f"{channel_id(site, ATLAS)}:{sent}")["subtype"] == "thread_broadcast"
     assert one("select count(*) from raw.messages where ts = ?", sent) == 1
 
@@ -104,7 +104,7 @@ def test_edits_reactions_and_deletions_are_found_by_comparing(workspace):
     assert wrong(site) == {}
 
 
-def test_replies_that_are_deleted_are_gone_also_with_the_last_one(workspace):
+def test_deleted_replies_are_marked_down_to_the_last_one(workspace):
     site = workspace(seed=7)
     root = site.control("slack/post", channel=ATLAS)["ts"]
     first, last = (site.control("slack/reply", channel=ATLAS, thread=root)["ts"] for _ in range(2))
@@ -196,7 +196,7 @@ def test_what_happened_before_the_thread_window_is_found_by_a_census(workspace):
     assert held(counts, result.sync_id) == [(len(readable(site)), True, True)]
 
 
-def test_what_a_free_plan_hides_is_out_of_sight_not_deleted(workspace):
+def test_what_a_free_plan_hides_is_unreachable_not_deleted(workspace):
     site = workspace(seed=22)
     sync()
     total = one("select count(*) from raw.messages")
@@ -231,8 +231,8 @@ def test_pages_of_every_size_give_every_message(workspace, monkeypatch, page):
     assert wrong(site) == {}
 
 
-def test_a_limit_clamped_without_a_word_is_told_once_and_changes_nothing(workspace, caplog, monkeypatch):
-    # Whatever ran before may have set up logging for itself; the migrations of Dagster's storage silence every logger.
+def test_a_limit_that_slack_lowers_silently_is_reported_once_and_changes_nothing(workspace, caplog, monkeypatch):
+    # An earlier test may have changed logging: the migrations of Dagster's storage silence every logger.
     monkeypatch.setattr(client.log, "disabled", False)
     caplog.set_level("WARNING")
     site = workspace(seed=25)
@@ -243,7 +243,7 @@ def test_a_limit_clamped_without_a_word_is_told_once_and_changes_nothing(workspa
     result = sync()
     assert wrong(site) == {}
     assert sum("internal app" in record.getMessage() for record in caplog.records) == 1
-    assert "15 messages a page" in result.streams["messages"].ended
+    assert "15 messages per page" in result.streams["messages"].ended
     later(site, DAY)
     for _ in range(70):
         site.control("slack/post", channel="general")
@@ -256,13 +256,13 @@ def test_what_is_written_during_the_pull_is_neither_lost_nor_doubled(workspace, 
     site = workspace(seed=26)
     original = client.SlackClient.replies
 
-    def write_meanwhile(self, channel, root):
-        site.control("slack/post", channel=channel, text="meanwhile")
-        site.control("slack/reply", channel=channel, thread=root, text="meanwhile", broadcast=True)
+    def write_first(self, channel, root):
+        site.control("slack/post", channel=channel, text="during the pull")
+        site.control("slack/reply", channel=channel, thread=root, text="during the pull", broadcast=True)
         return original(self, channel, root)
 
     with monkeypatch.context() as patch:
-        patch.setattr(client.SlackClient, "replies", write_meanwhile)
+        patch.setattr(client.SlackClient, "replies", write_first)
         sync()
     later(site, 60)
     sync(census=True)
@@ -270,7 +270,7 @@ def test_what_is_written_during_the_pull_is_neither_lost_nor_doubled(workspace, 
     assert one("select count(*) - count(distinct id) from raw.messages") == 0
 
 
-def test_a_thread_given_short_of_its_count_loses_nothing_and_is_not_read_again_and_again(workspace):
+def test_a_thread_with_fewer_replies_than_it_counts_loses_nothing_and_is_not_read_each_time(workspace):
     site = workspace(seed=27)
     root = site.control("slack/post", channel=ATLAS)["ts"]
     for _ in range(5):
@@ -292,7 +292,7 @@ def test_a_census_reads_old_threads_in_turns(workspace, monkeypatch):
     site = workspace(seed=28)
     later(site, 90 * DAY)
     sync()
-    monkeypatch.setattr(walk, "OLD_THREADS_A_CENSUS", 2)
+    monkeypatch.setattr(walk, "OLD_THREADS_PER_CENSUS", 2)
     threads = sum(len(site.control("slack/threads", channel=name)) for name in readable(site))
     asked(site)
     read = []

@@ -1,4 +1,4 @@
-"""Channels that come into sight, leave it or change, and their people."""
+"""Channels that become visible, disappear or change, and their members."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from impulsum_pipelines_tests.sources.slack.support import (
 
 
 def messages_in(channel: str, *conditions: str) -> int:
-    """How many messages of a channel are held."""
+    """How many messages of a channel are stored."""
     return one(" and ".join(["select count(*) from raw.messages where channel_id = ?", *conditions]), channel)
 
 
@@ -38,7 +38,7 @@ def test_a_channel_that_the_bot_joins_gets_its_whole_past(workspace):
     assert wrong(site) == {}
 
 
-def test_a_channel_that_the_bot_leaves_is_out_of_sight_and_comes_back_whole(workspace):
+def test_a_channel_that_the_bot_leaves_is_unreachable_and_comes_back_complete(workspace):
     site = workspace(seed=14)
     sync()
     random = channel_id(site, "random")
@@ -105,7 +105,7 @@ def test_an_archived_channel_is_read_to_its_end_and_then_left_alone(workspace):
     assert wrong(site) == {}
 
 
-def test_archiving_that_puts_the_bot_out_loses_nothing_that_is_held(workspace):
+def test_archiving_that_removes_the_bot_loses_no_stored_message(workspace):
     site = workspace(seed=19)
     sync()
     random = channel_id(site, "random")

@@ -1,4 +1,4 @@
-"""What the network, the limits and the token can do to a pull, and what the user is told."""
+"""What the network, the limits and the token can do to a pull, and what the user reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from impulsum_pipelines_tests.sources.slack.support import ATLAS, alive, everyth
 
 
 def refuse(site, code: str, path: str = "conversations.history", count: int = 1, **more) -> None:
-    """Let Slack say no to the next requests of a method."""
+    """Let Slack refuse the next requests of a method."""
     body = orjson.dumps({"ok": False, "error": code, **more}).decode()
     site.control("fault", kind="status", status=200, body=body, path=path, count=count)
 
@@ -89,7 +89,7 @@ def test_one_channel_that_is_refused_keeps_the_others_read(workspace, code, cate
     assert wrong(site) == {}
 
 
-def test_a_wrong_and_a_revoked_token_are_told_apart(workspace, monkeypatch):
+def test_a_wrong_and_a_revoked_token_give_different_errors(workspace, monkeypatch):
     site = workspace(seed=34)
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-mistyped")
     with pytest.raises(ImpulsumError, match="refused the token") as mistyped:
@@ -106,7 +106,7 @@ def test_a_wrong_and_a_revoked_token_are_told_apart(workspace, monkeypatch):
     assert "xoxb-mistyped" not in str(mistyped.value)
 
 
-def test_a_long_retry_after_is_told_and_what_was_read_stays_read(workspace):
+def test_a_long_retry_after_is_an_error_and_what_was_read_stays_read(workspace):
     site = workspace(seed=35)
     limit = {"kind": "status", "status": 429, "retry_after": 900}
     site.control("fault", path="conversations.history", after=3, **limit)
@@ -120,10 +120,10 @@ def test_a_long_retry_after_is_told_and_what_was_read_stays_read(workspace):
     assert wrong(site) == {}
     assert result.watermark_from is None
     assert result.watermark_to is not None
-    assert result.rows["messages"].unchanged > 0  # the three channels are only overlapped
+    assert result.rows["messages"].unchanged > 0  # of the three channels only the overlap is read again
 
 
-def test_a_source_that_stays_down_is_an_outage_and_costs_nothing_held(workspace):
+def test_a_source_that_stays_down_is_an_outage_and_changes_no_row(workspace):
     site = workspace(seed=36)
     sync()
     before = everything()
@@ -135,16 +135,14 @@ def test_a_source_that_stays_down_is_an_outage_and_costs_nothing_held(workspace)
     assert sync().watermark_to is not None
 
 
-@pytest.mark.parametrize(
-    ("kind", "told"), [("repeat_token", "repeated a cursor"), ("end_early", "promised more and gave no cursor")]
-)
-def test_paging_that_breaks_is_an_error_and_takes_nothing_for_deleted(workspace, monkeypatch, kind, told):
+@pytest.mark.parametrize(("kind", "message"), [("repeat_token", "a page repeats"), ("end_early", "gives no cursor")])
+def test_paging_that_breaks_is_an_error_and_takes_nothing_for_deleted(workspace, monkeypatch, kind, message):
     site = workspace(seed=37)
     sync()
     before = alive("messages")
     monkeypatch.setattr(client, "PAGE", 5)
     site.control("fault", kind=kind, path="conversations.history", count=20)
-    with pytest.raises(ImpulsumError, match=told):
+    with pytest.raises(ImpulsumError, match=message):
         sync(census=True)
     assert alive("messages") == before
     site.control("clear_faults")
@@ -186,7 +184,7 @@ def test_scopes_that_are_missing_narrow_what_is_asked_for(workspace):
     assert failure.value.category is Category.PERMISSION
 
 
-def test_a_bot_put_out_between_the_list_and_the_read_is_no_error(workspace):
+def test_a_bot_removed_between_the_list_and_the_read_is_no_error(workspace):
     site = workspace(seed=41)
     refuse(site, "not_in_channel")
     refuse(site, "channel_not_found", path="conversations.members")
@@ -215,7 +213,7 @@ def test_a_token_of_another_workspace_is_refused(workspace):
 
 
 def test_more_threads_than_a_period_allows_are_read_without_one_refusal(workspace, monkeypatch):
-    """Published numbers, in periods of two seconds instead of a minute: the client waits, and is never told to."""
+    """With the published limits, in periods of two seconds instead of a minute: only the client waits."""
     site = workspace(seed=44)
     for _ in range(60):
         root = site.control("slack/post", channel=ATLAS)["ts"]
@@ -240,7 +238,7 @@ def test_the_service_refuses_what_goes_over_its_limit(workspace):
     assert wrong(site) == {}
 
 
-def test_a_document_that_does_not_fit_is_quarantined_and_the_others_go_on(workspace):
+def test_a_document_that_does_not_fit_is_quarantined_and_the_others_are_loaded(workspace):
     site = workspace(seed=46)
     page = {"ok": True, "has_more": False, "messages": [
         {"type": "message", "text": "no ts"}, {"type": "message", "text": "fits", "ts": "1793000000.000001"},

@@ -1,11 +1,11 @@
-"""kill -9 in the extraction and in the load; the next run ends where an undisturbed one does."""
+"""kill -9 during the extraction and the load; the next run ends in the same state as an undisturbed one."""
 
 from __future__ import annotations
 
 import pytest
 
 from impulsum_pipelines.sources.base import sync as sync_module
-from impulsum_pipelines_tests.sources.slack.support import ATLAS, everything, fail_fast, later, sync, wrong
+from impulsum_pipelines_tests.sources.slack.support import ATLAS, everything, later, raise_limits, sync, wrong
 from impulsum_pipelines_tests.sources.stops import stopped_after
 from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
 
@@ -30,7 +30,7 @@ def test_a_killed_sync_is_simply_run_again(workspace, tmp_path, monkeypatch, poi
             site.control("slack/reply", channel=ATLAS, thread=root, broadcast=number == 5)
         site.control("slack/delete", channel=ATLAS, ts=deleted)
         site.control("slack/post", channel="general")
-    kill("slack", point, after=3 if point == "messages" else 0, first=fail_fast)
+    kill("slack", point, after=3 if point == "messages" else 0, first=raise_limits)
     sync()
     assert wrong(site) == {}
     rerun = everything()
@@ -44,7 +44,7 @@ def test_a_killed_sync_is_simply_run_again(workspace, tmp_path, monkeypatch, poi
 
 
 def test_replies_whose_root_was_written_by_a_load_that_was_cut_off_are_read(workspace, monkeypatch):
-    """Part of the messages is written. What is read of a thread is told by its replies that are held, not its root."""
+    """Some messages are written. The stored replies decide whether a thread was read, not its root."""
     monkeypatch.setattr(sync_module, "PIECE_ROWS", 1)
     monkeypatch.setenv("DATA_WRITER__BUFFER_MAX_ITEMS", "1")
     monkeypatch.setenv("DATA_WRITER__FILE_MAX_ITEMS", "1")

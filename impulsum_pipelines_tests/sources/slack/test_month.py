@@ -1,4 +1,4 @@
-"""A month of a team's life: pulled live each day, by daily windows, and once, all end where the workspace stands."""
+"""A month of a team's life, pulled live each day, by daily windows, and once: all end with the workspace's truth."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Month:
     def __init__(self, site, seed: int) -> None:
         self.site = site
         self.chance = random.Random(seed)
-        #: (channel, ts) of what was written, roots apart from replies.
+        #: (channel, ts) of what was written; roots and replies are kept apart.
         self.roots: list[tuple[str, str]] = []
         self.replies: list[tuple[str, str]] = []
 
@@ -48,7 +48,7 @@ class Month:
             case 4:
                 self.do("react", channel=channel, ts=ts)
             case 5:
-                channel, ts = self.replies[-1]  # of today: an older one is a census's business
+                channel, ts = self.replies[-1]  # of today: the census finds older ones
                 self.do("edit", channel=channel, ts=ts, text=f"reply edited on day {number}")
         self.milestone(number)
 
@@ -122,7 +122,7 @@ def one_home(monkeypatch, tmp_path, sql: str) -> str:
         return one(sql).isoformat()
 
 
-def test_a_window_holds_its_day_and_the_roots_that_were_answered_in_it(workspace):
+def test_a_window_stores_its_day_and_the_roots_that_got_a_reply_in_it(workspace):
     site = workspace(seed=71)
     root = site.control("slack/post", channel=ATLAS)["ts"]
     later(site, 5 * DAY)

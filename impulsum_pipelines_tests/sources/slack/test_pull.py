@@ -1,4 +1,4 @@
-"""A pull holds what the workspace has, and a second one costs next to nothing."""
+"""A pull stores what the workspace has, and a second one costs next to nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from impulsum_pipelines_tests.sources.slack.conftest import NOW
 from impulsum_pipelines_tests.sources.slack.support import asked, everything, later, one, sync, wrong
 
 
-def test_a_first_pull_holds_everything_within_slacks_limits(sandbox):
+def test_a_first_pull_stores_everything_within_slacks_limits(sandbox):
     """At the published limits, both sides: nothing is refused, and it takes seconds."""
     site = sandbox(seed=1, issues=500, now=NOW)
     first = sync()

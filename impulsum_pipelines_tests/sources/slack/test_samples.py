@@ -18,7 +18,7 @@ from impulsum_pipelines_tests.places import SHARED
 SAMPLES = SHARED / "data" / "slack_samples.tar.gz"
 pytestmark = pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not in ../shared/data")
 
-#: How many there are of each in the 36 answers and 97 events: none may be passed over.
+#: How many of each the 36 answers and 97 events contain: the test must meet all of them.
 RECORDED = {"messages": 37, "channels": 12, "users": 7, "members": 1}
 
 
@@ -32,7 +32,7 @@ def recorded() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def documents(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """(table, document) of everything in an answer, or in an event, that we have a table for."""
+    """(table, document) for everything in an answer or an event that belongs in a table."""
     event = body.get("event") or {}
     places = [body, *body.get("items", ()), event, event.get("item")]
     for place in filter(lambda place: isinstance(place, dict), places):
@@ -72,35 +72,35 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 def test_a_recorded_document_becomes_a_row_without_losing_a_value():
     declared = {table.name: {column.name for column in table.columns} | {"id", "payload"} for table in TABLES}
     met: Counter[str] = Counter()
-    told = 0
+    values = 0
     for name, body in recorded():
         for table, document in documents(body):
             row = row_of(table, document)
             assert set(row) == declared[table]
             given = dict(leaves(document)) if isinstance(document, dict) else {"/user": repr(document)}
-            # The root in a reply that was also sent to the channel is a copy of a message that has a row of its own.
+            # The root in a reply that was also sent to the channel is a copy of a message that has its own row.
             given = {path: value for path, value in given.items() if not path.startswith("/root/")}
             kept = dict(leaves(orjson.loads(orjson.dumps(row["payload"]))))
             assert {path: kept.get(path) for path in given} == given, (name, table)
             added = {"/channel", "/channel_type"} if table in ("messages", "members") else set()
             assert kept.keys() - given.keys() <= added
             met[table] += 1
-            told += len(given)
+            values += len(given)
     assert met == RECORDED
-    assert told > 5_000
+    assert values > 5_000
 
 
 @pytest.mark.parametrize(
-    ("ts", "told"),
+    ("ts", "time"),
     [("1724936460.123456", "2024-08-29T13:01:00.123456+00:00"), ("1724936460", "2024-08-29T13:01:00+00:00")],
 )
-def test_a_ts_is_exact_to_the_microsecond(ts, told):
-    found = rows.instant(ts)
+def test_a_ts_is_exact_to_the_microsecond(ts, time):
+    found = rows.from_ts(ts)
     assert found is not None
-    assert found.isoformat() == told
+    assert found.isoformat() == time
     assert rows.to_ts(found).startswith(ts)
 
 
 @pytest.mark.parametrize("ts", ["", "yesterday", None, "1.x"])
 def test_what_is_no_ts_is_no_time(ts):
-    assert rows.instant(ts) is None
+    assert rows.from_ts(ts) is None

@@ -1,6 +1,6 @@
--- Age is counted from the first status in progress since the issue was last to do, or done: a reopening begins anew.
--- It is held against the percentile as it was when the work began, so that a signal does not come and go, and its
--- beginning does not move, as other issues get finished.
+-- Age counts from the first status in progress since the issue was last to do or done: a reopening starts again.
+-- It is compared with the percentile at the time when the work began. So a signal does not come and go, and its start
+-- does not move, when other issues are finished.
 {%- set sample = var('risk_ageing_sample') %}
 {%- set microseconds = 3600000000 * risk_limit('ageing', 'opens') %}
 
@@ -71,7 +71,7 @@ first_enough as (
     group by project_id, issue_type
 ),
 
--- An epic is not to be measured by the stories in it.
+-- An epic is not compared with the stories in it.
 parents as (
     select parent_id as issue_id from issues where parent_id is not null and not coalesce(is_subtask, false)
     union

@@ -24,7 +24,7 @@ select
     deployments.creator,
 
     ---------- flags
-    -- Told so, or else by the name that GitHub itself takes for production.
+    -- As the deployment says, or else by the name that GitHub itself uses for production.
     coalesce(deployments.is_production, false) or lower(deployments.environment) = 'production' as is_production,
     deployments.is_deleted,
 

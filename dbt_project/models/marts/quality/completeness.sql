@@ -4,7 +4,7 @@ with newest_census as (
     qualify row_number() over (partition by source, entity, scope_id order by taken_at desc, sync_id desc) = 1
 ),
 
--- A project's own total lets Jira's issues be judged before any census, and their marks be counted.
+-- Jira gives a total per project, so its issues can be compared before the first census.
 latest_census as (
     select * from newest_census where source = 'jira' and entity = 'issues'
 ),
@@ -23,7 +23,7 @@ scopes as (
     select project_id, project_key, issue_total, extracted_at from {{ ref('stg_jira__projects') }}
 ),
 
--- A census counts both sides at one moment, so it goes before the project's own total, which ages.
+-- A census counts both sides at the same time, so it is preferred to the project's own total, which gets old.
 compared as (
     select
         coalesce(scopes.project_id, latest_census.scope_id, held.project_id) as scope_id,

@@ -1,8 +1,10 @@
-"""What we ask of a meeting: the light document of the list, and the whole one.
+"""Which GraphQL fields we ask for; a file of its own because the client, the walk and the rows must agree on them.
 
-Not asked for, on purpose: ``audio_url`` and ``video_url`` (signed links, new in each answer), ``analytics`` and
-``apps_preview`` (of dearer plans: to ask would spoil the answer on the others), and of users their counts, which
-change with every meeting. Vendor page: https://docs.fireflies.ai/schema/transcript.
+A meeting is asked for as a light document (what the list shows) or as a whole one.
+
+Deliberately not asked for: ``audio_url`` and ``video_url`` (signed links, new in each answer), ``analytics`` and
+``apps_preview`` (only in more expensive plans: on the others, asking makes the whole answer fail), and the users'
+counts, which change with every meeting. Vendor page: https://docs.fireflies.ai/schema/transcript.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import orjson
 
 Document = dict[str, Any]
 
-#: A selection: field name to the selection of its parts, or None for a value.
+#: Field name to the selection of its sub-fields, or None for a plain value.
 Selection = Mapping[str, Any]
 
 #: ``meeting_info.summary_status`` while the summary is still being made.
@@ -24,7 +26,7 @@ UNFINISHED = "processing"
 _USER = dict.fromkeys(("user_id", "email", "name"))
 
 #: What a list shows of each meeting. Speakers are in it, so that a renamed one is noticed.
-LIGHT: Selection = {
+LIGHT_FIELDS: Selection = {
     **dict.fromkeys(("id", "title", "date", "duration", "privacy", "organizer_email", "host_email", "is_live")),
     **dict.fromkeys(("meeting_link", "transcript_url", "participants", "workspace_users")),
     "meeting_info": dict.fromkeys(("silent_meeting", "summary_status", "fred_joined")),
@@ -33,8 +35,8 @@ LIGHT: Selection = {
     "channels": dict.fromkeys(("id", "title", "is_private")),
 }
 
-WHOLE: Selection = {
-    **LIGHT,
+WHOLE_FIELDS: Selection = {
+    **LIGHT_FIELDS,
     **dict.fromkeys(("dateString", "calendar_id", "cal_id", "calendar_type", "fireflies_users")),
     "user": _USER,
     "meeting_attendees": dict.fromkeys(("displayName", "email", "phoneNumber", "name", "location")),
@@ -54,38 +56,38 @@ WHOLE: Selection = {
 }
 
 
-def selected(selection: Selection) -> str:
-    """A selection as GraphQL."""
-    return " ".join(name if parts is None else f"{name} {{ {selected(parts)} }}" for name, parts in selection.items())
+def to_graphql(selection: Selection) -> str:
+    """A selection in GraphQL's syntax."""
+    return " ".join(name if below is None else f"{name} {{ {to_graphql(below)} }}" for name, below in selection.items())
 
 
-def cut(document: Any, selection: Selection) -> Any:
-    """What a selection would have given of a document."""
+def keep_fields(document: Any, selection: Selection) -> Any:
+    """The document with only the fields of a selection, as if it had been asked for with that selection."""
     if isinstance(document, list):
-        return [cut(item, selection) for item in document]
+        return [keep_fields(item, selection) for item in document]
     if not isinstance(document, dict):
         return document
     return {
-        name: document.get(name) if parts is None else cut(document.get(name), parts)
-        for name, parts in selection.items()
+        name: document.get(name) if below is None else keep_fields(document.get(name), below)
+        for name, below in selection.items()
     }
 
 
 def fingerprint(light: Document) -> str:
-    """What changes when anything changes that the list shows. Orders that mean nothing do not count."""
-    settled = {
+    """A hash that differs when anything differs that the list shows. The order within a list has no meaning."""
+    sorted_lists = {
         name: sorted(value, key=orjson.dumps) if isinstance(value, list) else value for name, value in light.items()
     }
-    return blake2b(orjson.dumps(settled, option=orjson.OPT_SORT_KEYS), digest_size=12).hexdigest()
+    return blake2b(orjson.dumps(sorted_lists, option=orjson.OPT_SORT_KEYS), digest_size=12).hexdigest()
 
 
-def status_of(document: Document) -> str | None:
-    """How far the summary is."""
+def summary_status(document: Document) -> str | None:
+    """How far the summary is, as Fireflies says it; None where it does not."""
     info = document.get("meeting_info")
     status = info.get("summary_status") if isinstance(info, dict) else None
     return status if isinstance(status, str) else None
 
 
 def is_finished(document: Document) -> bool:
-    """Over, and nothing of it is still being made. What is said of a live meeting are captions that change."""
-    return not document.get("is_live") and status_of(document) != UNFINISHED
+    """Whether the meeting is over and its summary is made. A live meeting has only captions, which still change."""
+    return not document.get("is_live") and summary_status(document) != UNFINISHED

@@ -1,4 +1,4 @@
-"""One check, judged on a small raw file that is written by hand."""
+"""One check, evaluated on a small raw file that is written by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SOURCES = {source.name: source for source in SOURCES}
 
 
 def home_with(**contents: str) -> Home:
-    """The home of the environment with a raw file of each source that is named, filled by these statements."""
+    """The home of the environment, with a raw file of each named source, filled by its statements."""
     home = Home.of(load_settings())
     for source, statements in contents.items():
         ensure_tables(home, source)
@@ -24,9 +24,9 @@ def home_with(**contents: str) -> Home:
     return home
 
 
-def judge(source: str, home: Home, name: str, table: str, now: datetime | None = None) -> Finding:
+def evaluate(source: str, home: Home, name: str, table: str, now: datetime | None = None) -> Finding:
     """The finding of one check of a source on its raw file."""
     [check] = [check for check in source_checks(_SOURCES[source]) if (check.name, check.table) == (name, table)]
     with home.read_raw(source) as connection:
         assert connection is not None
-        return check.judge(Raw(connection, _SOURCES[source], load_settings(), now or datetime.now(UTC)))
+        return check.evaluate(Raw(connection, _SOURCES[source], load_settings(), now or datetime.now(UTC)))
