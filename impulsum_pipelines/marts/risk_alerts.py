@@ -41,13 +41,13 @@ def update_risk_alerts(settings: Settings, signals: list[dict[str, Any]], *, at:
         signals: the open rows of ``risk.signals``.
         at: now (UTC).
     """
-    from impulsum_pipelines.alerts.lifecycle import Raised, raise_alert, resolve
+    from impulsum_pipelines.alerts.lifecycle import Problem, raise_alert, resolve
     from impulsum_pipelines.ops.schema import alerts
 
     raised = {f"risk:{signal['signal_id']}": signal for signal in signals}
     with transaction(settings) as connection:
         for key, signal in sorted(raised.items()):
-            alert = Raised(
+            alert = Problem(
                 key=key,
                 kind="risk",
                 priority=signal["severity"],

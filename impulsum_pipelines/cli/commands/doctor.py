@@ -134,10 +134,10 @@ def _disk(home: Path) -> Iterator[Diagnosis]:
 
 def _databases(settings: Settings) -> Iterator[Diagnosis]:
     """Whether the configured databases can be reached; nothing in them is read or changed."""
-    from impulsum_pipelines.ops.store import address
+    from impulsum_pipelines.ops.store import store_url
 
     try:
-        ops = address(settings)
+        ops = store_url(settings)
     except ImpulsumError as error:
         yield Diagnosis("ops store", "problem", error.what, error.next_step)
     else:

@@ -16,8 +16,8 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from impulsum_pipelines.alerts.joining import join
-from impulsum_pipelines.alerts.lifecycle import Raised, raise_alert
+from impulsum_pipelines.alerts.lifecycle import Problem, raise_alert
+from impulsum_pipelines.alerts.merging import merge_alerts
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.ops.schema import URGENT
@@ -206,16 +206,16 @@ def _alert(
     event, classification = one.event, one.classification
     key = alert_key(placement.incident)
     if placement.absorbed:
-        join(connection, key, [alert_key(gone) for gone in placement.absorbed], at=now, settings=settings)
+        merge_alerts(connection, key, [alert_key(gone) for gone in placement.absorbed], at=now, settings=settings)
     if classification.priority in ALERTED:
-        raised = Raised(
+        raised = Problem(
             key=key,
             kind="event",
             priority=classification.priority,
             title=event.title or f"{event.source}: {event.type}",
             detail=f"{classification.why} ({event.source} {event.type}, {event.occurred_at:%Y-%m-%d %H:%M:%S} UTC).",
             evidence={"events": [event_id], "links": [event.url] if event.url else []},
-            answered_since=now - ACKNOWLEDGED_FOR if classification.priority in URGENT else None,
+            acknowledged_since=now - ACKNOWLEDGED_FOR if classification.priority in URGENT else None,
         )
         raise_alert(connection, raised, at=now, settings=settings)
     resolve_when_done(connection, event, event_id, placement.incident, at=now, settings=settings)

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from impulsum_pipelines.alerts.lifecycle import resolve, unresolved
-from impulsum_pipelines.alerts.notifications import is_being_told
+from impulsum_pipelines.alerts.notifications import has_pending_notification
 from impulsum_pipelines.ops.schema import URGENT, alerts, events
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.webhooks.events.event import Event
@@ -80,7 +80,7 @@ def resolve_quiet(connection: sa.Connection, settings: Settings, now: datetime) 
     for alert in connection.execute(old.order_by(c.key)).all():
         newest = sa.select(sa.func.max(events.c.committed_at))
         last = connection.execute(newest.where(events.c.incident_id == int(alert.key.removeprefix(_KEY)))).scalar()
-        if (last and last >= before) or is_being_told(connection, alert.id, since=before):
+        if (last and last >= before) or has_pending_notification(connection, alert.id, since=before):
             continue
         note, silently = f"no event for {QUIET_FOR / timedelta(hours=1):.0f} hours", alert.priority not in URGENT
         resolved += resolve(connection, alert.id, by="event", at=now, settings=settings, note=note, silently=silently)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
-from impulsum_pipelines.alerts.lifecycle import Raised, raise_alert, resolve, unresolved
+from impulsum_pipelines.alerts.lifecycle import Problem, raise_alert, resolve, unresolved
 from impulsum_pipelines.webhooks.health.context import HealthCheckContext, newest_event_at
 from impulsum_pipelines.webhooks.health.matching import EventRow
 
@@ -73,7 +73,7 @@ def resolve_health_alert(context: HealthCheckContext, kind: Kind, why: str) -> N
 
 
 def _raise(context: HealthCheckContext, kind: Kind, title: str, detail: str, events: Sequence[int] = ()) -> None:
-    raised = Raised(_key(context, kind), "webhooks", "P2", title, detail, {"events": events} if events else {})
+    raised = Problem(_key(context, kind), "webhooks", "P2", title, detail, {"events": events} if events else {})
     raise_alert(context.connection, raised, at=context.at, settings=context.settings)
 
 

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.ops.schema import pulled_changes, webhook_health
-from impulsum_pipelines.ops.store import insert, transaction
+from impulsum_pipelines.ops.store import dialect_insert, transaction
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.tiers import Source
 from impulsum_pipelines.webhooks.health import alerts, matching, missed
@@ -140,7 +140,7 @@ def _locked_row(context: HealthCheckContext) -> Any:
     """The source's row, created if it is missing, and locked against other checks until the transaction ends."""
     start = context.pulled.watermark
     row = {"source": context.source.name, "mode": WEBHOOKS, "since": start, "watched_since": start, "events_until": 0}
-    new = insert(context.connection, webhook_health).values(row | {"looked_at": context.at, "unseen": []})
+    new = dialect_insert(context.connection, webhook_health).values(row | {"looked_at": context.at, "unseen": []})
     context.connection.execute(new.on_conflict_do_nothing(index_elements=["source"]))
     mine = sa.select(webhook_health).where(webhook_health.c.source == context.source.name)
     return context.connection.execute(mine.with_for_update()).one()

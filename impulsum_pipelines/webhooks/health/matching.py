@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from impulsum_pipelines.ops.schema import events, pulled_changes
-from impulsum_pipelines.ops.store import insert
+from impulsum_pipelines.ops.store import dialect_insert
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.tiers import Source
 from impulsum_pipelines.webhooks.health.pulled import LOOK_BACK, Change, PulledState, scope_key
@@ -291,7 +291,7 @@ def _insert_changes(connection: sa.Connection, source: str, changes: Sequence[Ch
     ]
     if rows:
         same = ["source", "subject", "changed_at"]
-        connection.execute(insert(connection, pulled_changes).on_conflict_do_nothing(index_elements=same), rows)
+        connection.execute(dialect_insert(connection, pulled_changes).on_conflict_do_nothing(index_elements=same), rows)
 
 
 def _match(connection: sa.Connection, source: str, rows: Collection[EventRow], first: datetime, last: datetime) -> None:

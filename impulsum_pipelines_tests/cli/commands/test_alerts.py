@@ -9,7 +9,7 @@ import pytest
 
 from impulsum_pipelines.alerts.outbox import deliver
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines_tests.alerts.book_keeping import alert_of, outbox, raised, told_to
+from impulsum_pipelines_tests.alerts.actions import alert_of, outbox, raised, with_channels
 from impulsum_pipelines_tests.alerts.sinks import PASSWORD, Mails, Webhook, refused
 from impulsum_pipelines_tests.cli.test_commands import Shell
 
@@ -41,7 +41,7 @@ def test_list_shows_unresolved_alerts_most_urgent_first(ops_settings: Settings, 
 
 
 def test_show_prints_facts_history_and_notifications(ops_settings: Settings, impulsum: Shell, webhook: Webhook) -> None:
-    there = told_to(ops_settings, webhook.address)
+    there = with_channels(ops_settings, webhook.address)
     alert = raised(there, NOW, detail="Look at ABC-1.", evidence={"events": [7, 8], "links": ["https://jira/ABC-1"]})
     deliver(there)
     impulsum("alerts", "ack", str(alert), "--by", "ana", "--note", "on it")

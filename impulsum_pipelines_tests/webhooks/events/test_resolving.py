@@ -19,7 +19,7 @@ from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.webhooks.events import inbox
 from impulsum_pipelines.webhooks.events.resolving import resolve_quiet
 from impulsum_pipelines.webhooks.receiving import dropfiles
-from impulsum_pipelines_tests.alerts.book_keeping import told_to
+from impulsum_pipelines_tests.alerts.actions import with_channels
 from impulsum_pipelines_tests.alerts.sinks import Webhook
 from impulsum_pipelines_tests.webhooks.sample_events import DONE, issue
 
@@ -38,7 +38,7 @@ def webhook() -> Any:
 
 @pytest.fixture
 def there(ops_settings: Settings, webhook: Webhook) -> Settings:
-    return told_to(ops_settings, webhook.address)
+    return with_channels(ops_settings, webhook.address)
 
 
 @pytest.fixture
@@ -88,8 +88,8 @@ def test_a_second_outage_on_one_issue_is_notified(there: Settings, happens: Happ
     happens(20, issue("AB-1", changed={"labels": ("", "later")}, status=DONE))
     happens(30, reopened())
     assert states(there)[-1] == ("P0", "notified")
-    mine = [title.partition("]")[0] + "]" + title.partition("]")[2][:6] for title in webhook.titles if "P0" in title]
-    assert len(mine) == 3 and mine[1] == "[P0] Over:" and "Over" not in mine[2]
+    mine = [title.partition("]")[0] + "]" + title.partition("]")[2][:10] for title in webhook.titles if "P0" in title]
+    assert len(mine) == 3 and mine[1] == "[P0] Resolved:" and "Resolved" not in mine[2]
 
 
 def test_an_old_acknowledgement_does_not_cover_new_events(there: Settings, happens: Happens, webhook: Webhook) -> None:
