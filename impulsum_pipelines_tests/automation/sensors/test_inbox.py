@@ -19,7 +19,7 @@ from impulsum_pipelines.automation.sensors.inbox import build_inbox
 from impulsum_pipelines.automation.sensors.watcher import get_watcher
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import ImpulsumError
-from impulsum_pipelines.marts.risk_alerts import Told, tell
+from impulsum_pipelines.marts.risk_alerts import RiskAlerts, update_risk_alerts
 from impulsum_pipelines.ops import schema
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
@@ -176,18 +176,22 @@ def states(settings: Settings) -> dict[str, tuple[str, str]]:
 
 
 def test_each_open_signal_is_one_alert_until_it_ends(ops_settings: Settings) -> None:
-    assert tell(ops_settings, [signal(1), signal(2)], at=NOW) == Told(is_open=2, resolved=0)
-    assert tell(ops_settings, [signal(1, "P1")], at=NOW + timedelta(minutes=10)) == Told(is_open=1, resolved=1)
+    assert update_risk_alerts(ops_settings, [signal(1), signal(2)], at=NOW) == RiskAlerts(is_open=2, resolved=0)
+    assert update_risk_alerts(ops_settings, [signal(1, "P1")], at=NOW + timedelta(minutes=10)) == RiskAlerts(
+        is_open=1, resolved=1
+    )
     assert states(ops_settings) == {
         "risk:blocked:1": ("open", "P1"),
         "risk:blocked:2": ("resolved", "P2"),
     }
-    assert tell(ops_settings, [signal(1, "P1")], at=NOW + timedelta(minutes=20)) == Told(is_open=1, resolved=0)
-    assert tell(ops_settings, [], at=NOW + timedelta(minutes=30)) == Told(is_open=0, resolved=1)
+    assert update_risk_alerts(ops_settings, [signal(1, "P1")], at=NOW + timedelta(minutes=20)) == RiskAlerts(
+        is_open=1, resolved=0
+    )
+    assert update_risk_alerts(ops_settings, [], at=NOW + timedelta(minutes=30)) == RiskAlerts(is_open=0, resolved=1)
     assert {state for state, _ in states(ops_settings).values()} == {"resolved"}
 
 
 def test_a_week_without_signals_raises_no_alert(ops_settings: Settings) -> None:
     for day in range(7):
-        assert tell(ops_settings, [], at=NOW + timedelta(days=day)) == Told(0, 0)
+        assert update_risk_alerts(ops_settings, [], at=NOW + timedelta(days=day)) == RiskAlerts(0, 0)
     assert states(ops_settings) == {}

@@ -1,4 +1,4 @@
-"""``impulsum webhooks health``, and the line of ``impulsum status`` that leads there."""
+"""``impulsum webhooks health``, and the line of ``impulsum status`` that points to it."""
 
 from __future__ import annotations
 
