@@ -55,7 +55,7 @@ def off_error(source: str, settings: Settings) -> ImpulsumError:
     )
 
 
-def probe(source: str, settings: Settings) -> Iterator[tuple[str, str]]:
+def probe_source(source: str, settings: Settings) -> Iterator[tuple[str, str]]:
     """Try what a sync of the source needs, step by step.
 
     Yields:

@@ -29,10 +29,10 @@ def due(after: datetime, until: datetime, every: timedelta) -> Iterator[datetime
 
 
 def pull_as_time_passes(site: Running, pull: Callable[[], Any], every: timedelta, patch: pytest.MonkeyPatch) -> None:
-    """From now on, whenever a test moves the site's clock, do the pulls that its schedule would have done meanwhile.
+    """From now on, whenever a test moves the site's clock, do the pulls that its schedule would have done in that time.
 
-    They go into the home that is set now, whichever is set then. What counts requests by the real clock lets them
-    through: a month passes in minutes.
+    They go into the home that is set now, also if another one is set later. Limits that count requests by the real
+    clock let them through: a month passes in minutes.
     """
     control, home = site.control, os.environ["IMPULSUM_HOME"]
 

@@ -65,7 +65,7 @@ def _pull(
     elif point == "books written, not committed":
         loading._outcome_row = _die
     try:
-        loading.run_load(source, load_settings(), progress=lambda *told: _die_at(point, after, *told))
+        loading.run_load(source, load_settings(), progress=lambda *reported: _die_at(point, after, *reported))
     except BaseException:
         traceback.print_exc()
         raise

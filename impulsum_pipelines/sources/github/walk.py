@@ -1,7 +1,7 @@
 """One sync of GitHub: one repository after the other, each with its own watermark and memory.
 
-A repository that is named later, or that becomes visible again, is read completely, as on the first day, whatever the
-watermarks of the others. An error in one of its streams ends the read of that repository: what was found is loaded,
+A repository that is named later, or that becomes visible again, is read completely, as on the first day; the watermarks
+of the others do not matter. An error in one of its streams ends the read of that repository: what was found is loaded,
 nothing is remembered, the other repositories are read, and the next pull reads this one again.
 """
 

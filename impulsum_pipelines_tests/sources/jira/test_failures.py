@@ -1,4 +1,4 @@
-"""What the network, the limits and the account can do to a pull, and what the user is told."""
+"""What the network, the limits and the account can do to a pull, and the messages that the user gets."""
 
 from __future__ import annotations
 

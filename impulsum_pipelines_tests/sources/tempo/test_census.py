@@ -50,7 +50,7 @@ def test_a_census_counts_by_month_of_the_work_date_and_repairs(sandbox):
     assert wrong(site) == {}
     assert sum(row[3] for row in months()) == 5
     assert all(at_source == found for _, at_source, found, *_ in months())
-    # The changes, a request a month, the spans before, between and after them, the changes made meanwhile.
+    # The changes, a request a month, the spans before, between and after them, the changes made during the pull.
     assert len(months()) == 4
     assert asked(site)["GET /worklogs"] == 1 + 4 + 3 + 1
 
@@ -105,7 +105,7 @@ def test_without_audit_log_the_census_finds_deletions(sandbox):
     do("delete_plan", plan=plan)
     later(site)
     sync()
-    assert state("worklogs", victim) == "alive"  # nobody has told us yet
+    assert state("worklogs", victim) == "alive"  # nothing has reported it yet
     sync(census=True)
     assert (state("worklogs", victim), state("plans", plan)) == ("deleted", "deleted")
     assert wrong(site) == {}
@@ -140,7 +140,7 @@ def test_a_deletion_under_the_census_hides_no_row(sandbox, monkeypatch):
 
 
 def test_what_the_audit_log_does_not_call_deleted_is_out_of_sight(sandbox):
-    """The log has told of every deletion since the first pull; this row went missing without one."""
+    """The log has every deletion since the first pull; this row is missing without an entry."""
     site = sandbox(seed=13, issues=60, now=NOW)
     sync()
     from impulsum_pipelines.base.home import Home

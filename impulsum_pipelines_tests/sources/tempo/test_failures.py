@@ -1,4 +1,4 @@
-"""What the network, the limits and the token can do to a pull, and what the user is told."""
+"""What the network, the limits and the token can do to a pull, and the messages that the user gets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.sources.base import http
-from impulsum_pipelines.sources.registry import probe
+from impulsum_pipelines.sources.registry import probe_source
 from impulsum_pipelines_tests.sources.tempo.support import NOW, alive, door, everything, held, later, one, sync, wrong
 
 
@@ -195,16 +195,16 @@ def test_a_document_that_does_not_fit_is_kept_aside_and_the_others_go_on(sandbox
 def test_the_probe_says_what_the_user_may_see(sandbox):
     site = sandbox(seed=41, issues=120, now=NOW)
     do = door(site)
-    says = dict(probe("tempo", load_settings()))
+    says = dict(probe_source("tempo", load_settings()))
     assert list(says) == ["teams", "worklogs", "accounts", "plans", "audit log"]
     assert not any("not permitted" in text or "only own" in text for text in says.values())
     do("log", person=do("people")["user"])
     do("restrict")
     do("deny", permission="plans")
-    says = dict(probe("tempo", load_settings()))
+    says = dict(probe_source("tempo", load_settings()))
     assert "only own worklogs" in says["worklogs"]
     assert says["plans"].startswith("not permitted")
     assert "nightly census" in says["audit log"]
     do("revoke_token")
     with pytest.raises(ImpulsumError, match="refused the token"):
-        dict(probe("tempo", load_settings()))
+        dict(probe_source("tempo", load_settings()))
