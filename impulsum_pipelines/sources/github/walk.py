@@ -1,8 +1,8 @@
 """One sync of GitHub: one repository after the other, each with its own watermark and memory.
 
-A repository that is named later, or that becomes visible again, is read completely, as on the first day, whatever the
-watermarks of the others. An error in one of its streams ends the read of that repository: what was found is loaded,
-nothing is remembered, the other repositories are read, and the next pull reads this one again.
+A repository that is named later, or that becomes visible again, is read completely, as on the first day, and does not
+depend on the watermarks of the others. An error in one of its streams ends the read of that repository: what was found
+is loaded, nothing is remembered, the other repositories are read, and the next pull reads this one again.
 """
 
 from __future__ import annotations
