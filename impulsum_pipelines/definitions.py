@@ -1,7 +1,8 @@
-"""Everything Dagster sees, put together. ``workspace.yaml`` names this module.
+"""All Dagster definitions. ``workspace.yaml`` names this module.
 
-Reads settings, and parses the dbt project if it changed since the last time; opens no network and no data file.
-Importing it builds nothing yet: Dagster calls :func:`defs`, and who only pulls a source asks for that alone.
+It reads the settings, and parses the dbt project if that changed; it opens no network connection and no data file.
+Importing it builds nothing: Dagster calls :func:`defs`, and a command that only pulls a source calls
+:func:`build_source_definitions`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from impulsum_pipelines.tiers import SOURCES
 
 
 def build_source_definitions() -> dg.Definitions:
-    """The sources: their assets, checks and sync jobs. They can be had where dbt cannot parse its project."""
+    """Assets, checks and sync jobs of the sources. They do not need dbt, so a pull works when its project is broken."""
     settings = load_settings()
     return dg.Definitions(
         assets=[
@@ -38,7 +39,7 @@ def build_source_definitions() -> dg.Definitions:
 
 
 def build_definitions() -> dg.Definitions:
-    """The code location, for the settings of the environment as it is now."""
+    """Everything in the code location, for the settings of the environment."""
     from impulsum_pipelines.marts.assets import build_marts, build_published
 
     marts = build_marts()
@@ -63,5 +64,5 @@ def build_definitions() -> dg.Definitions:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """What Dagster loads."""
+    """The definitions that Dagster loads."""
     return build_definitions()

@@ -1,7 +1,7 @@
-"""Errors for the person who must act: what failed, on what, what is safe, what to do next.
+"""Errors for the person who must act: what failed, where, what is safe, and what to do next.
 
-Every failure that reaches a user is an :class:`ImpulsumError` of one of eight categories. The category decides
-whether trying again can help (see ``retryable``) and is what history and alerts group by. Messages never hold a
+Every failure that reaches a user is an :class:`ImpulsumError` of one of eight categories. The category decides whether
+a retry can help (see ``retryable``); the history of syncs and the alerts are grouped by it. Messages never contain a
 secret: they are built from names and numbers, not from requests.
 """
 
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Category(StrEnum):
-    """Why something failed, in the words of the person who must act on it."""
+    """Why something failed, as the person who must act would name it."""
 
     AUTHENTICATION = "authentication"
     PERMISSION = "permission"
@@ -23,20 +23,20 @@ class Category(StrEnum):
     INTERNAL = "internal"
 
 
-#: Categories that pass by themselves: a later try may succeed without anybody acting.
+#: Categories that may pass by themselves: a retry can succeed although nobody acted.
 PASSING = frozenset({Category.RATE_LIMIT, Category.NETWORK, Category.SOURCE_OUTAGE, Category.BAD_DATA})
 
 
 class ImpulsumError(Exception):
-    """A failure with its category, its subject and the next step.
+    """A failure: what, where, what is safe, and the next step.
 
     Args:
-        category: one of :class:`Category`.
-        what: what failed, in one sentence, without a final full stop.
+        category: why it failed.
+        what: what failed, in one sentence without a full stop at the end.
         next_step: what the reader should do now.
-        where: source, entity and window, such as ``jira issues 2026-11-01..2026-11-02``.
-        safe: what is known to be unharmed.
-        retry_after: seconds to wait before another try makes sense, when the source said so.
+        where: source, table and window, such as ``jira issues 2026-11-01..2026-11-02``.
+        safe: which data is unchanged.
+        retry_after: seconds to wait before a retry, when the source asked for a wait.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ImpulsumError(Exception):
         *,
         next_step: str,
         where: str = "",
-        safe: str = "Nothing that is already held was changed.",
+        safe: str = "Nothing that is already stored was changed.",
         retry_after: float | None = None,
     ) -> None:
         self.category = category
@@ -59,7 +59,7 @@ class ImpulsumError(Exception):
 
     @property
     def retryable(self) -> bool:
-        """True when a later try may succeed without anybody acting."""
+        """True when a retry can succeed although nobody acted."""
         return self.category in PASSING
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Every setting: its name, type, default and meaning. Read when it is needed, never at import.
+"""Every setting: its name, type, default and meaning. Settings are read when they are needed, never at import.
 
 A setting is an environment variable. Its name is that of the field in capitals: ``impulsum_home`` is ``IMPULSUM_HOME``,
 and ``base_url`` of ``jira`` is ``JIRA_BASE_URL``. Nothing is required: a source without its token is off, and says so.
@@ -31,6 +31,7 @@ _BETWEEN_ADDRESSES = re.compile(r"[,\s]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 
 
 def _split_at_commas(value: object) -> object:
+    """The parts of a text without spaces around them; any other value as it is."""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
@@ -47,7 +48,7 @@ class SourceSettings(BaseModel):
     webhook_secret: SecretStr | None = None
 
     def webhook_secrets(self) -> tuple[str, ...]:
-        """What webhook deliveries may be signed with: several while one is replaced; none when unset."""
+        """The secrets that a webhook delivery may be signed with: several while one is replaced; none when unset."""
         parts = self.webhook_secret.get_secret_value().split(",") if self.webhook_secret else ()
         return tuple(part.strip() for part in parts if part.strip())
 
@@ -57,21 +58,21 @@ class JiraSettings(SourceSettings):
 
     base_url: str | None = Field(
         default=None,
-        description="Site, such as https://acme.atlassian.net (no default: every site has its own).",
+        description="Address of the site, such as https://acme.atlassian.net.",
     )
-    email: str | None = Field(default=None, description="Account of the API token.")
+    email: str | None = Field(default=None, description="E-mail address of the account that the API token belongs to.")
     api_token: SecretStr | None = Field(default=None, description="API token; without it Jira is off.")
     webhook_secret: SecretStr | None = Field(
-        default=None, description="Secret that Jira signs webhook deliveries with; several are separated by commas."
+        default=None, description="Secret that Jira signs webhooks with; separate several by commas."
     )
     projects: CommaSeparated = Field(
-        default=(), description="Comma-separated project keys; empty means every project the account sees."
+        default=(), description="Comma-separated project keys; if empty, every project that the account can see."
     )
     concurrency: int = Field(
         default=4,
         ge=1,
         le=20,
-        description="Requests in flight at once; the documented budget is 100 a second.",
+        description="Most requests at the same time; Jira allows 100 per second.",
     )
 
 
@@ -80,15 +81,15 @@ class GitHubSettings(SourceSettings):
 
     api_url: str = Field(
         default="https://api.github.com",
-        description="GitHub's API; of a GitHub Enterprise Server: https://host/api/v3.",
+        description="GitHub's API; for GitHub Enterprise Server https://host/api/v3.",
     )
     token: SecretStr | None = Field(default=None, description="Token; without it GitHub is off.")
     webhook_secret: SecretStr | None = Field(
-        default=None, description="Secret that GitHub signs webhook deliveries with; several are separated by commas."
+        default=None, description="Secret that GitHub signs webhooks with; separate several by commas."
     )
     repositories: CommaSeparated = Field(
         default=(),
-        description="Comma-separated repositories (owner/name) or owners; without any GitHub is off.",
+        description="Comma-separated repositories (owner/name) or owners; if empty, GitHub is off.",
     )
 
 
@@ -100,10 +101,10 @@ class SlackSettings(SourceSettings):
         default=None, description="Bot token of an internal app; without it Slack is off."
     )
     webhook_secret: SecretStr | None = Field(
-        default=None, description="Signing secret of the app, for webhook deliveries; several are separated by commas."
+        default=None, description="Signing secret of the app, for webhooks; separate several by commas."
     )
     thread_days: int = Field(
-        default=30, ge=1, description="For how long after a message its thread is looked at for new replies, days."
+        default=30, ge=1, description="How many days after a message its thread is checked for new replies."
     )
 
 
@@ -114,9 +115,11 @@ class FirefliesSettings(SourceSettings):
     api_key: SecretStr | None = Field(default=None, description="API key; without it Fireflies is off.")
     webhook_secret: SecretStr | None = Field(
         default=None,
-        description="Secret that Fireflies signs webhook deliveries with; several are separated by commas.",
+        description="Secret that Fireflies signs webhooks with; separate several by commas.",
     )
-    requests_a_day: int = Field(default=500, ge=1, description="Requests a day that the plan allows: Free 50, Pro 500.")
+    requests_a_day: int = Field(
+        default=500, ge=1, description="Requests per day that the plan allows: Free 50, Pro 500."
+    )
 
 
 class NotionSettings(SourceSettings):
@@ -128,13 +131,13 @@ class NotionSettings(SourceSettings):
     )
     webhook_secret: SecretStr | None = Field(
         default=None,
-        description="Verification token of the webhook subscription, which the receiver is sent and keeps for you; "
-        "several are separated by commas.",
+        description="Verification token of the webhook subscription; Notion sends it to the receiver, which keeps it "
+        "for you; separate several by commas.",
     )
     restricted: CommaSeparated = Field(
         default=(),
-        description="Comma-separated ids or addresses of pages, databases or data sources that are private, with all "
-        "that they hold: their text is published in the restricted tables only.",
+        description="Comma-separated ids or addresses of private pages, databases or data sources; their text, and the "
+        "text of everything below them, is published in the restricted tables only.",
     )
 
     @field_validator("restricted")
@@ -151,94 +154,102 @@ class TempoSettings(SourceSettings):
 
     api_url: str = Field(
         default="https://api.tempo.io/4",
-        description="Tempo's API; of other regions api.eu.tempo.io or api.us.tempo.io.",
+        description="Tempo's API; in other regions https://api.eu.tempo.io/4 or https://api.us.tempo.io/4.",
     )
     api_token: SecretStr | None = Field(
-        default=None, description="Token of a user who may view all worklogs; without it Tempo is off."
+        default=None, description="Token of a user who may see all worklogs; without it Tempo is off."
     )
     webhook_secret: SecretStr | None = Field(
         default=None,
-        description="Shared secrets of the webhook subscriptions, separated by commas: Tempo makes one for each.",
+        description="Secrets of the webhook subscriptions, separated by commas; Tempo makes one for each.",
     )
 
 
 class Settings(BaseSettings):
-    """The settings of one process, read from its environment at this moment."""
+    """The settings of one process, read from its environment when the object is made."""
 
     model_config = SettingsConfigDict(
         extra="ignore", frozen=True, env_ignore_empty=True, env_nested_delimiter="_", env_nested_max_split=1
     )
 
     impulsum_home: Path = Field(
-        default=Path(".impulsum"), description="Folder of all state: raw files, warehouse, published file."
+        default=Path(".impulsum"), description="Folder of all data: raw files, warehouse, published file."
     )
     impulsum_start_date: date = Field(
-        default=date(2010, 1, 1), description="First day ever pulled (UTC), by the source's own change time."
+        default=date(2010, 1, 1),
+        description="First day (UTC) that is pulled, by the time at which a record changed at its source.",
     )
     impulsum_timezone: str = Field(
-        default="UTC", description="IANA zone of schedules and reports; storage is always UTC."
+        default="UTC", description="IANA time zone of schedules and reports; stored times are always UTC."
     )
     impulsum_business_hours: str = Field(
-        default="8-18", description="Hours of Monday to Friday, in the zone, in which live schedules run."
+        default="8-18", description="Hours of Monday to Friday, in IMPULSUM_TIMEZONE, during which sources are pulled."
     )
     impulsum_overlap_minutes: int = Field(
-        default=10, ge=2, description="How far behind its last start a live pull reads again."
+        default=10,
+        ge=2,
+        description="How many minutes before its watermark a live sync starts to read, so that nothing is missed.",
     )
     impulsum_reference_minutes: int = Field(
-        default=60, ge=0, description="Age above which slow reference tables are pulled again by a live pull."
+        default=60,
+        ge=0,
+        description="A live sync pulls rarely changing tables, such as users, again when they are older than this.",
     )
-    impulsum_keep_versions: int = Field(default=5, ge=1, description="Published versions kept to go back to.")
+    impulsum_keep_versions: int = Field(
+        default=5, ge=1, description="How many published versions are kept for `impulsum rollback`."
+    )
     impulsum_lock_seconds: float = Field(
-        default=300, gt=0, description="How long to wait for another process to let go of a file."
+        default=300, gt=0, description="How many seconds to wait for another process to release a file."
     )
 
     impulsum_keep_days: int = Field(
         default=400,
         ge=1,
-        description="Days that webhook events, the history of syncs, resolved alerts, and drop files in failed are "
-        "kept: a year, and the month to compare it with.",
+        description="Days to keep webhook events, the history of syncs, resolved alerts, and failed drop files; the "
+        "default is a year and a month, to compare a month with the year before.",
     )
     impulsum_keep_run_days: int = Field(
         default=30,
         ge=1,
-        description="Days that drop files in done, and Dagster's runs, logs, ticks and backfills are kept.",
+        description="Days to keep processed drop files, and Dagster's runs, logs, ticks and backfills.",
     )
     impulsum_ops_url: SecretStr | None = Field(
         default=None,
         description="SQLAlchemy address of the ops store, such as postgresql+psycopg2://user:password@host/database; "
-        "without it ops.sqlite in IMPULSUM_HOME.",
+        "if empty, the file ops.sqlite in IMPULSUM_HOME.",
     )
     impulsum_alert_channels: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(),
-        description="Comma-separated Apprise addresses that alerts go to, such as slack://…, mailtos://… or jsons://…; "
-        "without any, alerts are kept and listed only.",
+        description="Comma-separated Apprise addresses to which alerts are sent, such as slack://…, mailtos://… or "
+        "jsons://…; if empty, alerts are only stored and listed.",
     )
     impulsum_escalation_channels: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(),
-        description="Comma-separated Apprise addresses that hear of a P0 that nobody acknowledged; "
-        "without any, the alert channels.",
+        description="Comma-separated Apprise addresses to which a P0 is sent when nobody acknowledges it; if empty, "
+        "the alert channels.",
     )
     impulsum_escalation_minutes: int = Field(
-        default=30, ge=1, description="For how long a P0 may stay unacknowledged before it is told again."
+        default=30, ge=1, description="Minutes until a P0 that nobody acknowledged is sent again."
     )
     impulsum_settle_minutes: int = Field(
-        default=15, ge=0, description="For how long something must be over before people are told that it is."
+        default=15, ge=0, description="Minutes that a problem must be over before people are notified that it is."
     )
     impulsum_waking_hours: str = Field(
-        default="7-22", description="Hours of every day, in the zone, in which a P1 is told at once."
+        default="7-22", description="Hours of every day, in IMPULSUM_TIMEZONE, during which a P1 is sent at once."
     )
     impulsum_quiet_hours: str = Field(
         default="20-7,weekend",
-        description="Hours of every day, weekend, or both, in the zone, in which P2 and P3 wait for one digest at "
-        "their end; none for never.",
+        description="Hours of every day, or weekend, or both, in IMPULSUM_TIMEZONE, during which P2 and P3 wait for "
+        "one digest at the end; none means never.",
     )
     impulsum_triage: Path | None = Field(
         default=None,
-        description="File with the rules that say how urgent an event is; default triage.yaml in IMPULSUM_HOME, "
-        "without it those of the package.",
+        description="File with the rules that decide how urgent an event is; if empty, triage.yaml in IMPULSUM_HOME, "
+        "or else the rules of the package.",
     )
     impulsum_people: Path | None = Field(
-        default=None, description="Mapping file that says whose an account is; default people.csv in IMPULSUM_HOME."
+        default=None,
+        description="File that says which person an account belongs to; if empty, people.csv in IMPULSUM_HOME.",
     )
 
     jira: JiraSettings = JiraSettings()
@@ -251,7 +262,7 @@ class Settings(BaseSettings):
     @field_validator("impulsum_alert_channels", "impulsum_escalation_channels", mode="before")
     @classmethod
     def _split_addresses(cls, value: object) -> object:
-        if isinstance(value, str):  # an address may hold commas itself
+        if isinstance(value, str):  # an address may contain commas
             return tuple(part for part in _BETWEEN_ADDRESSES.split(value.strip(" ,")) if part)
         return value
 
@@ -298,12 +309,12 @@ class Settings(BaseSettings):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The configured zone."""
+        """The zone that IMPULSUM_TIMEZONE names."""
         return ZoneInfo(self.impulsum_timezone)
 
     @property
     def business_hours(self) -> tuple[int, int]:
-        """First hour, and the hour after the last one, of the working day."""
+        """The first hour of the working day, and the hour at which it ends."""
         first, last = self.impulsum_business_hours.split("-")
         return int(first), int(last)
 
@@ -328,7 +339,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def variables(cls) -> dict[str, FieldInfo]:
-        """Every setting by the name of its environment variable, in the order in which they are declared."""
+        """Every setting by the name of its environment variable, in the order of declaration."""
         found: dict[str, FieldInfo] = {}
         for name, field in cls.model_fields.items():
             if name in _NESTED:
@@ -358,7 +369,7 @@ _NESTED = {
 
 
 def _is_span(text: str, longest: int = 24) -> bool:
-    """Whether these are hours of the day, from the first to before the last; 20-7 goes over midnight."""
+    """Whether the text is a range of hours, without its last hour; 20-7 goes over midnight."""
     match = _HOURS.match(text)
     if match is None or int(match[1]) > 23 or int(match[2]) > 24 or int(match[1]) == int(match[2]):
         return False
@@ -366,10 +377,10 @@ def _is_span(text: str, longest: int = 24) -> bool:
 
 
 def load_settings() -> Settings:
-    """The settings of the environment as it is now.
+    """Read the settings from the environment.
 
     Raises:
-        ImpulsumError: of category configuration, naming each variable that is wrong and what it should be.
+        ImpulsumError: of category configuration, naming each wrong variable and what it should be.
     """
     try:
         return Settings()

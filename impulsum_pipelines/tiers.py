@@ -1,4 +1,4 @@
-"""How fresh everything is kept: the tiers, and what is in each. Nothing else names a cadence or a priority.
+"""How fresh everything is kept: the tiers, and what belongs to each. No other module names a cadence or a priority.
 
 Schedules, freshness policies, checks, pools and queue priorities are derived from these tables. Times of day are in
 ``IMPULSUM_TIMEZONE``; ``{hours}`` in a cron line stands for ``IMPULSUM_BUSINESS_HOURS``.
@@ -15,11 +15,11 @@ class Tier:
     """One promise of freshness.
 
     Args:
-        name: what it is called.
-        cadence: how often, in words.
-        promise: what is kept so fresh.
-        priority: ``dagster/priority`` of its runs; higher is sooner. What people backfill runs at zero.
-        kept_by: the tier whose runs keep it, where they are more frequent anyway: it has none of its own then.
+        name: its name.
+        cadence: how often its runs start, in words.
+        promise: the data that it keeps fresh.
+        priority: ``dagster/priority`` of its runs; higher runs first. Backfills that people start run at zero.
+        kept_by: a more frequent tier whose runs also keep this promise; a tier with ``kept_by`` has no runs itself.
     """
 
     name: str
@@ -32,13 +32,13 @@ class Tier:
 CRITICAL = Tier(
     "critical",
     "webhook drop files, within seconds",
-    "what is P0 or P1",
+    "P0 and P1 events",
     priority=20,
 )
 ALERT = Tier(
     "alert",
     "every 10 minutes of the working day",
-    "blocked, overdue and escalated work; what is at risk",
+    "issues and pull requests; blocked, overdue and escalated work; signals of risk",
     priority=9,
 )
 OPERATIONAL = Tier(
@@ -50,7 +50,7 @@ OPERATIONAL = Tier(
 STANDARD = Tier(
     "standard",
     "every 30 or 60 minutes of the working day",
-    "hours, meetings, pages",
+    "working hours, meetings, pages",
     priority=5,
 )
 ANALYTICAL = Tier(
@@ -59,7 +59,7 @@ ANALYTICAL = Tier(
     "velocity and all other marts",
     priority=3,
 )
-# No schedule of its own: a build of everything comes more often, and makes these small tables in about a second.
+# Without a schedule: the build of all marts runs more often, and makes these small tables in about a second.
 DECISION = Tier(
     "decision",
     "every 3 hours of the working day",
@@ -70,39 +70,39 @@ DECISION = Tier(
 STRATEGIC = Tier(
     "strategic",
     "every night at 02:00",
-    "the count of everything, yesterday closed",
+    "a census of every source; the day before is closed",
     priority=10,
 )
 DEEP = Tier(
     "deep",
     "Sunday at 03:00 and Monday at 07:00",
-    "every mart, long trends too, built from nothing; the tables of the week that is over",
+    "every mart built from nothing, including long trends; the tables of the last week",
     priority=1,
 )
 CATCH_UP = Tier(
     "catch-up",
     "every 5 minutes, where a day is missing",
-    "closed days that the nightly close missed",
+    "days that the nightly close missed",
     priority=-5,
 )
 TIERS = (CRITICAL, ALERT, OPERATIONAL, STANDARD, ANALYTICAL, DECISION, STRATEGIC, DEEP, CATCH_UP)
 
-#: When the day before is closed, every day, in ``IMPULSUM_TIMEZONE``.
+#: Time of every day, in ``IMPULSUM_TIMEZONE``, at which the day before is closed.
 CLOSING = time(2, 0)
 
 
 @dataclass(frozen=True)
 class Source:
-    """One source and how it is pulled.
+    """One source, and how it is pulled.
 
     Args:
-        name: of its folder in ``sources/``, of the raw file and of the asset group.
+        name: name of its folder in ``sources/``, of its raw file and of its asset group.
         title: the name that people use.
         tier: its tier.
-        minutes: at which minutes of the business hours it is pulled live, as cron writes them.
-        fresh_within: age of the newest pull above which it is stale in business hours.
-        fallback_minutes: at which minutes it is pulled as well while its webhooks are silent.
-        fallback_every: how long after each other pulls are then.
+        minutes: minutes of the business hours at which it is pulled live, as in a cron line.
+        fresh_within: in business hours it is stale when its newest pull is older than this.
+        fallback_minutes: additional minutes at which it is pulled while its webhooks are silent.
+        fallback_every: time between two pulls while its webhooks are silent.
     """
 
     name: str
@@ -113,33 +113,33 @@ class Source:
     fallback_minutes: str
     fallback_every: timedelta
 
-    #: Age above which staleness is an error at any hour: a night and a weekend are not.
+    #: Older than this is an error at any hour; a night or a weekend is shorter.
     lost_after = timedelta(hours=72)
-    #: Age of the newest data above which pulls that find nothing are doubted.
+    #: When pulls find nothing, and the newest data is older than this, the pulls themselves may be broken.
     quiet_after = timedelta(days=7)
 
     @property
     def cron(self) -> str:
-        """When it is pulled live."""
+        """Cron line of its live pulls."""
         return f"{self.minutes} {{hours}} * * 1-5"
 
     @property
     def fallback_cron(self) -> str:
-        """When it is pulled as well while its webhooks are silent."""
+        """Cron line of the additional pulls while its webhooks are silent."""
         return f"{self.fallback_minutes} {{hours}} * * 1-5"
 
     @property
     def pool(self) -> str:
-        """The concurrency pool of its loads."""
+        """Concurrency pool of its loads."""
         return self.name
 
     @property
     def priority(self) -> int:
-        """Of its live runs."""
+        """Priority of its live runs."""
         return self.tier.priority
 
 
-#: Issues and pull requests are what most risks are about, so both are pulled by the alert tier.
+#: Most signals of risk are about issues and pull requests, so both are pulled in the alert tier.
 SOURCES = (
     Source("jira", "Jira", ALERT, "*/10", timedelta(minutes=30), "5-59/10", timedelta(minutes=5)),
     Source("github", "GitHub", ALERT, "*/10", timedelta(minutes=30), "5-59/10", timedelta(minutes=5)),
@@ -149,7 +149,7 @@ SOURCES = (
     Source("tempo", "Tempo", STANDARD, "*/30", timedelta(minutes=90), "10-59/30,20-59/30", timedelta(minutes=10)),
 )
 
-#: Priority of a run that reads a day again whose events no pull has shown: behind everything that is awaited.
+#: Priority of a run that reads a day again because no pull has shown some of its events: after everything else.
 READ_AGAIN = -10
 
 
@@ -159,9 +159,9 @@ class Build:
 
     Args:
         schedule: name of the schedule.
-        job: the job.
+        job: name of the job.
         tier: its tier.
-        cron: when.
+        cron: cron line of the schedule.
     """
 
     schedule: str
@@ -171,12 +171,12 @@ class Build:
 
 
 BUILDS = (
-    # Two minutes after the pulls of its tier, which take seconds: what changed is told within 15 minutes.
+    # Two minutes after the pulls of its tier, which take seconds: people are notified of a change within 15 minutes.
     Build("risk", "risk", ALERT, "2-59/10 {hours} * * 1-5"),
     Build("marts", "build", ANALYTICAL, "30 {hours}/2 * * 1-5"),
     Build("nightly_close", "nightly", STRATEGIC, f"{CLOSING.minute} {CLOSING.hour} * * *"),
-    # Every Sunday, with it the first of the month: cron takes a day of the month and one of the week as either of them.
+    # Every Sunday, so also the first one of a month: cron joins day of month and day of week with "or".
     Build("weekly_rebuild", "rebuild", DEEP, "0 3 * * 0"),
-    # After the nightly close: what it could not pull is often filled by then.
+    # Hours after the nightly close: what that could not pull is often filled by then.
     Build("weekly_tables", "build", DEEP, "0 7 * * 1"),
 )

@@ -1,4 +1,4 @@
-"""What every test stands on: an environment of its own, and a Jira that lives on this machine."""
+"""Fixtures for every test: an environment of its own, sandboxes, stores and Dagster instances."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from impulsum_pipelines.sandbox.server import Running
     from impulsum_pipelines.settings import Settings
+    from impulsum_pipelines_tests.alerts.sinks import Mails, Webhook
     from impulsum_pipelines_tests.postgres import Postgres
 
 _OURS = (
@@ -38,7 +39,8 @@ STORAGES = ("sqlite", "postgresql")
 
 SandboxFactory = Callable[..., "Running"]
 
-# How long an example takes says nothing on a machine that is shared; a home of its own for each would say no more.
+# No deadline: the duration of an example says nothing on a shared machine. Function-scoped fixtures are allowed: a
+# separate home for each example would prove no more.
 hypothesis.settings.register_profile(
     "shared",
     deadline=None,
@@ -46,31 +48,31 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("shared")
 
-#: For a test of what only one of them has, such as files or locks of rows: it runs there, whatever was asked for.
+#: For a test of what only one storage has, such as files or row locks: it always runs on that storage.
 on_sqlite, on_postgresql = (pytest.mark.parametrize("storage", [name], indirect=True) for name in STORAGES)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How often a month's sources are pulled live, by default once a day or less; and what state is stored in."""
+    """Options: how often the month tests pull live (by default once a day or less), and the storage of all state."""
     parser.addoption("--live-minutes", type=int, help="pull the months of the sources live every so many minutes")
     parser.addoption("--storage", choices=STORAGES, help="run every test with the ops store and Dagster's storage here")
 
 
 def pytest_configure() -> None:
-    """A script that starts the tests in the background makes them deaf to SIGINT, and with them all that they start."""
+    """Handle SIGINT again: a background job of a script ignores it, and so does every process that the tests start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the long ones."""
+    """Run the long tests first."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """What asks for ``ops_settings`` runs on every storage, unless one was asked for.
+    """Run a test with ``ops_settings`` on every storage, unless ``--storage`` chooses one.
 
-    Only the store's own tests are short on both: the others on PostgreSQL are those of ``make postgresql``.
+    On PostgreSQL only the ops store's own tests are part of the short run; ``make postgresql`` runs the others.
     """
     if "ops_settings" in metafunc.fixturenames and not metafunc.config.getoption("storage"):
         is_own = metafunc.module.__name__.startswith("impulsum_pipelines_tests.ops.")
@@ -80,7 +82,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def storage(request: pytest.FixtureRequest) -> str:
-    """Where the ops store and Dagster's storage are: sqlite, in the test's own folder, or postgresql."""
+    """The kind of the ops store and of Dagster's storage: sqlite, in the test's own folder, or postgresql."""
     return str(getattr(request, "param", None) or request.config.getoption("storage") or STORAGES[0])
 
 
@@ -88,7 +90,7 @@ def storage(request: pytest.FixtureRequest) -> str:
 def own_environment(
     request: pytest.FixtureRequest, storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
-    """No setting comes from outside, and all state goes to the test's own folder, or to databases of its own."""
+    """An environment without settings from outside; all state is in the test's own folder or its own databases."""
     isolate(monkeypatch, tmp_path)
     with ExitStack() as stack:
         if storage == "postgresql":
@@ -100,7 +102,7 @@ def own_environment(
 
 
 def isolate(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Unset every setting, and put all state below a folder."""
+    """Unset every setting, and put all state into a folder."""
     for name in os.environ:
         if name.startswith(_OURS):
             monkeypatch.delenv(name)
@@ -117,14 +119,14 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxFactory]:
 
     ``sandbox(seed=1, issues=60, now="2026-11-01T00:00:00Z", **options)``; the options are those of ``generate``.
     """
-    from impulsum_pipelines.sandbox.jira.history.generator import generate
-    from impulsum_pipelines.sandbox.server import running
+    from impulsum_pipelines.sandbox.server import running_sandbox
+    from impulsum_pipelines.sandbox.worlds import generate
 
     with ExitStack() as stack:
 
         def start(seed: int = 1, issues: int = 60, now: str = "2026-11-01T00:00:00Z", **options: Any) -> Running:
             world = generate(seed=seed, issues=issues, now=datetime.fromisoformat(now), **options)
-            served = stack.enter_context(running(world))
+            served = stack.enter_context(running_sandbox(world))
             for name, value in served.env.items():
                 monkeypatch.setenv(name, value)
             return served
@@ -134,7 +136,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxFactory]:
 
 @pytest.fixture(scope="session")
 def postgres_server(pytestconfig: pytest.Config) -> Iterator[Postgres]:
-    """A real PostgreSQL, one a worker. Where none can be started its tests are skipped, unless it was asked for."""
+    """A real PostgreSQL, one per worker. If none can start, its tests are skipped, unless ``--storage`` requests it."""
     from impulsum_pipelines_tests.postgres import NoPostgresError, postgres
 
     with ExitStack() as stack:
@@ -149,21 +151,39 @@ def postgres_server(pytestconfig: pytest.Config) -> Iterator[Postgres]:
 
 @pytest.fixture
 def ops_settings(own_environment: None) -> Settings:
-    """Settings with an ops store that is new, once on SQLite and once on PostgreSQL; in the environment as well."""
+    """Settings with a new ops store, once on SQLite and once on PostgreSQL; the environment has them too."""
     from impulsum_pipelines.settings import load_settings
 
     return load_settings()
 
 
+@pytest.fixture
+def mails() -> Iterator[Mails]:
+    """A mail server that alerts can be sent to."""
+    from impulsum_pipelines_tests.alerts.sinks import Mails
+
+    with Mails() as running:
+        yield running
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    """A webhook receiver that alerts can be sent to."""
+    from impulsum_pipelines_tests.alerts.sinks import Webhook
+
+    with Webhook() as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def blank_dagster(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A DAGSTER_HOME on SQLite in which nothing has happened yet."""
+    """A new DAGSTER_HOME on SQLite, to copy."""
     return _opened_once(tmp_path_factory.mktemp("dagster"))
 
 
 @pytest.fixture(scope="session")
 def blank_dagster_database(postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a database of Dagster in which nothing has happened yet."""
+    """The address of a new Dagster database, to copy."""
     with postgres_server.database() as url:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DAGSTER_POSTGRES_URL", url)
@@ -183,7 +203,7 @@ def _opened_once(home: Path) -> Path:
 
 @pytest.fixture
 def instance(request: pytest.FixtureRequest, storage: str, own_environment: None) -> Iterator[dg.DagsterInstance]:
-    """A new Dagster of the environment, as it is deployed."""
+    """A new Dagster instance, configured as in production."""
     with _deployed(request, storage) as instance:
         yield instance
 
@@ -192,9 +212,9 @@ def instance(request: pytest.FixtureRequest, storage: str, own_environment: None
 def light_instance(
     request: pytest.FixtureRequest, storage: str, own_environment: None, tmp_path: Path
 ) -> Iterator[dg.DagsterInstance]:
-    """A new Dagster for whole runs: in memory instead of on SQLite, where each event of a run costs many times more.
+    """A new Dagster instance for complete runs: in memory, because on SQLite each event of a run costs many times more.
 
-    There it has no configuration and keeps no schedules.
+    In memory it has no configuration and stores no schedules.
     """
     import dagster as dg
 
@@ -205,7 +225,7 @@ def light_instance(
 
 @contextmanager
 def _deployed(request: pytest.FixtureRequest, storage: str) -> Iterator[dg.DagsterInstance]:
-    """Its tables are copied: Dagster takes longer to make them than most tests take."""
+    """An instance with copied tables: Dagster takes longer to create them than most tests take."""
     import dagster as dg
 
     from impulsum_pipelines import deploy

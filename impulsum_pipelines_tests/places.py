@@ -1,4 +1,4 @@
-"""Where things are that tests read beside the package; what is in ``SHARED`` is not on a user's machine."""
+"""Folders that tests read beside the package; a user's machine does not have ``SHARED``."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from pathlib import Path
 
 #: The root of the repository.
 ROOT = Path(__file__).resolve().parents[1]
-#: Real data and the vendors' descriptions of their APIs. A test that finds none is skipped and says so.
+#: Real data and the vendors' descriptions of their APIs. A test that finds no data is skipped with a reason.
 SHARED = ROOT.parent / "shared"

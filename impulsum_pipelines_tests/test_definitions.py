@@ -1,4 +1,4 @@
-"""The code location as Dagster loads it: whole, quiet, and cheap."""
+"""The code location as Dagster loads it: complete, without errors, and cheap to import."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from impulsum_pipelines_tests.places import ROOT
 pytestmark = pytest.mark.xdist_group("definitions")  # loaded once for the whole file
 
 
-IMPORT_BEHIND_CLOSED_DOORS = """
+IMPORT_WITHOUT_NETWORK = """
 import socket, sys
 from impulsum_pipelines_tests.places import ROOT
 
@@ -54,10 +54,10 @@ def graph() -> dg.RepositoryDefinition:
 
 
 def test_import_needs_no_environment_no_network_and_no_dbt(tmp_path: Path) -> None:
-    """Each run imports the code location anew: what only some of them need must not delay every pull."""
+    """Each run imports the code location: a package that only some runs need must not delay every pull."""
     mart_specs()
     done = subprocess.run(
-        [sys.executable, "-c", IMPORT_BEHIND_CLOSED_DOORS],
+        [sys.executable, "-c", IMPORT_WITHOUT_NETWORK],
         cwd=ROOT,
         env={"HOME": str(tmp_path), "PATH": os.defpath, "IMPULSUM_HOME": str(tmp_path / "home")},
         capture_output=True,
@@ -81,7 +81,7 @@ def test_the_workspace_is_valid(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_asset_has_an_owner_a_group_and_a_meaning() -> None:
+def test_every_asset_has_an_owner_a_group_and_a_description() -> None:
     assets = graph().asset_graph
     groups = set()
     for key in assets.get_all_asset_keys():
@@ -106,18 +106,18 @@ def test_every_asset_has_an_owner_a_group_and_a_meaning() -> None:
 
 
 def test_dbt_reads_only_raw_assets_that_exist() -> None:
-    """A dbt source that is no asset of ours would be drawn as a stranger, and nobody would load it."""
-    held = {
+    """A dbt source that is not an asset here would be shown as an external one, and no job would load it."""
+    existing = {
         (source.name, name)
         for source in SOURCES
         for name in (*(table.name for table in tables(source.name)), *METADATA_TABLES)
     }
     read = {(source["source_name"], source["name"]) for source in fresh_manifest()["sources"].values()}
-    assert read <= held
+    assert read <= existing
 
 
 def test_raw_assets_are_those_of_the_dlt_source() -> None:
-    """The specs are ours, to spare each run the import of dlt; the tables must be those that dlt would load."""
+    """The specs are written without dlt, so that no run imports it; they must list the tables that dlt loads."""
     for source in SOURCES:
         keys = {key for key in graph().asset_graph.materializable_asset_keys if key.path[0] == source.name}
         assert keys == {dg.AssetKey([source.name, table.name]) for table in tables(source.name)}
@@ -131,7 +131,7 @@ def test_publishing_waits_for_every_mart() -> None:
     assert published.parent_keys == marts
 
 
-def test_jobs_are_those_that_people_run() -> None:
+def test_the_jobs_are_the_documented_ones() -> None:
     jobs = {job.name: job for job in graph().get_all_jobs() if not job.name.startswith("__")}
     assert set(jobs) == {
         "main",
@@ -154,7 +154,7 @@ def test_a_pull_does_not_start_dbt() -> None:
 
 
 def test_a_sync_from_the_shell_is_the_job_of_the_code_location() -> None:
-    """It is run from fewer definitions, to start sooner; the history of both must be one job's."""
+    """The shell uses fewer definitions, to start sooner; both must have the history of one job."""
     alone = build_source_definitions().resolve_job_def("jira_sync")
     assert alone.get_job_snapshot_id() == graph().get_job("jira_sync").get_job_snapshot_id()
 
@@ -170,7 +170,7 @@ def test_the_manifest_is_parsed_again_only_after_a_change(tmp_path: Path) -> Non
 
     parsed = (project / "target" / "manifest.json").stat()
     fresh_manifest(project)
-    assert (project / "target" / "manifest.json").stat().st_ino == parsed.st_ino, "parsed without a change"
+    assert (project / "target" / "manifest.json").stat().st_ino == parsed.st_ino, "parsed although nothing changed"
 
     (project / "models" / "two.sql").write_text("select 2 as id")
     assert set(fresh_manifest(project)["nodes"]) == {"model.small.one", "model.small.two"}

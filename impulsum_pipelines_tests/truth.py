@@ -1,4 +1,4 @@
-"""The published velocity against the sandbox's own bookkeeping, sprint by sprint, exactly."""
+"""Compare the published velocity with the sandbox's own counts, sprint by sprint, exactly."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import duckdb
 
 from impulsum_pipelines_tests.marts.velocity.warehouse import PROJECT, every_raw_file
 
-#: Builds the home that each line of its input names, and answers with a line: starting dbt and parsing the project
-#: cost more than building a small site.
+#: A program that builds the home named by each line of its input, and answers with one line. One process builds many
+#: homes, because starting dbt and parsing the project cost more than building a small site.
 BUILDS = """
 import os, sys
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
@@ -38,7 +38,7 @@ for home in map(str.strip, sys.stdin):
 
 @contextmanager
 def velocity_builds() -> Iterator[Callable[[Path], None]]:
-    """Gives a function that builds ``velocity.sprint_velocity`` in a home's warehouse from what its raw file holds."""
+    """Yields a function that builds ``velocity.sprint_velocity`` in a home's warehouse from its raw file."""
     with subprocess.Popen(
         [sys.executable, "-c", BUILDS, str(PROJECT)],
         stdin=subprocess.PIPE,
@@ -66,7 +66,11 @@ def velocity(file: Path) -> dict[str, dict[str, Any]]:
 
 
 def differences(file: Path, truth: Mapping[str, Any]) -> dict[tuple[str, str], tuple[object, object]]:
-    """(published, true) by sprint and column, where they differ. Without a column of the truth: KeyError."""
+    """(published, true) by sprint and column, where they differ.
+
+    Raises:
+        KeyError: the published table lacks a column of the truth.
+    """
     published = velocity(file)
     true = {sprint["sprint_id"]: sprint for sprint in truth["sprints"]}
     assert published.keys() == true.keys()
@@ -79,6 +83,6 @@ def differences(file: Path, truth: Mapping[str, Any]) -> dict[tuple[str, str], t
 
 
 def _exact(value: object) -> object:
-    """A number of any type as its decimal digits; nothing is rounded."""
+    """A number of any type as an exact decimal, not rounded; any other value unchanged."""
     is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
     return Decimal(str(value)) if is_number else value

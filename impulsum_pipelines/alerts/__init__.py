@@ -1,1 +1,4 @@
-"""Alerts: what is wrong, who was told, who is at it, and when it was over. Others raise them; people are told here."""
+"""Alerts: what is wrong, who was notified, who acknowledged it, and when it was resolved.
+
+Other packages raise and resolve alerts (:mod:`.lifecycle`); this package notifies people.
+"""

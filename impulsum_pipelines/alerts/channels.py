@@ -1,12 +1,12 @@
-"""Where alerts go: Apprise knows the services, we see to the id of a message and to the secrets in an address.
+"""The channels that alerts are sent to. Apprise talks to the services; this module adds message ids and hides secrets.
 
-An address holds passwords and tokens. What is shown, stored and logged of it is its name: the scheme, and the host
-where the address has one (in ``slack://…`` a token stands in its place). Apprise's own log, and urllib3's, which writes
-the paths of requests, are kept from going anywhere while we send.
+An address contains passwords and tokens. Only its name is shown, stored and logged: the scheme, and the host where the
+address has one (in ``slack://…`` a token stands in that place). While a message is sent, the logs of Apprise and of
+urllib3, which writes the paths of requests, are captured and go nowhere.
 
-An id goes along where the service takes one: as ``Message-ID`` of a mail, and as ``Idempotency-Key`` header of
-webhooks (json, xml, form and whatever else takes headers; json, xml and form have it in the document too). Elsewhere,
-Slack for one, people see the first characters of it at the end of the text.
+A message carries its id where the service takes one: as ``Message-ID`` of a mail, and as ``Idempotency-Key`` header of
+webhooks (json, xml, form and every other service that takes headers; json, xml and form also have it in the document).
+With other services, such as Slack, people see its first characters at the end of the text.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from impulsum_pipelines.settings import Settings
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
-#: Schemes whose address begins with a server; of any other the place of the host may hold a token.
+#: Schemes whose address begins with a server. With any other scheme a token may stand in the place of the host.
 _WITH_HOST = {"http", "https", "json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos", "apprise"}
 _HOST = re.compile(r"^(localhost|\[[0-9a-f:]+\]|[a-z0-9-]+(\.[a-z0-9-]+)+)$")
 
-#: Seconds in which a mail server must answer, unless the address says otherwise (``cto=``): others wait meanwhile.
+#: Seconds in which a mail server must answer, unless the address sets ``cto=``: other messages wait for it.
 _MAIL_SECONDS = 5
 
-_LOUD = ("apprise", "urllib3.connectionpool", "urllib3.util.retry", "requests")
+_LOGGERS = ("apprise", "urllib3.connectionpool", "urllib3.util.retry", "requests")
 
 
 @dataclass(frozen=True)
-class Channel:
-    """One place that messages go to.
+class AlertChannel:
+    """One place that messages are sent to.
 
     Args:
-        name: for people and for the store; no secret is in it.
+        name: what people and the ops store call it; contains no secret.
         address: the Apprise address.
     """
 
@@ -59,92 +59,96 @@ class Channels:
     """The configured channels.
 
     Args:
-        alerts: those that every alert goes to.
-        escalation: those that hear of a P0 that nobody acknowledged.
+        alerts: every alert is sent to these.
+        escalation: a P0 that nobody acknowledged is sent to these; by default the same as ``alerts``.
     """
 
-    alerts: tuple[Channel, ...]
-    escalation: tuple[Channel, ...]
+    alerts: tuple[AlertChannel, ...]
+    escalation: tuple[AlertChannel, ...]
 
     @classmethod
     def of(cls, settings: Settings) -> Channels:
-        """The channels that the settings name; an address in both settings is one channel."""
+        """The channels of the settings; an address in both settings is one channel."""
         both = list(dict.fromkeys([*settings.impulsum_alert_channels, *settings.impulsum_escalation_channels]))
-        named = dict(zip(both, _named(both), strict=True))
+        named = dict(zip(both, _channels(both), strict=True))
         alerts = tuple(named[address] for address in dict.fromkeys(settings.impulsum_alert_channels))
         escalation = tuple(named[address] for address in dict.fromkeys(settings.impulsum_escalation_channels))
         return cls(alerts, escalation or alerts)
 
     @property
-    def every(self) -> dict[str, Channel]:
-        """All of them, by name."""
+    def every(self) -> dict[str, AlertChannel]:
+        """All channels, by name."""
         return {channel.name: channel for channel in (*self.alerts, *self.escalation)}
 
 
 class Sender:
-    """Sends to one channel. Opening it reaches for nothing yet.
+    """Sends messages to one channel. Creating one opens no connection.
 
     Raises:
-        ImpulsumError: of category configuration when Apprise cannot make sense of the address, or it names several
+        ImpulsumError: of category configuration, when Apprise does not understand the address, or it names several
             recipients.
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: AlertChannel) -> None:
         from apprise import Apprise, AppriseAsset
 
         self._channel = channel
-        with _hushed():
+        with _captured_log():
             plugin = Apprise.instantiate(channel.address.get_secret_value(), asset=AppriseAsset(app_id="Impulsum"))
         if plugin is None:
             raise ImpulsumError(
                 Category.CONFIGURATION,
-                "Apprise does not know this kind of address, or a part of it is missing",
+                "Apprise does not know this kind of address, or a part of the address is missing",
                 where=channel.name,
-                next_step="correct IMPULSUM_ALERT_CHANNELS or IMPULSUM_ESCALATION_CHANNELS.",
+                safe="The message is stored, and sent again later.",
+                next_step="correct IMPULSUM_ALERT_CHANNELS or IMPULSUM_ESCALATION_CHANNELS, then run "
+                "`impulsum alerts test`.",
             )
         if len(plugin) > 1 or getattr(plugin, "cc", None) or getattr(plugin, "bcc", None):
-            # If one of them refuses, all would be sent each repeat, for days.
+            # If one recipient refused, each retry would go to all of them, for days.
             raise ImpulsumError(
                 Category.CONFIGURATION,
                 "The address names several recipients",
                 where=channel.name,
-                next_step="give each an address of its own, or write to a mailing list.",
+                safe="The message is stored, and sent again later.",
+                next_step="give each recipient an address of its own, or write to a mailing list.",
             )
         self._plugin: NotifyBase = plugin
 
     def send(self, message: Message) -> None:
-        """Send once; returns when the service has taken it.
+        """Send the message once; returns when the service has accepted it.
 
         Raises:
-            ImpulsumError: it did not, or did not say so; nothing of the address is in the reason.
+            ImpulsumError: of category network, when the service did not accept it or did not answer. The reason
+                contains no part of the address.
         """
         from apprise.plugins.email import NotifyEmail
 
-        with _hushed() as heard:
+        with _captured_log() as reasons:
             try:
                 if isinstance(self._plugin, NotifyEmail):
-                    taken = _mail(self._plugin, message)
+                    accepted = _send_mail(self._plugin, message)
                 else:
-                    taken = _notify(self._plugin, message)
+                    accepted = _send_other(self._plugin, message)
             except Exception as error:  # noqa: BLE001 - a plug-in for any of a hundred services
-                heard.append(f"{type(error).__name__}: {error}")
-                taken = False
-        if not taken:
-            said = _scrubbed(" ".join(heard) or "no reason given", self._channel.address)
+                reasons.append(f"{type(error).__name__}: {error}")
+                accepted = False
+        if not accepted:
+            reason = _without_secrets(" ".join(reasons) or "no reason given", self._channel.address)
             raise ImpulsumError(
                 Category.NETWORK,
-                f"The message was not taken: {said}",
+                f"The channel did not accept the message: {reason}",
                 where=self._channel.name,
-                safe="It is kept, and sent again later.",
-                next_step="if it stays so, see whether the service is up and the address is right: "
+                safe="The message is stored, and sent again later.",
+                next_step="if this continues, check that the service is up and the address is right: "
                 "`impulsum alerts test`.",
             )
 
 
-def _notify(plugin: NotifyBase, message: Message) -> bool:
+def _send_other(plugin: NotifyBase, message: Message) -> bool:
     from apprise import NotifyFormat, NotifyType
 
-    # Of the plug-ins, those that let an address add headers, or fields of the document, say so.
+    # A plug-in says so when it takes additional headers or fields of the document.
     if "headers" in plugin.template_kwargs:
         cast(Any, plugin).headers["Idempotency-Key"] = message.message_id
     if "payload" in plugin.template_kwargs:
@@ -153,15 +157,15 @@ def _notify(plugin: NotifyBase, message: Message) -> bool:
     return plugin.notify(
         body=message.body,
         title=message.title,
-        notify_type=NotifyType.SUCCESS if message.over else kind,
+        notify_type=NotifyType.SUCCESS if message.is_resolved else kind,
         body_format=NotifyFormat.TEXT,
     )
 
 
-def _mail(plugin: Any, message: Message) -> bool:
-    """Apprise's own way to send a mail, but for the Message-ID: it always makes a new one.
+def _send_mail(plugin: Any, message: Message) -> bool:
+    """Send a mail as Apprise does, but with our Message-ID: Apprise always makes a new one.
 
-    A header of ours would only stand beside that. The mails, the connection and the login are Apprise's still.
+    Passing our id as a header would only add a second one. Apprise still makes the mails, the connection and the login.
     """
     from apprise import NotifyFormat
     from apprise.plugins.email.smtp import AppriseSMTPController
@@ -202,62 +206,63 @@ def _hand_over(server: Any, sender: str, mail: Any, message_id: str) -> bool:
     return bool(server.sendmail(sender, mail.to_addrs, text.as_string()))
 
 
-def _named(addresses: Sequence[SecretStr]) -> Iterator[Channel]:
+def _channels(addresses: Sequence[SecretStr]) -> Iterator[AlertChannel]:
     seen: dict[str, int] = {}
     for address in addresses:
-        name = _shown(address.get_secret_value())
+        name = _name(address.get_secret_value())
         seen[name] = seen.get(name, 0) + 1
-        yield Channel(name if seen[name] == 1 else f"{name} #{seen[name]}", address)
+        yield AlertChannel(name if seen[name] == 1 else f"{name} #{seen[name]}", address)
 
 
-def _shown(address: str) -> str:
+def _name(address: str) -> str:
+    """The part of an address that is no secret: its scheme, and its host if it has one."""
     scheme, _, rest = address.partition("://")
     scheme = scheme.lower()
     host = re.sub(r":\d+$", "", re.split(r"[/?#]", rest)[0].rpartition("@")[2]).lower()
-    # Where a password holds a stray / or #, its user stands in this place: no host, and not shown.
+    # If a password contains an unescaped / or #, the user name stands here: it is no host, so it is not shown.
     return f"{scheme}://{host}" if scheme in _WITH_HOST and _HOST.match(host) else scheme
 
 
-def _scrubbed(said: str, address: SecretStr) -> str:
-    """A reason without any part of the address but its host."""
+def _without_secrets(reason: str, address: SecretStr) -> str:
+    """The reason with every part of the address replaced, except its host; at most 500 characters."""
     whole = address.get_secret_value()
     _, _, rest = whole.partition("://")
-    host = _shown(whole).partition("://")[2]
+    host = _name(whole).partition("://")[2]
     parts = {part for piece in (rest, unquote(rest)) for part in [piece, *re.split(r"[/?#@:&=,]", piece)]}
     for part in sorted(parts, key=len, reverse=True):
         if len(part) >= 3 and part.lower() != host:
-            said = said.replace(part, "…")
-    return " ".join(said.split())[:500]
+            reason = reason.replace(part, "…")
+    return " ".join(reason.split())[:500]
 
 
-class _Hush(logging.Filter):
-    """Takes what a thread logs, and lets what other threads log pass."""
+class _LogCapture(logging.Filter):
+    """Captures the log records of one thread; those of other threads pass."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.heard: list[str] = []
+        self.reasons: list[str] = []
         self._thread = threading.get_ident()
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.thread != self._thread:
             return True
-        said = record.getMessage()
-        if record.name == "apprise" and (record.levelno >= logging.WARNING or said.startswith("Socket Exception")):
-            self.heard.append(said)
+        text = record.getMessage()
+        if record.name == "apprise" and (record.levelno >= logging.WARNING or text.startswith("Socket Exception")):
+            self.reasons.append(text)
         return False
 
 
 @contextmanager
-def _hushed() -> Iterator[list[str]]:
-    """What Apprise says is wrong, instead of in the log."""
-    hush = _Hush()
-    loggers = [logging.getLogger(name) for name in _LOUD]
+def _captured_log() -> Iterator[list[str]]:
+    """Collect Apprise's error messages in a list instead of the log."""
+    capture = _LogCapture()
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
     for logger in loggers:
-        logger.addFilter(hush)
-    # Whatever the root logger is set to: the reason is needed, the rest may hold the address.
+        logger.addFilter(capture)
+    # At any level of the root logger: the reason is needed, and the other messages may contain the address.
     loggers[0].setLevel(logging.DEBUG)
     try:
-        yield hush.heard
+        yield capture.reasons
     finally:
         for logger in loggers:
-            logger.removeFilter(hush)
+            logger.removeFilter(capture)

@@ -1,12 +1,13 @@
-"""A P0 that nobody acknowledges is told again, to the escalation channels.
+"""Escalation: a P0 that nobody acknowledges is sent again, to the escalation channels.
 
-First after ``IMPULSUM_ESCALATION_MINUTES`` (30), counted from when it was last made known (opened, worse, back again),
-then each time as long again, four times in all: two hours of nobody are not ended by a fifth message.
+The first time ``IMPULSUM_ESCALATION_MINUTES`` (30) after the last notification that it opened, worsened or reopened,
+then at the same interval, four times in all: if nobody reacted for two hours, a fifth message does not help.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -17,11 +18,28 @@ from impulsum_pipelines.settings import Settings
 MOST_ESCALATIONS = 4
 
 
+class _Notified(NamedTuple):
+    """What people last received about an alert.
+
+    Args:
+        last_at: when the newest notification was due; None without any.
+        escalations: escalations since the newest notification of another kind.
+    """
+
+    last_at: datetime | None
+    escalations: int
+
+
 def escalate(connection: sa.Connection, settings: Settings, now: datetime) -> int:
-    """Write a notification for each P0 that has waited too long. To be called before each delivery.
+    """Write a notification for each P0 that has waited too long. Call it before each delivery.
+
+    Args:
+        connection: of a transaction.
+        settings: for ``IMPULSUM_ESCALATION_MINUTES`` and the hours.
+        now: UTC.
 
     Returns:
-        How many were written.
+        How many notifications were written.
     """
     patience = timedelta(minutes=settings.impulsum_escalation_minutes)
     waiting = sa.select(alerts.c.id, alerts.c.version, alerts.c.opened_at).where(
@@ -29,10 +47,10 @@ def escalate(connection: sa.Connection, settings: Settings, now: datetime) -> in
     )
     escalated = 0
     for alert in connection.execute(waiting.order_by(alerts.c.id)).all():
-        since, before = _last_made_known(connection, alert.id)
-        if before >= MOST_ESCALATIONS or now - (since or alert.opened_at) < patience:
+        notified = _notified(connection, alert.id)
+        if notified.escalations >= MOST_ESCALATIONS or now - (notified.last_at or alert.opened_at) < patience:
             continue
-        # Locked only now, and only as it was seen: another process may be escalating it, or somebody answered.
+        # Locked only here, and only if unchanged: another process may escalate it now, or somebody acknowledged it.
         still = waiting.where(alerts.c.id == alert.id, alerts.c.version == alert.version).with_for_update()
         if connection.execute(still).first() is None:
             continue
@@ -43,14 +61,13 @@ def escalate(connection: sa.Connection, settings: Settings, now: datetime) -> in
     return escalated
 
 
-def _last_made_known(connection: sa.Connection, alert_id: int) -> tuple[datetime | None, int]:
-    """When the alert was last to be told, and how often it was escalated since people heard anything else."""
-    told = connection.execute(
+def _notified(connection: sa.Connection, alert_id: int) -> _Notified:
+    sent = connection.execute(
         sa.select(notifications.c.what, notifications.c.due_at)
         .where(notifications.c.alert_id == alert_id, notifications.c.what != "resolved")
         .order_by(notifications.c.version)
     ).all()
     escalations = 0
-    for row in told:
+    for row in sent:
         escalations = escalations + 1 if row.what == "escalated" else 0
-    return (told[-1].due_at if told else None), escalations
+    return _Notified(sent[-1].due_at if sent else None, escalations)

@@ -1,6 +1,7 @@
 """The schedules, derived from the tiers: live pulls, risk, the marts, the nightly close. All are on by default.
 
-Each source has two: ``<source>_live``, and ``<source>_fallback``, which pulls in between while its webhooks are silent.
+Each source has two: ``<source>_live``, and ``<source>_fallback``, which adds pulls while the source's webhooks are
+silent.
 
 Cron times are in ``IMPULSUM_TIMEZONE``; partitions are UTC days.
 """
@@ -12,7 +13,7 @@ from datetime import UTC, timedelta
 import dagster as dg
 
 from impulsum_pipelines.automation.jobs import pull_config, sync_job_name
-from impulsum_pipelines.automation.runs import RANGE, unfinished, waiting_to_pull
+from impulsum_pipelines.automation.runs import RANGE_TAGS, queued_live_pull, unfinished_run
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.loading.history import recent
@@ -20,23 +21,26 @@ from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.sources.registry import is_configured, why_off
 from impulsum_pipelines.tiers import BUILDS, SOURCES, TIERS, Build, Source
 
-#: The job that is told which days to close.
+#: The job of the nightly close.
 _NIGHTLY = "nightly"
 
 
 def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
-    """Every schedule: two a source, and those of :data:`impulsum_pipelines.tiers.BUILDS`."""
+    """Every schedule: two per source, and those of :data:`impulsum_pipelines.tiers.BUILDS`."""
     return [
         *(_live(source, settings) for source in SOURCES),
         *(_fallback(source, settings) for source in SOURCES),
-        *(_nightly_close(build, settings) if build.job == _NIGHTLY else _build(build, settings) for build in BUILDS),
+        *(
+            _nightly_close(build, settings) if build.job == _NIGHTLY else _build_schedule(build, settings)
+            for build in BUILDS
+        ),
     ]
 
 
 def cron(line: str, settings: Settings) -> str:
-    """A cron line of the tiers, with the business hours in it."""
+    """A cron line of the tiers, with the business hours filled in."""
     first, after = settings.business_hours
-    if after - first == 1:  # Dagster takes a range such as 8-8 for every hour
+    if after - first == 1:  # Dagster reads a range such as 8-8 as every hour
         return line.replace("{hours}/2", str(first)).replace("{hours}", str(first))
     return line.replace("{hours}", f"{first}-{after - 1}")
 
@@ -48,7 +52,7 @@ def _live(source: Source, settings: Settings) -> dg.ScheduleDefinition:
         cron_schedule=cron(source.cron, settings),
         execution_timezone=settings.impulsum_timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Pulls what changed in {source.title}. Tier {source.tier.name}: {source.tier.cadence}.",
+        description=f"Pulls changes from {source.title}. Tier {source.tier.name}: {source.tier.cadence}.",
     )
     def live(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         return _pull(context, source, load_settings())
@@ -65,28 +69,28 @@ def _fallback(source: Source, settings: Settings) -> dg.ScheduleDefinition:
         cron_schedule=cron(source.fallback_cron, settings),
         execution_timezone=settings.impulsum_timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"While webhooks of {source.title} are silent: pulls between the ticks of {source.name}_live, so "
-        f"that it is pulled every {every} minutes. Skips otherwise.",
+        description=f"While the webhooks of {source.title} are silent, pulls between the ticks of {source.name}_live, "
+        f"so that there is a pull every {every} minutes. Otherwise it skips.",
     )
     def fallback(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         from impulsum_pipelines.webhooks.health.report import is_silent
 
         current = load_settings()
         if not why_off(source.name, current) and not is_silent(current, source.name):
-            return dg.SkipReason(f"Webhooks of {source.title} are not silent: {source.name}_live is enough.")
+            return dg.SkipReason(f"The webhooks of {source.title} are not silent, so {source.name}_live is enough.")
         return _pull(context, source, current)
 
     return fallback
 
 
 def _pull(context: dg.ScheduleEvaluationContext, source: Source, settings: Settings) -> dg.RunRequest | dg.SkipReason:
-    """A live pull, unless one goes on or waits."""
+    """A live pull, unless one is running or queued."""
     if reason := why_off(source.name, settings):
         return dg.SkipReason(f"{source.title} is off: {reason}.")
-    if _pulling(settings, source.name):
-        return dg.SkipReason(f"{source.title} is being pulled.")
-    if waiting := waiting_to_pull(context.instance, source.name, context.scheduled_execution_time):
-        return dg.SkipReason(f"Run {waiting.run_id} waits to pull {source.title}.")
+    if _is_pulling_live(settings, source.name):
+        return dg.SkipReason(f"A pull of {source.title} is running.")
+    if queued := queued_live_pull(context.instance, source.name, context.scheduled_execution_time):
+        return dg.SkipReason(f"Run {queued.run_id} is queued and will pull {source.title}.")
     day = context.scheduled_execution_time.astimezone(UTC).date()
     return dg.RunRequest(partition_key=day.isoformat(), tags={"dagster/priority": str(source.priority)})
 
@@ -98,7 +102,7 @@ def _nightly_close(build: Build, settings: Settings) -> dg.ScheduleDefinition:
         cron_schedule=cron(build.cron, settings),
         execution_timezone=settings.impulsum_timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Closes yesterday: reads its day again, then pulls live with a census, builds and publishes.",
+        description="Closes yesterday: reads that day again, pulls live with a census, builds and publishes.",
     )
     def nightly_close(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         current = load_settings()
@@ -110,13 +114,13 @@ def _nightly_close(build: Build, settings: Settings) -> dg.ScheduleDefinition:
         config = {name: value for source in on for name, value in pull_config(source, census=True).items()}
         return dg.RunRequest(
             run_config={"ops": config},
-            tags=dict(zip(RANGE, (day.isoformat() for day in span), strict=True)),
+            tags=dict(zip(RANGE_TAGS, (day.isoformat() for day in span), strict=True)),
         )
 
     return nightly_close
 
 
-def _build(build: Build, settings: Settings) -> dg.ScheduleDefinition:
+def _build_schedule(build: Build, settings: Settings) -> dg.ScheduleDefinition:
     kept = [build.tier, *(tier for tier in TIERS if tier.kept_by is build.tier)]
 
     @dg.schedule(
@@ -129,24 +133,27 @@ def _build(build: Build, settings: Settings) -> dg.ScheduleDefinition:
             [f"Runs {build.job}.", *(f"Tier {tier.name}: {tier.promise}, {tier.cadence}." for tier in kept)]
         ),
     )
-    def due(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         current = load_settings()
         if not any(is_configured(source.name, current) for source in SOURCES):
             return dg.SkipReason("Every source is off.")
         home = Home.of(current)
         if build.job == "risk" and not (home.warehouse.exists() and home.published.exists()):
-            return dg.SkipReason("No whole build stands yet: the first one makes everything.")
-        if run := unfinished(context.instance, build.job, context.scheduled_execution_time):
-            return dg.SkipReason(f"Run {run.run_id} of {build.job} is not over.")
+            return dg.SkipReason(
+                "There is no complete build yet. The schedule marts or `impulsum build` makes the first one."
+            )
+        if run := unfinished_run(context.instance, build.job, context.scheduled_execution_time):
+            return dg.SkipReason(f"Run {run.run_id} of {build.job} has not finished.")
         return dg.RunRequest(tags={"dagster/priority": str(build.tier.priority)})
 
-    return due
+    return tick
 
 
-def _pulling(settings: Settings, source: str) -> bool:
-    """Whether a live sync of the source runs, from whichever door: its lock says so, and is freed if it is killed.
+def _is_pulling_live(settings: Settings, source: str) -> bool:
+    """Whether a live sync of the source is running, no matter what started it.
 
-    Behind a window a live pull waits in the queue, where it is the next: it must not wait for the end of a backfill.
+    The source's sync lock says so; a process that is killed releases it. While a window is read, the answer is no: the
+    live pull is queued and runs next, instead of skipping every tick until a backfill has finished.
     """
     try:
         with Home(settings.home, lock_seconds=0).writing(f"{source}.sync"):

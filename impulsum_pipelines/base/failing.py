@@ -1,6 +1,6 @@
-"""How an error of ours becomes a failed step in Dagster, and how a failed step becomes that error again.
+"""Turns an error of ours into a failed Dagster step, and a failed step back into that error.
 
-Both directions are here, because they share the labels under which Dagster keeps the parts of an error.
+Both directions are here because they share the labels under which Dagster keeps the parts of an error.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ import dagster as dg
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 
-#: The owner of every asset that names none of its own.
+#: Owner of every asset that names no other.
 OWNER = "team:data-platform"
 
-#: Tries after the first one. The HTTP client retries single requests; these are for what outlasts that.
+#: Retries of a step. The HTTP client already retries single requests; these are for longer outages.
 RETRIES = 3
 _FIRST_WAIT = 30
 _LONGEST_WAIT = 900
 
 
 def failure(error: ImpulsumError, tried: int) -> dg.Failure | dg.RetryRequested:
-    """What Dagster should do about an error.
+    """What Dagster should do about an error: retry the step or fail it.
 
-    Wrong tokens, missing permissions and configuration stay wrong until somebody acts: they fail at once. What
-    passes by itself is tried again, after the wait that the source asked for or else a growing one.
+    Wrong tokens, missing permissions and wrong settings stay wrong until somebody acts, so they fail at once. Errors
+    that pass by themselves are retried, after the wait that the source asked for, or else a wait that doubles.
 
     Args:
         error: what went wrong.
-        tried: how many times the op was retried already.
+        tried: how many times the op was already retried.
     """
     if error.retryable and tried < RETRIES:
         wait = error.retry_after if error.retry_after is not None else _FIRST_WAIT * 2**tried
@@ -47,7 +47,7 @@ def failure(error: ImpulsumError, tried: int) -> dg.Failure | dg.RetryRequested:
 
 
 def error_of(metadata: Mapping[str, dg.MetadataValue]) -> ImpulsumError | None:
-    """The error that :func:`failure` described in a step's metadata; None when the step failed otherwise."""
+    """The error that :func:`failure` wrote into a step's metadata; None when the step failed in another way."""
     if "what failed" not in metadata:
         return None
     facts = {label: str(value.value) for label, value in metadata.items()}

@@ -1,8 +1,8 @@
-"""Where state lives, and who may touch it: the one home of paths, locks and DuckDB connections.
+"""Paths, locks and DuckDB connections of the state folder.
 
-While one process holds a DuckDB file for writing no other can open it, not even to read, and a reader blocks the
-writer. So each file has a reader-writer lock beside it (``locks/<name>.lock``), held only while the file is open.
-The kernel frees the lock when its holder dies, so a ``kill -9`` never leaves one behind.
+While one process has a DuckDB file open for writing, no other can open it, not even to read, and a reader blocks the
+writer. So each file has a reader-writer lock (``locks/<name>.lock``), which is taken only while the file is open. The
+kernel frees the lock when its process dies, so ``kill -9`` never leaves one behind.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Home:
-    """The paths under ``IMPULSUM_HOME`` and the locks that guard them.
+    """The paths under ``IMPULSUM_HOME``, and the locks that guard them.
 
     Args:
         root: the state folder.
-        lock_seconds: how long to wait for another process before giving up.
+        lock_seconds: how long to wait for another process to release a file, in seconds.
     """
 
     root: Path
@@ -44,7 +44,7 @@ class Home:
 
     @property
     def warehouse(self) -> Path:
-        """The file that dbt builds in; private to the pipeline."""
+        """The file that dbt builds; private to the pipeline."""
         return self.root / "warehouse.duckdb"
 
     @property
@@ -54,17 +54,17 @@ class Home:
 
     @property
     def versions(self) -> Path:
-        """Folder of the published versions that are kept."""
+        """Folder of the kept versions of the published file."""
         return self.root / "versions"
 
     @property
     def work(self) -> Path:
-        """Scratch space of syncs; anything in it may be deleted when no sync runs."""
+        """Scratch folder of syncs; it may be deleted when no sync runs."""
         return self.root / "work"
 
     @property
     def limits(self) -> Path:
-        """Where requests to each provider are counted, see :class:`impulsum_pipelines.sources.base.limits.Budget`."""
+        """Folder of the request counters, see :class:`impulsum_pipelines.sources.base.limits.Budget`."""
         return self.root / "limits"
 
     @property
@@ -79,19 +79,23 @@ class Home:
 
     @contextmanager
     def reading(self, name: str) -> Iterator[None]:
-        """Hold ``name`` (a raw source, ``warehouse``, ``publish``) for reading, beside other readers."""
+        """Lock ``name`` (a source, ``warehouse`` or ``publish``) for reading, beside other readers.
+
+        Raises:
+            ImpulsumError: of category internal when another process does not release it within ``lock_seconds``.
+        """
         with self._lock(name, "read"):
             yield
 
     @contextmanager
     def writing(self, name: str) -> Iterator[None]:
-        """Hold ``name`` for writing, alone."""
+        """Lock ``name`` for writing; nobody else may read or write it. Raises as :meth:`reading` does."""
         with self._lock(name, "write"):
             yield
 
     @contextmanager
     def process_alive(self, name: str) -> Iterator[None]:
-        """Let others know, by :meth:`is_dead`, when this process is killed in the body; each name is used once."""
+        """Let :meth:`is_dead` find out when this process is killed inside the block. Use each name once."""
         with self.writing(name):
             try:
                 yield
@@ -99,13 +103,13 @@ class Home:
                 self._lock_file(name).unlink(missing_ok=True)
 
     def is_dead(self, name: str) -> bool:
-        """Whether a process that in :meth:`process_alive` was killed; False also of a name that is not known here."""
+        """Whether the process inside :meth:`process_alive` was killed; False too when the name is unknown here."""
         if not self._lock_file(name).exists():
             return False
         try:
             with replace(self, lock_seconds=0).writing(name):
                 return True
-        except ImpulsumError:  # it lives
+        except ImpulsumError:  # it is alive
             return False
 
     def _lock_file(self, name: str) -> Path:
@@ -124,7 +128,7 @@ class Home:
         except Timeout:
             raise ImpulsumError(
                 Category.INTERNAL,
-                f"Another process held {name} for more than {self.lock_seconds:g} s",
+                f"Another process has kept {name} locked for more than {self.lock_seconds:g} s",
                 where=f"waiting to {kind}",
                 next_step="wait for the other sync or build to end, then run again; "
                 "IMPULSUM_LOCK_SECONDS sets the wait.",
@@ -137,7 +141,7 @@ class Home:
 
     @contextmanager
     def read_raw(self, source: str) -> Iterator[duckdb.DuckDBPyConnection | None]:
-        """A read-only connection to a source's raw file, under its read lock; None while there is no file."""
+        """A read-only connection to a source's raw file, under its read lock; None when there is no file yet."""
         with self.reading(source):
             if not self.raw(source).exists():
                 yield None
@@ -147,21 +151,21 @@ class Home:
 
     @contextmanager
     def write_raw(self, source: str) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A writing connection to a source's raw file, under its write lock."""
+        """A read-write connection to a source's raw file, under its write lock."""
         with self.writing(source), self.open_raw(source) as connection:
             yield connection
 
     @contextmanager
     def open_raw(self, source: str) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A writing connection for a caller that already holds the source's write lock."""
+        """A read-write connection for a caller that already has the source's write lock."""
         self.raw(source).parent.mkdir(parents=True, exist_ok=True)
         with connect(self.raw(source), read_only=False) as connection:
             yield connection
 
     def copy_raw(self, source: str, folder: Path) -> None:
-        """Copy a source's raw file, for a caller that already holds the source's lock for reading.
+        """Copy a source's raw file, for a caller that already has the source's read lock.
 
-        With the log beside it: after a ``kill -9`` the newest rows may be in there alone.
+        DuckDB's write-ahead log is copied too: after a ``kill -9`` the newest rows may be only there.
         """
         folder.mkdir(parents=True, exist_ok=True)
         for file in (self.raw(source), self.raw(source).with_suffix(".duckdb.wal")):
@@ -171,13 +175,19 @@ class Home:
 
 @contextmanager
 def connect(path: Path, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB connection whose times are UTC. Take the lock first: see :class:`Home`."""
+    """A DuckDB connection whose session time zone is UTC. Take the lock first, see :class:`Home`."""
     import duckdb
 
     connection = duckdb.connect(path, read_only=read_only)
     try:
-        # Not in the connect config: the zone needs the icu extension, which is loaded only afterwards.
+        # Not in the connect config: the zone needs the icu extension, which is loaded only later.
         connection.execute("SET TimeZone = 'UTC'")
         yield connection
     finally:
         connection.close()
+
+
+def fetch_dicts(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """The rows of a query that was executed, each as a dict by column name."""
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

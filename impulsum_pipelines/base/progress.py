@@ -1,7 +1,7 @@
-"""Where long work reports how far it is, without knowing who watches.
+"""Progress of long work, reported without knowing who watches.
 
-A run that Dagster executes in this process is several calls away from the terminal that asked for it. So the watcher
-is held here: the command line sets it with :func:`reporting_to`, and the work asks for it with :func:`reporter`.
+A run that Dagster executes in this process is several calls away from the terminal that started it. So this module
+keeps the callback: the command line sets it with :func:`reporting_to`, and the work gets it with :func:`reporter`.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-#: Called with a stage or stream name, what is done so far, and the total when it is known.
+#: Called with the name of a stage or stream, the number done so far, and the total when it is known.
 Report = Callable[[str, int, int | None], None]
 
 
 def _nobody(stage: str, done: int, total: int | None) -> None:
-    """Report to nobody: what a scheduled run does."""
+    """Drop the report, as a scheduled run does."""
 
 
-# A plain module variable and not a context variable: Dagster executes steps in threads of its own.
+# A module variable and not a context variable: Dagster executes steps in its own threads.
 _watcher: Report = _nobody
 
 
 def reporter() -> Report:
-    """The callback of whoever watches this process, or one that does nothing."""
+    """The callback that :func:`reporting_to` set for this process, or one that does nothing."""
     return _watcher
 
 

@@ -1,6 +1,7 @@
 """``impulsum``: the command line. Data goes to stdout, everything else to stderr.
 
-Exit code 0 only when what was asked is done, 2 when the command or a setting must be corrected, 1 otherwise.
+The exit code is 0 only when everything asked for is done, 2 when the command or a setting must be corrected, and 1
+otherwise.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Delivery data kept fresh, proven complete, and turned into velocity that can be trusted.",
+    help="Pull a team's tools, prove that the data is complete, and publish velocity and risks in one DuckDB file.",
 )
 for module in (demo, jobs, status, history, doctor, data, story):
     module.register(app)
@@ -46,17 +47,17 @@ app.add_typer(webhooks.app, name="webhooks")
 
 @app.callback()
 def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Log every step, and show tracebacks.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Log every step to stderr, and show tracebacks.")] = False,
 ) -> None:
-    """Set up logging: silent unless asked."""
+    """Set up logging: silent without --debug."""
     logging.basicConfig(level=logging.DEBUG if debug else logging.CRITICAL, stream=sys.stderr, force=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; leaves by ``SystemExit``."""
+    """Run the command line. Ends with ``SystemExit``."""
     try:
         app(args=None if arguments is None else list(arguments))
     except ImpulsumError as error:
-        log.debug("the error in full", exc_info=True)
+        log.debug("The error with its traceback:", exc_info=True)
         notes().print(str(error), style="red", markup=False, highlight=False)
         sys.exit(2 if error.category is Category.CONFIGURATION else 1)

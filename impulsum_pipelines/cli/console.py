@@ -1,4 +1,4 @@
-"""What people and programs see: tables and JSON on stdout, notes and progress on stderr."""
+"""Output for people and programs: tables and JSON on stdout, notes and progress on stderr."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from rich.table import Table
 
 from impulsum_pipelines.base.progress import Report, reporting_to
 
-#: Columns of a table that is not shown on a terminal: nothing may be cut off in a file or a pipe.
+#: Width of a table in a file or a pipe, in characters: nothing may be cut off there.
 _WIDE = 400
 
 
 def notes() -> Console:
-    """Where everything goes that is not data."""
+    """The console for everything that is not data: stderr."""
     return _console(stderr=True, soft_wrap=True)
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
-    """Print rows as a table on stdout, numbers to the right."""
+    """Print rows as a table on stdout, with numbers aligned right."""
     console = _console()
     if not console.is_terminal:
         console.width = _WIDE
@@ -39,7 +39,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, titl
         numeric = bool(values) and all(isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in values)
         table.add_column(name, justify="right" if numeric else "left", no_wrap=not console.is_terminal)
     for row in cells:
-        table.add_row(*(plain(value) for value in row))
+        table.add_row(*(format_value(value) for value in row))
     console.print(table, markup=False)
 
 
@@ -48,8 +48,8 @@ def show_json(document: object) -> None:
     typer.echo(json.dumps(document, indent=2, default=_encode, ensure_ascii=False))
 
 
-def plain(value: object) -> str:
-    """One value as people read it: no trailing zeros, times in UTC to the second, nothing for null."""
+def format_value(value: object) -> str:
+    """A value as text for people: no trailing zeros, times in UTC to the second, and nothing for None."""
     match value:
         case None:
             return ""
@@ -66,12 +66,12 @@ def plain(value: object) -> str:
 
 
 def in_utc(value: datetime) -> datetime:
-    """The same instant in UTC; a time without a zone is UTC already."""
+    """The same instant in UTC; a time without a zone is taken as UTC."""
     return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def age(moment: datetime | None, now: datetime | None = None) -> str:
-    """How long ago, in the largest unit that says enough."""
+    """How long ago a moment was, in its largest unit of at least 2, such as ``90 min ago``; ``never`` for None."""
     if moment is None:
         return "never"
     seconds = max(0, int(((now or datetime.now(UTC)) - in_utc(moment)) / timedelta(seconds=1)))
@@ -83,12 +83,14 @@ def age(moment: datetime | None, now: datetime | None = None) -> str:
 
 @contextmanager
 def progress_bars(first: str) -> Iterator[None]:
-    """Show what the work within reports, one bar a stage, and its warnings; no bars when stderr is not a terminal.
+    """Show the progress of the work inside the block, one bar per stage, and its warnings.
+
+    There are no bars when stderr is not a terminal.
 
     Args:
-        first: what is under way before the first report.
+        first: name of the stage before the first report.
     """
-    # A descriptor of its own: while a run executes, Dagster takes 1 and 2 for its log.
+    # A separate descriptor: while a run executes, Dagster redirects 1 and 2 to its log.
     with os.fdopen(os.dup(2), "w") as stderr, _warnings(_console(file=stderr, soft_wrap=True)) as console:
         if not console.is_terminal:
             yield
@@ -99,21 +101,21 @@ def progress_bars(first: str) -> Iterator[None]:
 
 @contextmanager
 def _warnings(console: Console) -> Iterator[Console]:
-    """What our own code warns of goes to the console at once: a long wait, a history that cannot be written."""
+    """Print warnings of our own code at once, such as a long wait, or a history that cannot be written."""
 
-    class Shown(logging.Handler):
+    class ToConsole(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             console.print(self.format(record), style="yellow", markup=False, highlight=False)
 
-    ours, shown = logging.getLogger("impulsum_pipelines"), Shown(logging.WARNING)
+    ours, handler = logging.getLogger("impulsum_pipelines"), ToConsole(logging.WARNING)
     level = ours.level
-    ours.addHandler(shown)
+    ours.addHandler(handler)
     ours.setLevel(min(level or logging.WARNING, logging.WARNING))
     try:
         yield console
     finally:
         ours.setLevel(level)
-        ours.removeHandler(shown)
+        ours.removeHandler(handler)
 
 
 @contextmanager
@@ -139,7 +141,7 @@ def _bars(console: Console, first: str) -> Iterator[Report]:
 
 
 def _console(**options: Any) -> Console:
-    """One that shows a text as it is: rich makes pictures of words such as ``:fire:``, without markup too."""
+    """A console that prints a text as it is: rich turns words such as ``:fire:`` into emoji, even without markup."""
     return Console(emoji=False, **options)
 
 

@@ -1,6 +1,7 @@
-"""``--max-age``: what is older is pulled, and built where it brought anything new, before a command answers.
+"""``--max-age``: before a command answers, older sources are pulled, and the marts are built if anything changed.
 
-A source that is down, or limits requests, is no reason not to answer: what is held is shown, and how old it is.
+A source that is down, or limits requests, does not stop the command: it answers from the stored data, and says how old
+that is.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from impulsum_pipelines.tiers import SOURCES, Source
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
-#: Of a raw file, and what the published file has of it: up to when its newest live pull reads, and whether rows changed
-#: that are not published; the published file is as old as the last live pull before the first such change. A pull that
-#: found nothing new counts.
-_SHOWN = """
+#: The age of a source in its raw file and in the published file. ``pulled_at`` is the start of the newest live pull.
+#: ``has_unpublished`` says whether rows changed that are not published. ``as_of`` is the age of the published data: the
+#: start of the last live pull before the first such change. A pull that found nothing new counts.
+_AGES = """
 with done as (
     select
         mode = 'live' as is_live,
@@ -48,7 +49,7 @@ from done, first_unpublished
 """
 
 
-def _parsed(text: str) -> timedelta:
+def _parse_age(text: str) -> timedelta:
     if not (found := re.fullmatch(r"(\d{1,6})([smhd])", text)):
         raise ImpulsumError(
             Category.CONFIGURATION, f"{text!r} is not an age", next_step="write --max-age as 90s, 30m, 2h or 1d."
@@ -60,24 +61,24 @@ MaxAge = Annotated[
     timedelta | None,
     typer.Option(
         "--max-age",
-        parser=_parsed,
+        parser=_parse_age,
         metavar="AGE",
-        help="First pull what is older (90s, 30m, 2h, 1d); of a source that is down, what is held is shown.",
+        help="First pull each source whose data is older (90s, 30m, 2h, 1d); if one is down, its stored data is shown.",
     ),
 ]
 
 
 @dataclass(frozen=True)
-class Shown:
-    """How old what is shown of one source is, and why it is no younger.
+class SourceAge:
+    """How old the data of one source is, and why it is not newer.
 
     Args:
         source: the source.
-        pulled_at: start of the newest complete live pull; None where there was none.
-        as_of: the same of what is published of it.
-        has_unpublished: rows changed that are not published.
-        pulled: it was pulled just now.
-        error: why it could not be.
+        pulled_at: start of the newest complete live pull (UTC); None before the first one.
+        as_of: start of the newest live pull that is published (UTC); None before the first one.
+        has_unpublished: True when rows changed that are not published yet.
+        pulled: True when this command pulled it.
+        error: why it could not be pulled.
     """
 
     source: Source
@@ -88,17 +89,17 @@ class Shown:
     error: ImpulsumError | None = None
 
     def is_to_be_pulled(self, max_age: timedelta) -> bool:
-        """Whether what is held is older, or nothing is."""
+        """Whether the stored data is older, or there is none."""
         return self.pulled_at is None or datetime.now(UTC) - self.pulled_at > max_age
 
     def is_to_be_built(self, max_age: timedelta) -> bool:
-        """Whether what is published is older, and something newer is held."""
+        """Whether the published data is older, and newer data is stored."""
         is_older = self.as_of is None or datetime.now(UTC) - self.as_of > max_age
         return self.has_unpublished and is_older
 
 
 @dataclass
-class Refreshed:
+class RefreshResult:
     """What ``--max-age`` did.
 
     Args:
@@ -106,63 +107,65 @@ class Refreshed:
         is_done: False when something failed that will not pass by itself.
     """
 
-    sources: dict[str, Shown] = field(default_factory=dict)
+    sources: dict[str, SourceAge] = field(default_factory=dict)
     is_done: bool = True
 
     def facts(self) -> dict[str, dict[str, Any]]:
-        """For programs: how old what is published of each source is, and what was done."""
+        """The age of the published data of each source, and what was done, for JSON."""
         now = datetime.now(UTC)
         return {
             name: {
-                "as_of": shown.as_of,
-                "age_seconds": shown.as_of and round((now - shown.as_of).total_seconds()),
-                "pulled": shown.pulled,
-                "error": shown.error and shown.error.what,
+                "as_of": age.as_of,
+                "age_seconds": age.as_of and round((now - age.as_of).total_seconds()),
+                "pulled": age.pulled,
+                "error": age.error and age.error.what,
             }
-            for name, shown in self.sources.items()
+            for name, age in self.sources.items()
         }
 
-    def say(self) -> None:
-        """For people, on stderr: how old what is published of each source is."""
+    def print_ages(self) -> None:
+        """Print the age of the published data of each source on stderr."""
         now = datetime.now(UTC)
         ages = (f"{s.source.title} {humanize(now - s.as_of) if s.as_of else 'never'}" for s in self.sources.values())
-        _note(f"Age of what is published: {', '.join(ages) or 'every source is off'}.")
+        _note(f"Age of the published data: {', '.join(ages) or 'every source is off'}.")
 
-    def leave(self) -> None:
-        """Leave with exit code 1 unless all was done that could be; that a source is down counts as done."""
+    def exit_unless_done(self) -> None:
+        """End with exit code 1 when something failed that will not pass by itself, unlike a source that is down."""
         if not self.is_done:
             raise typer.Exit(1)
 
 
-def refresh(settings: Settings, max_age: timedelta) -> Refreshed:
-    """Pull the sources of which what is held is older, then build and publish what is not published and older.
+def refresh(settings: Settings, max_age: timedelta) -> RefreshResult:
+    """Pull the sources whose stored data is older, then build and publish if the published data is older than that.
 
-    Never raises for a source or a build that fails: it warns on stderr, with the age of what is shown.
+    It never raises when a source or a build fails: it warns on stderr, with the age of the data that is shown.
     """
-    done = Refreshed()
+    done = RefreshResult()
     on = [source for source in SOURCES if is_configured(source.name, settings)]
     pulled = {source.name: _pull(source, settings, max_age, done) for source in on}
-    shown = _shown(on, settings)
-    if any(one.is_to_be_built(max_age) for one in shown):
+    ages = _ages(on, settings)
+    if any(age.is_to_be_built(max_age) for age in ages):
         _build(settings, done)
-        shown = _shown(on, settings)
-    for one in shown:
-        was_tried, error = pulled[one.source.name]
-        done.sources[one.source.name] = replace(one, pulled=was_tried and error is None, error=error)
+        ages = _ages(on, settings)
+    for age in ages:
+        was_tried, error = pulled[age.source.name]
+        done.sources[age.source.name] = replace(age, pulled=was_tried and error is None, error=error)
         if error:
-            _warn(one, error)
+            _warn(age, error)
     return done
 
 
-def _pull(source: Source, settings: Settings, max_age: timedelta, done: Refreshed) -> tuple[bool, ImpulsumError | None]:
-    """Whether it was tried, and why it failed."""
+def _pull(
+    source: Source, settings: Settings, max_age: timedelta, done: RefreshResult
+) -> tuple[bool, ImpulsumError | None]:
+    """Pull the source if its data is older; returns whether it tried, and why that failed."""
     from impulsum_pipelines.automation.jobs import pull_config, sync_job_name
 
     now = datetime.now(UTC)
-    [held] = _shown([source], settings)
-    if not held.is_to_be_pulled(max_age):
+    [age] = _ages([source], settings)
+    if not age.is_to_be_pulled(max_age):
         return False, None
-    old = f"its newest pull is {humanize(now - held.pulled_at)} old" if held.pulled_at else "it was never pulled"
+    old = f"its newest pull is {humanize(now - age.pulled_at)} old" if age.pulled_at else "it was never pulled"
     _note(f"Pulling {source.title}: {old}.")
     try:
         report = run_job(
@@ -175,57 +178,59 @@ def _pull(source: Source, settings: Settings, max_age: timedelta, done: Refreshe
     except ImpulsumError as error:
         done.is_done &= error.retryable
         return True, error
-    _judge(report, done)
+    _warn_of_failed_checks(report, done)
     return True, None
 
 
-def _build(settings: Settings, done: Refreshed) -> None:
-    _note("Building the marts from what is new.")
+def _build(settings: Settings, done: RefreshResult) -> None:
+    _note("Building the marts from the new data.")
     try:
-        _judge(run_job("build", settings), done)
+        _warn_of_failed_checks(run_job("build", settings), done)
     except ImpulsumError as error:
         done.is_done = False
         notes().print(f"The marts could not be built: {error}", style="yellow", markup=False, highlight=False)
 
 
-def _judge(report: RunReport, done: Refreshed) -> None:
+def _warn_of_failed_checks(report: RunReport, done: RefreshResult) -> None:
     for check in report.failed:
         if check.is_error:
             done.is_done = False
-            said = f"The check {check.name} of {check.asset} failed: {check.says}"
-            notes().print(said, style="yellow", markup=False, highlight=False)
+            warning = f"The check {check.name} of {check.asset} failed: {check.says}"
+            notes().print(warning, style="yellow", markup=False, highlight=False)
 
 
-def _warn(shown: Shown, error: ImpulsumError) -> None:
+def _warn(age: SourceAge, error: ImpulsumError) -> None:
     cause = f"could not be reached ({error.what})" if error.retryable else f"could not be pulled ({error.what})"
     old = (
-        f"what is shown is {humanize(datetime.now(UTC) - shown.as_of)} old" if shown.as_of else "nothing of it is shown"
+        f"the data shown is {humanize(datetime.now(UTC) - age.as_of)} old"
+        if age.as_of
+        else "it has no published data yet"
     )
     act = "" if error.retryable else f" Next: {error.next_step}"
-    notes().print(f"{shown.source.title} {cause}; {old}.{act}", style="yellow", markup=False, highlight=False)
+    notes().print(f"{age.source.title} {cause}; {old}.{act}", style="yellow", markup=False, highlight=False)
 
 
 def _note(text: str) -> None:
     notes().print(text, style="dim", highlight=False)
 
 
-def _shown(sources: list[Source], settings: Settings) -> list[Shown]:
+def _ages(sources: list[Source], settings: Settings) -> list[SourceAge]:
     published = _published(settings)
     found = []
     for source in sources:
         with Home.of(settings).read_raw(source.name) as connection:
             if connection is None:
-                found.append(Shown(source, None, None, False))
+                found.append(SourceAge(source, None, None, False))
                 continue
             [(pulled_at, as_of, has_unpublished)] = connection.execute(
-                _SHOWN, {"published": published.get(source.name)}
+                _AGES, {"published": published.get(source.name)}
             ).fetchall()
-        found.append(Shown(source, pulled_at and in_utc(pulled_at), as_of and in_utc(as_of), has_unpublished))
+        found.append(SourceAge(source, pulled_at and in_utc(pulled_at), as_of and in_utc(as_of), has_unpublished))
     return found
 
 
 def _published(settings: Settings) -> dict[str, datetime]:
-    """By source, the end of the newest sync that the published file knows of."""
+    """The end of the newest sync that is published (UTC), by source."""
     path = Home.of(settings).published
     if not path.exists():
         return {}

@@ -1,4 +1,4 @@
-"""Runs a Dagster job in this process, so that what the shell does is in the same history as what schedules do."""
+"""Runs a Dagster job in this process, so that runs of the shell are in the same history as those of schedules."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Check:
-    """One check's outcome in a run.
+class CheckOutcome:
+    """The outcome of one asset check in a run.
 
     Args:
-        asset: what it judged, such as ``jira/issues``.
-        name: the check.
-        passed: its verdict.
+        asset: the checked asset, such as ``jira/issues``.
+        name: name of the check.
+        passed: True when it passed.
         is_error: True when a failure is an error, False when it is a warning.
-        says: its own words.
+        says: the check's message.
     """
 
     asset: str
@@ -49,20 +49,20 @@ class Check:
 
 @dataclass
 class RunReport:
-    """What a run that succeeded did.
+    """The results of a run that succeeded.
 
     Args:
         run_id: its id in Dagster.
-        materialized: metadata by asset, such as ``jira/issues``.
-        checks: every check that was evaluated.
+        materialized: metadata of each materialized asset, by asset, such as ``jira/issues``.
+        checks: every check that ran.
     """
 
     run_id: str
     materialized: dict[str, dict[str, Any]] = field(default_factory=dict)
-    checks: list[Check] = field(default_factory=list)
+    checks: list[CheckOutcome] = field(default_factory=list)
 
     @property
-    def failed(self) -> list[Check]:
+    def failed(self) -> list[CheckOutcome]:
         """The checks that did not pass."""
         return [check for check in self.checks if not check.passed]
 
@@ -76,29 +76,29 @@ def run_job(
     ops: Mapping[str, object] | None = None,
     marts: bool = True,
 ) -> RunReport:
-    """Execute a job of the code location here and now, with progress on a terminal.
+    """Run a job of the code location in this process, with progress on a terminal.
 
     Args:
-        name: the job.
+        name: name of the job.
         settings: the settings.
-        partition_key: the day (UTC) that the run is for.
+        partition_key: the day (UTC) of the run.
         tags: tags of the run, such as those of a range of days.
         ops: run configuration by op.
-        marts: False for a job without marts, which then never waits for dbt to parse its project.
+        marts: False for a job without marts, which then never waits until dbt has parsed its project.
 
     Raises:
-        ImpulsumError: what failed, with its next step; the run and its log are in Dagster's history.
+        ImpulsumError: what failed, with its next step. The run and its log are in Dagster's history.
     """
     run_id = str(uuid4())
     with progress_bars("loading the project"), _own_terminal(), _in_dagster_home(settings):
         import dagster as dg
 
         from impulsum_pipelines.definitions import build_definitions, build_source_definitions
-        from impulsum_pipelines.deploy.run_launcher import of_shell
+        from impulsum_pipelines.deploy.run_launcher import shell_lock
 
         definitions = build_definitions() if marts else build_source_definitions()
-        with dg.DagsterInstance.get() as instance, interruptible(), Home.of(settings).process_alive(of_shell(run_id)):
-            instance.add_event_listener(run_id, _tell)
+        with dg.DagsterInstance.get() as instance, interruptible(), Home.of(settings).process_alive(shell_lock(run_id)):
+            instance.add_event_listener(run_id, _report_progress)
             result = definitions.resolve_job_def(name).execute_in_process(
                 instance=instance,
                 run_id=run_id,
@@ -106,7 +106,7 @@ def run_job(
                 tags={STARTED_BY_TAG: "shell", **(tags or {})},
                 run_config={
                     "ops": dict(ops or {}),
-                    # The terminal is for the result; everything else is in the run's own log.
+                    # The terminal shows only the result; everything else is in the log of the run.
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 },
                 raise_on_error=False,
@@ -116,18 +116,18 @@ def run_job(
     return _report(run_id, result.all_events)
 
 
-def _tell(record: dg.EventLogEntry) -> None:
-    """Pass on what a watcher at the terminal would want to know of the run's events."""
+def _report_progress(record: dg.EventLogEntry) -> None:
+    """Show a step that starts or waits for a retry on the terminal."""
     event = record.dagster_event
     if event is None:
         return
     if event.event_type_value == "STEP_START":
         reporter()(f"{event.step_key}", 0, None)
     elif event.event_type_value == "STEP_UP_FOR_RETRY":
-        # Some waits are minutes long: whoever looks at the terminal must know what is waited for.
+        # A wait can be minutes long: the person at the terminal must see the reason.
         wait = event.step_retry_data.seconds_to_wait or 0
-        reporter()(f"{event.step_key} failed; trying again in {wait:.0f} s", 0, None)
-        log.warning("%s failed and is tried again in %.0f s", event.step_key, wait)
+        reporter()(f"{event.step_key} failed; retry in {wait:.0f} s", 0, None)
+        log.warning("%s failed; retry in %.0f s", event.step_key, wait)
 
 
 def _report(run_id: str, events: Sequence[dg.DagsterEvent]) -> RunReport:
@@ -141,7 +141,7 @@ def _report(run_id: str, events: Sequence[dg.DagsterEvent]) -> RunReport:
         elif event.event_type_value == "ASSET_CHECK_EVALUATION":
             evaluation = event.asset_check_evaluation_data
             report.checks.append(
-                Check(
+                CheckOutcome(
                     asset=evaluation.asset_key.to_user_string(),
                     name=evaluation.check_name,
                     passed=evaluation.passed,
@@ -153,34 +153,34 @@ def _report(run_id: str, events: Sequence[dg.DagsterEvent]) -> RunReport:
 
 
 def _error(name: str, run_id: str, events: Sequence[dg.DagsterEvent]) -> ImpulsumError:
-    """The failure of a run in the words of the step that failed, or of Dagster where the step had none."""
+    """The error of a failed run: that of the step that failed, or else Dagster's message."""
     for event in events:
         if event.event_type_value != "STEP_FAILURE":
             continue
         failure = event.step_failure_data
-        told = failure.user_failure_data
-        if told and (error := error_of(told.metadata)):
+        described = failure.user_failure_data
+        if described and (error := error_of(described.metadata)):
             return error
         reason = failure.error
         while reason and reason.cause:
             reason = reason.cause
-        said = told.description if told else (reason.message.strip() if reason else "no reason given")
+        cause = described.description if described else (reason.message.strip() if reason else "no reason given")
         log.debug("%s", failure.error and failure.error.to_string())
-        return _unexplained(name, run_id, f"{event.step_key}: {said}")
+        return _unexplained(name, run_id, f"{event.step_key}: {cause}")
     return _unexplained(name, run_id, "no step failed")
 
 
-def _unexplained(name: str, run_id: str, said: str) -> ImpulsumError:
+def _unexplained(name: str, run_id: str, cause: str) -> ImpulsumError:
     return ImpulsumError(
         Category.INTERNAL,
-        f"The job {name} failed: {said}",
-        safe="What earlier runs loaded and published is unchanged.",
-        next_step=f"look at run {run_id[:8]} in `make dev`, or run again with `impulsum --debug`.",
+        f"The job {name} failed: {cause}",
+        safe="Data that earlier runs loaded and published is unchanged.",
+        next_step=f"read the log of run {run_id[:8]} in `make dev`, or run again with `impulsum --debug`.",
     )
 
 
 def dagster_home(settings: Settings) -> Path:
-    """DAGSTER_HOME as it is set, or else the one of the state folder; made ready with our configuration."""
+    """The folder in DAGSTER_HOME, or else the one in the state folder; created, and with our configuration in it."""
     from impulsum_pipelines.deploy import install
 
     chosen = os.environ.get("DAGSTER_HOME")
@@ -191,10 +191,10 @@ def dagster_home(settings: Settings) -> Path:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """A terminal that goes away ends the run as Ctrl-C does; Dagster itself sees to SIGTERM. Under nohup it goes on.
+    """End the run when its terminal closes, as Ctrl-C does; under nohup it continues. Dagster handles SIGTERM.
 
-    Python drops what a signal raises where that falls into a callback of its garbage collector, which is often, while
-    so much is imported. It is raised again then.
+    When a signal arrives during a callback of Python's garbage collector, Python drops the exception. That is frequent
+    while so much is imported, so the signal is raised again.
     """
     from dagster import DagsterExecutionInterruptedError
 
@@ -220,7 +220,7 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def _in_dagster_home(settings: Settings) -> Iterator[None]:
-    # Dagster lets PostgreSQL write when a run was made, in the zone of the session, and reads it as UTC.
+    # PostgreSQL writes the creation time of a run in the zone of the session, and Dagster reads it as UTC.
     ours = {"DAGSTER_HOME": str(dagster_home(settings)), "PGTZ": "UTC"}
     before = {name: os.environ.get(name) for name in ours}
     os.environ |= ours
@@ -238,8 +238,8 @@ def _in_dagster_home(settings: Settings) -> Iterator[None]:
 def _own_terminal() -> Iterator[None]:
     """Keep the output of the run off the terminal.
 
-    Dagster copies what steps print, dbt's whole log above all, to its run log and on to wherever file descriptors
-    1 and 2 lead. Their copy leads nowhere meanwhile; progress is drawn on a descriptor of its own.
+    Dagster copies what steps print, such as dbt's whole log, to its run log and to file descriptors 1 and 2. Inside
+    the block these two lead to /dev/null; progress is drawn on a separate descriptor.
     """
     sys.stdout.flush()
     sys.stderr.flush()

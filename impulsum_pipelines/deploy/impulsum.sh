@@ -1,6 +1,6 @@
 #!/bin/sh
-# A program of the project with the account and the settings of the services, for root: impulsum where this is installed
-# as /usr/local/bin/impulsum, and dagster where it is a link of that name.
+# Lets root run a program of the project with the account and the settings of the services. Install it as
+# /usr/local/bin/impulsum; with a link named dagster it runs dagster.
 set -eu
 set -a
 . /etc/impulsum/impulsum.env

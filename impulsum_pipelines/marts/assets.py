@@ -1,7 +1,7 @@
 """The dbt project as Dagster assets: staging, intermediate and marts, built into the warehouse.
 
-One op runs ``dbt build``. It alone writes ``warehouse.duckdb``, and dbt reads copies of the raw files: each is locked
-only while it is copied, so that no load waits for a build.
+One op runs ``dbt build``. Only this op writes ``warehouse.duckdb``. dbt reads copies of the raw files: each raw file is
+locked only while it is copied, so no load waits for a build.
 """
 
 # No postponed annotations here: Dagster compares the annotation of `context` with its own classes.
@@ -27,35 +27,35 @@ from impulsum_pipelines.tiers import SOURCES
 
 
 class BuildConfig(dg.Config):
-    """How to build."""
+    """Options of a build."""
 
-    full_refresh: bool = Field(default=False, description="Build what grows by increments from nothing.")
+    full_refresh: bool = Field(default=False, description="Build incremental models again from nothing.")
 
 
 def build_marts() -> dg.AssetsDefinition:
-    """The marts and every dbt model that one of them reads, with their tests as asset checks.
+    """The marts and every dbt model that they read, with their tests as asset checks.
 
     Raises (in a run):
-        dagster.Failure: naming the models and tests that failed; nothing is published then.
+        dagster.Failure: naming the models and tests that failed; nothing is published.
     """
     specs = mart_specs()
 
     @dg.multi_asset(name="marts", specs=specs.assets, check_specs=specs.checks, can_subset=True, pool="warehouse")
     def marts(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[Any]:
-        from impulsum_pipelines.marts.build import build
+        from impulsum_pipelines.marts.build import run_dbt_build
 
         settings = load_settings()
         home = Home.of(settings)
-        # Told together at the end, in dbt's order, so that a check is of the table built just before it: nobody can
-        # count rows while dbt has the file.
+        # Yielded together at the end: rows cannot be counted while dbt has the file open. dbt's order is kept, so that
+        # a check belongs to the table that was built just before it.
         events: list[Any] = []
         facts: dict[tuple[str, ...], dict[str, Any]] = {}
         failed: ImpulsumError | None = None
         try:
             manifest = fresh_manifest()
-            with _files(home, settings):
+            with _build_files(home, settings):
                 try:
-                    for event in build(context, manifest, home, full_refresh=config.full_refresh):
+                    for event in run_dbt_build(context, manifest, home, full_refresh=config.full_refresh):
                         events.append(event)
                 except ImpulsumError as error:
                     failed = error
@@ -68,7 +68,7 @@ def build_marts() -> dg.AssetsDefinition:
                 key = context.asset_key_for_output(event.output_name)
                 yield event.with_metadata({**event.metadata, **facts.get(tuple(key.path), {})})
             elif not isinstance(event, dg.AssetObservation):
-                # Observations would tell the raw assets of dbt's tests; they have checks of their own.
+                # Observations would report dbt's tests on the raw assets, which have checks of their own.
                 yield event
         if failed:
             raise failure(failed, context.retry_number) from failed
@@ -82,7 +82,7 @@ def mart_keys(marts: dg.AssetsDefinition) -> list[dg.AssetKey]:
 
 
 def build_published(marts: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    """The published file as the asset ``published/impulsum``, made when every mart is built and checked."""
+    """The asset ``published/impulsum``: the published file, written when every mart is built and checked."""
 
     @dg.asset(
         key=["published", "impulsum"],
@@ -90,11 +90,11 @@ def build_published(marts: dg.AssetsDefinition) -> dg.AssetsDefinition:
         group_name="published",
         owners=[OWNER],
         kinds={"duckdb"},
-        description="impulsum.duckdb, the one file that analysts open: the marts, after their checks passed, put "
-        "in place by one rename. A failed check leaves the file of before standing.",
+        description="impulsum.duckdb, the file that analysts open: every mart, after its checks passed, put in place "
+        "by one rename. When a check fails, the old file stays.",
         pool="publish",
     )
-    def published(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    def published_file(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         from impulsum_pipelines.publishing.publish import publish
 
         try:
@@ -111,12 +111,12 @@ def build_published(marts: dg.AssetsDefinition) -> dg.AssetsDefinition:
             }
         )
 
-    return published
+    return published_file
 
 
 @contextmanager
-def _files(home: Home, settings: Settings) -> Iterator[None]:
-    """The warehouse held for writing, and a copy of every raw file, which are made if need be."""
+def _build_files(home: Home, settings: Settings) -> Iterator[None]:
+    """Lock the warehouse for writing, and copy every raw file for dbt. Raw files that are missing are created."""
     with home.writing("warehouse"):
         raw = home.root / COPIES
         shutil.rmtree(raw, ignore_errors=True)
@@ -133,9 +133,10 @@ def _files(home: Home, settings: Settings) -> Iterator[None]:
 
 
 def _table_facts(home: Home, manifest: Mapping[str, Any]) -> dict[tuple[str, ...], dict[str, Any]]:
-    """Rows and columns of each table that dbt built, by schema and name.
+    """Row count and columns of each table that dbt built, by schema and name.
 
-    Read here, after dbt: dagster-dbt counts through dbt, which takes seconds, and drops the columns' meanings.
+    They are read here, after dbt: dagster-dbt counts through dbt, which takes seconds, and drops the descriptions of
+    the columns.
     """
     documented = {
         (node["schema"], node["name"], name): column["description"]

@@ -1,6 +1,6 @@
-"""One run of ``dbt build``, for what a Dagster step selects, told as Dagster's events.
+"""Runs ``dbt build`` for the models that a Dagster step selects, and yields Dagster events.
 
-It needs dagster-dbt, which imports dbt: two seconds of CPU. So it is imported by a step that builds.
+It needs dagster-dbt, which imports dbt: two seconds of CPU. So only a step that builds imports this module.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from impulsum_pipelines.marts.translation import WHAT_MARTS_NEED, Translator
 log = logging.getLogger(__name__)
 
 
-def build(
+def run_dbt_build(
     context: dg.AssetExecutionContext, manifest: Mapping[str, Any], home: Home, *, full_refresh: bool
 ) -> Iterator[Any]:
-    """Build the models that the step selects, and yield what became of each of them and of its tests, as dbt goes on.
+    """Build the models that the step selects; yield the result of each model and test as soon as dbt reports it.
 
     Args:
-        context: of a step of the marts.
-        manifest: what dbt parsed.
-        home: where the warehouse is, and the copies of the raw files to read; dbt's artifacts and log are left in its
-            folder ``dbt``.
-        full_refresh: build what grows by increments from nothing.
+        context: the context of the step.
+        manifest: the manifest of the project.
+        home: has the warehouse, and the copies of the raw files to read; its folder ``dbt`` gets dbt's artifacts and
+            log.
+        full_refresh: build incremental models again from nothing.
 
     Raises:
-        ImpulsumError: naming the models and tests that failed, after what the others came to.
+        ImpulsumError: naming the models and tests that failed, after the results of all others.
     """
     target = home.root / "dbt"
     translator = Translator()
@@ -64,8 +64,8 @@ def _start(
 ) -> DbtCliInvocation:
     """Start dbt.
 
-    Not by ``DbtCliResource.cli``: it asks dbt for its version first, in a process of its own, and opens an adapter to
-    count rows with, which nobody uses. Together that is five seconds of CPU before dbt begins.
+    Not with ``DbtCliResource.cli``: that first asks dbt for its version in a separate process, and opens an adapter to
+    count rows, which is not used here. Together that takes five seconds of CPU before dbt begins.
     """
     _clear(target)
     selected, tests = get_subset_selection_for_context(
@@ -77,8 +77,8 @@ def _start(
         dagster_dbt_translator=translator,
         current_dbt_indirect_selection_env=os.getenv(DBT_INDIRECT_SELECTION_ENV),
     )
-    # Unit tests judge the code and not the data: they belong to the tests of the project.
-    anew = ["--full-refresh"] if full_refresh else []
+    # Unit tests check the code and not the data: they run with the tests of this repository.
+    options = ["--full-refresh"] if full_refresh else []
     environment = {
         **os.environ,
         **PATHS,
@@ -87,17 +87,17 @@ def _start(
         "DBT_TARGET_PATH": str(target),
         "DBT_LOG_PATH": str(target),
         "DBT_LOG_FORMAT": "json",
-        "DBT_LOG_LEVEL_FILE": "info",  # by default the log repeats every statement, a tenth of a build in all
+        "DBT_LOG_LEVEL_FILE": "info",  # by default the log repeats every statement, which takes a tenth of a build
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "PYTHONUNBUFFERED": "1",
         **({DBT_INDIRECT_SELECTION_ENV: tests} if tests else {}),
     }
     return DbtCliInvocation.run(
-        args=[str(DBT), "build", "--exclude-resource-type", "unit_test", *anew, *selected],
+        args=[str(DBT), "build", "--exclude-resource-type", "unit_test", *options, *selected],
         env=environment,
         manifest=manifest,
         dagster_dbt_translator=translator,
-        project_dir=home.root,  # where dbt runs
+        project_dir=home.root,  # the folder in which dbt runs
         target_path=target,
         raise_on_error=True,
         context=None,
@@ -107,9 +107,10 @@ def _start(
 
 
 def _clear(target: Path) -> None:
-    """Leave of the build before only what dbt parsed, for the next to begin with; in a new home, the project's own.
+    """Delete the artifacts and the log of the build before, but keep the parsed project, which saves dbt a parse.
 
-    dbt's artifacts and log of the newest build are kept until then, for whoever must find out why it failed.
+    A new home gets the parsed project of the repository. Artifacts and log stay until the next build, so that people
+    can find out why a build failed.
     """
     parsed = target / PARSED
     for old in target.iterdir() if target.exists() else ():
@@ -123,7 +124,7 @@ def _clear(target: Path) -> None:
 
 
 def _what_failed(target: Path) -> ImpulsumError:
-    """The models and tests that dbt's own record of the run names as failed."""
+    """An error that names the failed models and tests, read from dbt's results."""
     try:
         results = json.loads((target / "run_results.json").read_text())["results"]
     except (OSError, ValueError):
@@ -137,5 +138,5 @@ def _what_failed(target: Path) -> ImpulsumError:
         f"{len(failed)} of {len(results)} dbt models and tests failed: {names}",
         where="dbt build",
         safe="The published file is unchanged.",
-        next_step="read the messages in the step's log, or dbt's own log in IMPULSUM_HOME/dbt.",
+        next_step="read the messages in the log of the step, or dbt's log in IMPULSUM_HOME/dbt.",
     )

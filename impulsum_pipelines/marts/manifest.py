@@ -1,6 +1,6 @@
-"""What dbt knows about its project, parsed once and read again until a file of the project changes.
+"""The manifest of the dbt project, parsed again only when a file of the project changed.
 
-dagster-dbt's own ``prepare_if_dev()`` parses in the code server, in each run and in each step: seconds, every time.
+dagster-dbt's own ``prepare_if_dev()`` parses in the code server, in each run and in each step, for seconds each time.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 #: The dbt project, beside the package.
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 
-#: The dbt of this Python; the one on PATH may be another, or missing when the environment is not activated.
+#: The dbt of this Python environment; the one on PATH may be another one, or missing.
 DBT = Path(sys.executable).parent / "dbt"
 
 _NOT_SOURCES = {"target", "logs"}
 
-#: What dbt parsed, which it begins with the next time.
+#: The project as dbt parsed it; dbt starts from this file the next time.
 PARSED = "partial_parse.msgpack"
 
 
 #: The folder of a home in which a build keeps its copies of the raw files.
 COPIES = Path("work", "build")
 
-#: Where dbt finds the files of a build, for a dbt that runs in the home. It parses its project anew, for many seconds,
-#: wherever a path of the profile is not the one that it parsed with: these are the same in every home.
+#: Where dbt finds the files of a build, relative to the home in which it runs. dbt parses its project again, for many
+#: seconds, when a path in the profile differs from the one it parsed with; relative paths are the same in every home.
 PATHS = {"IMPULSUM_HOME": ".", "IMPULSUM_RAW": str(COPIES)}
 
 
@@ -43,7 +43,7 @@ def fresh_manifest(project: Path = PROJECT) -> dict[str, Any]:
 
 
 def manifest_text(project: Path = PROJECT) -> bytes:
-    """The manifest of ``project`` as dbt wrote it, after the project was parsed again if it changed since.
+    """The manifest of ``project`` as dbt wrote it. The project is parsed first if it changed.
 
     Safe to call from several processes at once: one of them parses, the others wait and read.
 
@@ -66,7 +66,7 @@ def _is_fresh(manifest: Path, project: Path) -> bool:
 
 
 def _newest_change(project: Path) -> int:
-    """Newest modification of the project's files and folders, ns; a folder changes when a file in it is deleted."""
+    """Newest modification time of the project's files and folders, in ns; deleting a file changes its folder."""
     newest = 0
     for folder, names, files in os.walk(project):
         names[:] = [name for name in names if name not in _NOT_SOURCES and not name.startswith(".")]
@@ -76,7 +76,7 @@ def _newest_change(project: Path) -> int:
 
 
 def _parse(project: Path) -> None:
-    """Parse beside the manifest and put the result in place by rename, so that nobody reads half of one."""
+    """Parse into a temporary folder and move the result into place, so that nobody reads half a manifest."""
     parsed_as_of = _newest_change(project)
     target = project / "target"
     with tempfile.TemporaryDirectory(dir=target, prefix="parse-") as scratch:
@@ -97,6 +97,6 @@ def _parse(project: Path) -> None:
                 next_step="correct the file that dbt names.",
             )
         for name in ("manifest.json", PARSED):
-            # An edit made during the parse is newer than this, so it is not missed.
+            # An edit during the parse is newer than this time, so the next call parses again.
             os.utime(Path(scratch, name), ns=(parsed_as_of, parsed_as_of))
             Path(scratch, name).replace(target / name)

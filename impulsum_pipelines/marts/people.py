@@ -1,8 +1,8 @@
-"""The mapping file: what only people know about whose account is whose.
+"""The mapping file: people say which account belongs to which person.
 
-``people.csv`` in ``IMPULSUM_HOME`` (another place by ``IMPULSUM_PEOPLE``) has the columns ``tool,account,person``: an
-account as ``core.person_accounts`` lists it, and any address of the person. It is asked for accounts that no verified
-address joins to another; names are never compared.
+``people.csv`` in ``IMPULSUM_HOME`` (or the file that ``IMPULSUM_PEOPLE`` names) has the columns
+``tool,account,person``: an account as in ``core.person_accounts``, and any e-mail address of the person. It is used for
+accounts that no verified address links to a person. Names are never compared.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ COLUMNS = ("tool", "account", "person")
 
 
 def mapping_file(settings: Settings) -> Path:
-    """Where the mapping file is, whether it exists or not."""
+    """Path of the mapping file, which may not exist."""
     return (settings.impulsum_people or settings.home / "people.csv").expanduser().absolute()
 
 
 def copy_mapping(settings: Settings, folder: Path) -> int:
-    """Check the mapping file and write it, tidied, as ``people.csv`` into a folder; without a file an empty one.
+    """Check the mapping file and write a clean copy as ``people.csv`` into a folder; an empty one if there is no file.
 
     Returns:
-        How many accounts it maps.
+        Number of mapped accounts.
 
     Raises:
-        ImpulsumError: of category configuration, naming the line and what is wrong with it.
+        ImpulsumError: of category configuration, naming the wrong line and why it is wrong.
     """
     rows = list(_read(mapping_file(settings), named=settings.impulsum_people is not None))
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,9 +40,9 @@ def copy_mapping(settings: Settings, folder: Path) -> int:
 
 
 def _read(path: Path, *, named: bool) -> Iterator[tuple[str, str, str]]:
-    """The lines as (tool, account, address of the person in small letters); comments and empty lines are skipped."""
+    """The lines as (tool, account, address of the person in lower case); comments and empty lines are skipped."""
     try:
-        # A spreadsheet may put a mark at the beginning.
+        # A spreadsheet may write a byte order mark at the beginning.
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         if named:
@@ -59,7 +59,7 @@ def _read(path: Path, *, named: bool) -> Iterator[tuple[str, str, str]]:
         fields = tuple(field.strip() for field in next(csv.reader([line])))
         if not header:
             if fields != COLUMNS:
-                raise _wrong(path, number, f"the first line has to be {','.join(COLUMNS)}")
+                raise _wrong(path, number, f"the first line must be {','.join(COLUMNS)}")
             header = True
             continue
         if len(fields) != len(COLUMNS) or not all(fields):
@@ -68,9 +68,9 @@ def _read(path: Path, *, named: bool) -> Iterator[tuple[str, str, str]]:
         if tool not in tools:
             raise _wrong(path, number, f"{tool!r} is none of {', '.join(sorted(tools))}")
         if "@" not in person.strip("@"):
-            raise _wrong(path, number, f"{person!r} is no address: a person is named by an e-mail address")
+            raise _wrong(path, number, f"{person!r} is not an e-mail address; name each person by an e-mail address")
         if (tool, account) in seen:
-            raise _wrong(path, number, f"{tool} {account} is on line {seen[tool, account]} already")
+            raise _wrong(path, number, f"{tool} {account} is already on line {seen[tool, account]}")
         seen[tool, account] = number
         yield tool, account, person
 
@@ -80,7 +80,7 @@ def _wrong(path: Path, line: int | None, why: str) -> ImpulsumError:
         Category.CONFIGURATION,
         f"The mapping file {path.name} cannot be used: {why}",
         where=str(path) if line is None else f"{path}, line {line}",
-        safe="Nothing was built; the published file stands as it was.",
+        safe="Nothing was built; the published file is unchanged.",
         next_step='correct the file and build again; `impulsum sql "from core.person_accounts where not is_resolved"` '
-        "lists the accounts that it can speak for.",
+        "lists the accounts that it can map.",
     )

@@ -1,7 +1,7 @@
-"""dbt's models and tests in Dagster's words: assets and checks.
+"""Translates dbt's models and tests into Dagster's assets and checks.
 
-It needs dagster-dbt, which imports dbt: two seconds of CPU. So what this module says is kept and read again, see
-:mod:`impulsum_pipelines.marts.specs`; nothing else imports it but the run of dbt itself.
+It needs dagster-dbt, which imports dbt: two seconds of CPU. So its result is cached, see
+:mod:`impulsum_pipelines.marts.specs`; besides that only the step that runs dbt imports it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from dagster_dbt.asset_utils import DBT_DEFAULT_EXCLUDE, DBT_DEFAULT_SELECTOR, b
 
 from impulsum_pipelines.base.failing import OWNER
 
-#: A staging model that no mart reads yet is left out: a build would replace its view for nobody.
+#: Selects the marts and everything that they read. A staging model that no mart reads is not built.
 WHAT_MARTS_NEED = "+fqn:impulsum.marts"
 
-#: What dagster-dbt leaves in each spec for its own use: the whole manifest and the translator, which no UI shows.
+#: Metadata that dagster-dbt adds to each spec for its own use: the whole manifest and the translator. No UI shows it.
 _BULK = {"dagster_dbt/manifest", "dagster_dbt/dagster_dbt_translator"}
 
 #: A line of a staging model that passes a column on, such as ``key,`` or ``id as issue_id,``.
 _PASSED_ON = re.compile(r"^ +(\w+)(?: as (\w+))?,?$", re.MULTILINE)
 
-#: What staging models add to every table.
+#: Columns that staging models add to every table.
 _MADE = {"is_deleted": {"data_type": "boolean", "description": "True when the row was found deleted at the source."}}
 
 
@@ -37,12 +37,12 @@ class Translator(DagsterDbtTranslator):  # type: ignore[misc]
     """
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
-        """``<source>/<table>`` of a source, ``<schema>/<name>`` of anything else."""
+        """``<source>/<table>`` for a dbt source, ``<schema>/<name>`` for everything else."""
         first = "source_name" if dbt_resource_props["resource_type"] == "source" else "schema"
         return dg.AssetKey([dbt_resource_props[first], dbt_resource_props["name"]])
 
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
-        """What the model is for; its SQL is in the repository and not in every list of assets."""
+        """The description of the model, without its SQL, which dagster-dbt would add."""
         description: str = dbt_resource_props["description"]
         return description
 
@@ -52,15 +52,15 @@ class Translator(DagsterDbtTranslator):  # type: ignore[misc]
         return group
 
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
-        """The owner that the model names, or else the one of the whole project."""
+        """The owner that the model names, or else the owner of the project."""
         return list(super().get_owners(dbt_resource_props) or [OWNER])
 
 
 def translate(manifest: dict[str, Any]) -> tuple[list[dg.AssetSpec], list[dg.AssetCheckSpec]]:
-    """The models that marts need as assets, and their tests as checks of these, in the order of their keys.
+    """The models that marts need as assets, and their tests as asset checks, in the order of their keys.
 
     Args:
-        manifest: what dbt parsed; its tests and columns are given meanings, see :func:`describe_tests` and
+        manifest: the manifest of the project; descriptions are added to it by :func:`describe_tests` and
             :func:`describe_columns`.
     """
     describe_tests(manifest)
@@ -82,15 +82,16 @@ def translate(manifest: dict[str, Any]) -> tuple[list[dg.AssetSpec], list[dg.Ass
 
 
 def describe_tests(manifest: dict[str, Any]) -> None:
-    """Give every test a meaning where dagster-dbt looks for it: its own, that of its generic test, or its rule."""
+    """Add a description to every test, where dagster-dbt reads it: its own, or that of its rule."""
     for node in manifest["nodes"].values():
         if node["resource_type"] == "test":
-            node["meta"]["description"] = node["description"] or _meaning(manifest, node)
+            node["meta"]["description"] = node["description"] or _rule_description(manifest, node)
 
 
-def _meaning(manifest: dict[str, Any], node: dict[str, Any]) -> str:
+def _rule_description(manifest: dict[str, Any], node: dict[str, Any]) -> str:
+    """What the rule of a test demands: one of dbt's own rules, or a generic test of the project."""
     rule = node.get("test_metadata") or {"name": node["name"], "kwargs": {}}
-    asked = rule["kwargs"]
+    arguments = rule["kwargs"]
     built_in = {
         "not_null": "{column_name} is never null.",
         "unique": "No two rows share a {column_name}.",
@@ -98,18 +99,19 @@ def _meaning(manifest: dict[str, Any], node: dict[str, Any]) -> str:
         "relationships": "Every {column_name} is found in {to}, as its {field}.",
     }
     if rule["name"] in built_in:
-        values = ", ".join(map(str, asked.get("values", ())))
-        to = str(asked.get("to", "")).removeprefix("ref('").removesuffix("')")
-        return built_in[rule["name"]].format(**{**asked, "values": values, "to": to})
+        values = ", ".join(map(str, arguments.get("values", ())))
+        to = str(arguments.get("to", "")).removeprefix("ref('").removesuffix("')")
+        return built_in[rule["name"]].format(**{**arguments, "values": values, "to": to})
     own = manifest["macros"].get(f"macro.{node['package_name']}.test_{rule['name']}", {})
-    meaning: str = own.get("description", "")
-    return meaning
+    description: str = own.get("description", "")
+    return description
 
 
 def describe_columns(manifest: dict[str, Any]) -> None:
-    """Give each column that a staging model only passes on the type and the words of the raw table, where it has none.
+    """Copy type and description of a raw column to the staging column that only passes it on, where these are missing.
 
-    That is a model named after the one raw table that it reads. A model of another grain speaks for itself.
+    This applies to a model that is named after the one raw table that it reads. A model with another grain must
+    describe its own columns.
     """
     for node in manifest["nodes"].values():
         read = [manifest["sources"].get(key) for key in node.get("depends_on", {}).get("nodes", ())]
@@ -120,7 +122,7 @@ def describe_columns(manifest: dict[str, Any]) -> None:
 
 
 def _sql(manifest: dict[str, Any], node: dict[str, Any]) -> str:
-    """The model as it is written, with the macros of the project that it calls."""
+    """The SQL of the model as written, with the macros that it calls."""
     macros = (manifest["macros"].get(key) for key in node["depends_on"]["macros"])
     return "\n".join([node["raw_code"], *(macro["macro_sql"] for macro in macros if macro)])
 

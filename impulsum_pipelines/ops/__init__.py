@@ -1,1 +1,1 @@
-"""The operational store: webhook events, incidents, alerts and their notifications, and the history of syncs."""
+"""The ops store: webhook events, incidents, alerts and their notifications, and the history of syncs."""

@@ -1,8 +1,8 @@
-"""What of the ops store is let go of by age: old events, syncs, pulled changes, missed ranges and resolved alerts.
+"""Delete old rows of the ops store: events, syncs, pulled changes, missed ranges and resolved alerts.
 
-What is not over is kept whole, however old: events that an unresolved alert names, and those of an incident that goes
-on or that such an event is part of. It is deleted in small transactions, so that no webhook waits for the end, and so
-that whoever is killed on the way has done a part of it.
+What is not over is kept completely, however old it is: events in the evidence of an unresolved alert, all events of an
+incident that has one of these, and all events of an incident that is still active. Rows are deleted in small
+transactions, so that no webhook waits for the end, and so that a process that is killed has done a part of the work.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from impulsum_pipelines.settings import Settings
 #: Rows that one transaction deletes.
 _PIECE = 1000
 
-#: Share of a SQLite file that may be free before the file is written anew.
+#: Share of a SQLite file that may be free before the file is rewritten.
 _MOST_FREE = 0.25
 
 
 @dataclass(frozen=True)
-class Pruned:
-    """What was deleted, and what the store takes on disk.
+class PrunedStore:
+    """What was deleted, and how large the store is.
 
     Args:
-        rows: rows deleted, by table; what hangs on them went with them.
-        bytes_before: size of the database before.
-        bytes_after: size of the database after.
+        rows: deleted rows by table; rows that depend on them are deleted too, and not counted.
+        bytes_before: size of the database before, in bytes.
+        bytes_after: size of the database after, in bytes.
     """
 
     rows: dict[str, int]
@@ -51,18 +51,22 @@ class Pruned:
     bytes_after: int
 
 
-def prune(settings: Settings, before: datetime) -> Pruned:
-    """Delete what is over and older than ``before``.
+def prune_store(settings: Settings, before: datetime) -> PrunedStore:
+    """Delete what is over and older than a cutoff.
+
+    Args:
+        settings: for the ops store.
+        before: the cutoff, with a time zone.
 
     Raises:
         ImpulsumError: the ops store cannot be used.
     """
-    bytes_before = size(settings)
+    bytes_before = store_size(settings)
     rows = {
         table.name: _in_pieces(settings, table, choose)
         for table, choose in (
             (alerts, lambda _: sa.select(alerts.c.id).where(alerts.c.resolved_at < before, _is_resolved())),
-            (deliveries, lambda _: _untold_of()),
+            (deliveries, lambda _: _orphaned_deliveries()),
             (events, lambda connection: _old_events(connection, before)),
             (incidents, lambda connection: _old_incidents(connection, before)),
             (syncs, lambda _: sa.select(syncs.c.sync_id).where(syncs.c.started_at < before)),
@@ -71,11 +75,11 @@ def prune(settings: Settings, before: datetime) -> Pruned:
         )
     }
     _compact(settings)
-    return Pruned(rows, bytes_before, size(settings))
+    return PrunedStore(rows, bytes_before, store_size(settings))
 
 
-def size(settings: Settings) -> int:
-    """Bytes that the store takes.
+def store_size(settings: Settings) -> int:
+    """Size of the store in bytes.
 
     Raises:
         ImpulsumError: the ops store cannot be used.
@@ -98,29 +102,28 @@ def _in_pieces(settings: Settings, table: sa.Table, choose: Callable[[sa.Connect
             return deleted
 
 
-def _untold_of() -> sa.Select[Any]:
-    """Deliveries of messages that no alert is left of; a digest tells of several."""
-    told = sa.select(notifications.c.message_id)
-    return sa.select(deliveries.c.id).where(deliveries.c.message_id.not_in(told))
+def _orphaned_deliveries() -> sa.Select[Any]:
+    """Deliveries whose alerts are all deleted; a digest has several alerts."""
+    left = sa.select(notifications.c.message_id)
+    return sa.select(deliveries.c.id).where(deliveries.c.message_id.not_in(left))
 
 
 def _old_events(connection: sa.Connection, before: datetime) -> sa.Select[Any]:
-    """Events to delete. One that others repeat goes after them."""
-    named = _named_events(connection)
-    going_on = sa.select(incidents.c.id).where(incidents.c.last_at >= before)
-    alarming = sa.select(events.c.incident_id).where(events.c.id.in_(named), events.c.incident_id.is_not(None))
+    """Events to delete. An event that others repeat is deleted after them."""
+    evidence = _events_in_evidence(connection)
+    active = sa.select(incidents.c.id).where(incidents.c.last_at >= before)
+    alerted = sa.select(events.c.incident_id).where(events.c.id.in_(evidence), events.c.incident_id.is_not(None))
     repeated = sa.select(events.c.duplicate_of).where(events.c.duplicate_of.is_not(None))
     return sa.select(events.c.id).where(
         events.c.committed_at < before,
-        events.c.id.not_in(named),
+        events.c.id.not_in(evidence),
         events.c.id.not_in(repeated),
-        events.c.incident_id.is_(None)
-        | (events.c.incident_id.not_in(going_on) & events.c.incident_id.not_in(alarming)),
+        events.c.incident_id.is_(None) | (events.c.incident_id.not_in(active) & events.c.incident_id.not_in(alerted)),
     )
 
 
 def _old_incidents(connection: sa.Connection, before: datetime) -> sa.Select[Any]:
-    """Incidents to delete: those of which no event is left."""
+    """Incidents to delete: those that have no event left."""
     left = sa.select(events.c.incident_id).where(events.c.incident_id.is_not(None))
     return sa.select(incidents.c.id).where(incidents.c.last_at < before, incidents.c.id.not_in(left))
 
@@ -130,8 +133,8 @@ def _old_ranges(before: datetime) -> sa.Select[Any]:
     return sa.select(c.id).where(c.to_at < before, c.status != "open")
 
 
-def _named_events(connection: sa.Connection) -> set[int]:
-    """Every number in the evidence of an alert that is not resolved: too many rather than too few."""
+def _events_in_evidence(connection: sa.Connection) -> set[int]:
+    """Every number in the evidence of an unresolved alert: rather too many than too few."""
     unresolved = sa.select(alerts.c.evidence).where(~_is_resolved())
     documents: Sequence[Any] = connection.execute(unresolved).scalars().all()
     return {number for evidence in documents for number in _numbers(evidence)}
@@ -154,15 +157,15 @@ def _numbers(document: Any) -> Iterator[int]:
 
 
 def _compact(settings: Settings) -> None:
-    """Give free space back to the disk: PostgreSQL does so by itself, SQLite where enough of it is free."""
+    """Return free space to the disk: PostgreSQL does so itself, SQLite is rewritten when enough of it is free."""
     engine = store.engine(settings)
     if engine.dialect.name != "sqlite":
         return
     with store.transaction(settings) as connection:
         is_worth_it = _pragma(connection, "freelist_count") > _MOST_FREE * _pragma(connection, "page_count")
     if is_worth_it:
-        raw = engine.raw_connection()  # it is refused in a transaction
-        with closing(raw), suppress(sqlite3.OperationalError):  # somebody reads or writes: another time
+        raw = engine.raw_connection()  # SQLite refuses a vacuum in a transaction
+        with closing(raw), suppress(sqlite3.OperationalError):  # another connection uses it: done the next time
             raw.cursor().execute("vacuum")
             raw.cursor().execute("pragma wal_checkpoint(truncate)")
 

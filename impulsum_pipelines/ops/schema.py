@@ -1,7 +1,7 @@
 """The tables of the ops store, the same on SQLite and on PostgreSQL.
 
-Times are UTC with the zone in the type. Documents are JSON. Nothing here holds a secret: headers and messages are
-sanitized before they are stored.
+Times are UTC with the zone in the type. Documents are JSON. No column contains a secret: headers and messages are
+sanitized before they are stored. A changed column comment needs a revision, like every change of a column.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy.engine import Dialect
 
 
 class Instant(sa.TypeDecorator[datetime]):
-    """A point in time. SQLite has no such type: there it is UTC text of one width, which sorts as time does."""
+    """A point in time, UTC. SQLite has no such type: there it is text of fixed width, which sorts by time."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -45,7 +45,7 @@ metadata = sa.MetaData(
     }
 )
 
-#: SQLite numbers rows by itself in a column of exactly this type.
+#: SQLite generates ids only in a column of exactly this type.
 _Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
@@ -53,13 +53,13 @@ def _id() -> sa.Column[int]:
     return sa.Column("id", _Id, primary_key=True, autoincrement=True)
 
 
-#: Priorities of what somebody must act on.
+#: Priorities that somebody must act on.
 URGENT = ("P0", "P1")
 
-#: The same of rows of ``events``. In these very words, or SQLite does not use the index.
+#: SQL condition for urgent ``events``. SQLite uses the index only for exactly this text.
 IS_URGENT = f"priority in {URGENT}"
 
-#: One row a webhook delivery, whole and once.
+#: One row per webhook delivery; a repeated delivery adds none.
 events = sa.Table(
     "events",
     metadata,
@@ -100,7 +100,7 @@ events = sa.Table(
     sa.Index(None, "duplicate_of"),
 )
 
-#: One row a thing that goes on: events about an issue, its pull request and its thread.
+#: One row per incident: events that belong together, such as those about an issue, its pull request and its thread.
 incidents = sa.Table(
     "incidents",
     metadata,
@@ -111,7 +111,7 @@ incidents = sa.Table(
     sa.Column("last_at", Instant, nullable=False, comment="Its latest event, by the event's own time."),
 )
 
-#: One row a subject of an incident.
+#: One row per incident and subject.
 incident_subjects = sa.Table(
     "incident_subjects",
     metadata,
@@ -120,7 +120,7 @@ incident_subjects = sa.Table(
     sa.Index(None, "subject"),
 )
 
-#: One row an alert, from when it is first needed to when it is no longer.
+#: One row per alert, from when it is opened to when it is resolved.
 alerts = sa.Table(
     "alerts",
     metadata,
@@ -151,7 +151,7 @@ alerts = sa.Table(
     ),
 )
 
-#: One row a change of an alert.
+#: One row per change of an alert.
 alert_changes = sa.Table(
     "alert_changes",
     metadata,
@@ -169,7 +169,7 @@ alert_changes = sa.Table(
     sa.Index(None, "alert_id"),
 )
 
-#: The outbox: one row a thing to tell about an alert. Written in the transaction that makes it necessary.
+#: The outbox: one row per notification of an alert, written in the transaction that makes it necessary.
 notifications = sa.Table(
     "notifications",
     metadata,
@@ -186,7 +186,7 @@ notifications = sa.Table(
     sa.Index(None, "status", "due_at"),
 )
 
-#: One row a message and channel: a channel that fails is tried again alone.
+#: One row per message and channel, so that a channel that fails is retried alone.
 deliveries = sa.Table(
     "deliveries",
     metadata,
@@ -204,7 +204,7 @@ deliveries = sa.Table(
     sa.Index(None, "status", "due_at"),
 )
 
-#: One row a sync, from its start.
+#: One row per sync, written at its start.
 syncs = sa.Table(
     "syncs",
     metadata,
@@ -231,7 +231,7 @@ syncs = sa.Table(
     sa.Index(None, "source", "started_at"),
 )
 
-#: One row a sync and project, repository, channel, data source or team.
+#: One row per sync and scope: a project, repository, channel, data source or team.
 sync_scopes = sa.Table(
     "sync_scopes",
     metadata,
@@ -241,7 +241,7 @@ sync_scopes = sa.Table(
     sa.Column("rows", sa.JSON, nullable=False, comment="By table: rows that were written."),
 )
 
-#: One row a change that a pull saw, of what webhooks tell of as well.
+#: One row per change that a pull saw, of a kind that webhooks report too.
 pulled_changes = sa.Table(
     "pulled_changes",
     metadata,
@@ -264,7 +264,7 @@ pulled_changes = sa.Table(
     sa.Index(None, "source", "outcome", "changed_at", "part"),
 )
 
-#: One row a span in which webhooks and pulls do not agree.
+#: One row per time range in which webhooks and pulls do not agree.
 missed_ranges = sa.Table(
     "missed_ranges",
     metadata,
@@ -287,7 +287,7 @@ missed_ranges = sa.Table(
     sa.Index(None, "source", "status"),
 )
 
-#: One row a source that has webhooks: where it stands with them.
+#: One row per source with webhooks: their present state.
 webhook_health = sa.Table(
     "webhook_health",
     metadata,

@@ -1,8 +1,8 @@
-"""The last look before data reaches analysts: was the build finished, and did every check pass?
+"""The last check before data reaches analysts: is the build complete, and did every check pass?
 
-dbt's own run already stops at a failed test. This audit does not rely on it: it reads the outcome of each model and
-test that the build wrote down (``audit.invocations``, ``audit.node_results``), so a build that was killed, ran partly
-or was started by hand is judged alike, and it recomputes the identity of velocity from the table itself.
+dbt already stops at a failed test, but the audit does not rely on that. It reads the outcome of each model and test
+that the build stored (``audit.invocations``, ``audit.node_results``), so the same rules apply to a build that was
+killed, built only a part, or was started by hand. It also recomputes from the table that velocity adds up.
 """
 
 from __future__ import annotations
@@ -15,37 +15,38 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 if TYPE_CHECKING:
     import duckdb
 
-#: Outcomes of a node that do not stand in the way. A warning is for people, not for the gate.
+#: Outcomes of a model or test that do not block a publish. Warnings are for people to read.
 GOOD = ("success", "pass", "warn", "no-op")
 
-#: Written by dbt's hook for a mart that has no outcome yet.
+#: Outcome that dbt's hook stores for a mart that no build has tried yet.
 _NEVER_BUILT = "never built"
 
-#: How many failed checks a message names.
+#: How many problems a message names.
 _NAMED = 5
 
 
-def audit(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
-    """Refuse the warehouse attached as ``catalog`` unless its build is finished and every check passed.
+def audit_warehouse(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
+    """Raise unless the build of the warehouse attached as ``catalog`` is complete and every check passed.
 
     Raises:
         ImpulsumError: of category *bad data*, naming what failed.
     """
     if missing := unfinished_builds(connection, catalog) or never_built(connection, catalog):
-        raise _refusal("the build is not whole", missing, "run `impulsum build`, which builds every table.")
+        raise _refusal("the build is not complete", missing, "run `impulsum build`, which builds every table.")
     if failed := failed_nodes(connection, catalog) + broken_identities(connection, catalog):
         raise _refusal(
             "the checks failed",
             failed,
-            "look at the failed checks (`make dev`, or the dbt log), correct the cause, then run `impulsum build`.",
+            "read the messages of the failed checks (in `make dev` or the dbt log), correct the cause, then run "
+            "`impulsum build`.",
         )
 
 
 def unfinished_builds(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
-    """Why the warehouse is not one finished build: none ever ended, or one was killed and not made up for.
+    """Why the warehouse is not one finished build: no build ended, or a killed one was not repaired.
 
-    A killed build leaves models of two moments side by side. It is made up for when each model and test has been
-    built again since; a later build of a few of them is not enough.
+    A killed build leaves new models beside old ones. It is repaired when every model and test has been built again
+    since; a later build of a few of them is not enough.
     """
     if not _has(connection, catalog, "audit", "invocations"):
         return ["the warehouse has no finished build"]
@@ -68,17 +69,17 @@ def unfinished_builds(connection: duckdb.DuckDBPyConnection, catalog: str) -> li
 
 
 def never_built(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
-    """The tables for analysts that no build has tried yet, as when one of a part began an empty warehouse."""
+    """The tables for analysts that no build has tried yet, as after a partial build of an empty warehouse."""
     return _outcomes(connection, catalog, f"status = '{_NEVER_BUILT}'")
 
 
 def failed_nodes(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
-    """The models and tests whose latest outcome is not good, as ``name: outcome``."""
+    """The models and tests whose latest outcome blocks a publish, as ``name: outcome``."""
     return _outcomes(connection, catalog, f"status not in {(*GOOD, _NEVER_BUILT)}")
 
 
 def broken_identities(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
-    """The sprints for which ``final = committed + added - removed + re-estimated`` does not hold, exactly."""
+    """The sprints for which ``final = committed + added - removed + re-estimated`` is not exactly true."""
     if not _has(connection, catalog, "velocity", "sprint_velocity"):
         return []
     rows = connection.execute(
@@ -100,7 +101,7 @@ def _refusal(why: str, problems: list[str], next_step: str) -> ImpulsumError:
     return ImpulsumError(
         Category.BAD_DATA,
         f"Not published, {why}: {'; '.join(problems[:_NAMED])}{more}",
-        safe="The published file is the one that stood before.",
+        safe="The published file is unchanged.",
         next_step=next_step,
     )
 
@@ -113,7 +114,7 @@ def _outcomes(connection: duckdb.DuckDBPyConnection, catalog: str, condition: st
 
 
 def _short(unique_id: str) -> str:
-    """``test.impulsum.unique_issues_id.0a1b2c`` is known to people as ``unique_issues_id``."""
+    """The part of a dbt id that people know: ``unique_issues_id`` of ``test.impulsum.unique_issues_id.0a1b2c``."""
     return unique_id.split(".")[2] if unique_id.count(".") >= 2 else unique_id
 
 

@@ -1,9 +1,9 @@
-"""Write, audit, publish: the marts reach analysts as one file, whole and checked, or not at all.
+"""Write, audit, publish: analysts get the marts as one complete, checked file, or the old file stays.
 
-dbt builds in ``warehouse.duckdb``, which only the pipeline opens. This module audits it, copies its mart schemas to a
-new file and puts that in place of ``impulsum.duckdb`` by one rename. A reader has the old file or the new one, never
-half of one, and is never locked out: nobody opens the published file for writing. The last versions are kept in
-``versions/`` to go back to.
+dbt builds ``warehouse.duckdb``, which only the pipeline opens. This module audits it, copies its mart schemas to a new
+file, and replaces ``impulsum.duckdb`` by one rename. A reader sees the old file or the new one, never half of one, and
+is never locked out, because nobody opens the published file for writing. ``versions/`` keeps the last versions for
+:func:`rollback`.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from impulsum_pipelines.publishing.release import Release, read_release, write_r
 from impulsum_pipelines.settings import Settings
 
 _STAMP = "%Y%m%dT%H%M%S"
-# Not ".tmp": DuckDB spills the queries of x.duckdb into a folder x.duckdb.tmp beside it.
+# Not ".tmp": DuckDB spills large queries over x.duckdb into a folder x.duckdb.tmp beside it.
 _PARTIAL = ".partial"
 
 
 @dataclass(frozen=True)
 class PublishResult:
-    """What one publish put in place.
+    """The result of one publish.
 
     Args:
         path: the published file.
-        version: its version, a UTC time such as ``20261101T021500123Z``; later is greater.
+        version: its version, a UTC time such as ``20261101T021500123Z``; a later version sorts after an earlier one.
         bytes: size of the file.
-        tables: rows by ``schema.table``.
+        tables: row count by ``schema.table``.
         seconds: duration, without the wait for locks.
     """
 
@@ -47,8 +47,8 @@ class PublishResult:
 
 
 @dataclass(frozen=True)
-class Version:
-    """A published version that can be gone back to.
+class KeptVersion:
+    """A published version whose file is kept, so that :func:`rollback` can restore it.
 
     Args:
         version: its name, a UTC time.
@@ -66,12 +66,12 @@ class Version:
 
 
 def publish(settings: Settings) -> PublishResult:
-    """Audit the warehouse and put its marts in place of the published file.
+    """Audit the warehouse and replace the published file by its marts.
 
     Raises:
         ImpulsumError: of category *bad data* when there is no finished build or a check failed: the message names
-            the checks, and the file that stood before still stands. Of category *internal* when a lock cannot be
-            had in time or the disk refuses.
+            the checks, and the published file stays as it is. Of category *internal* when a lock is not free in time
+            or the disk cannot be written.
     """
     home = Home.of(settings)
     with home.reading("warehouse"), home.writing("publish"), _disk_errors():
@@ -83,84 +83,85 @@ def publish(settings: Settings) -> PublishResult:
                 next_step="run `impulsum build`.",
             )
         home.versions.mkdir(parents=True, exist_ok=True)
-        _sweep(home)
+        _delete_leftovers(home)
         version = _next_version(home)
         partial = home.versions / f"{version}{_PARTIAL}"
         tables = write_release(home.warehouse, partial, version=version, published_at=_time_of(version))
-        _seal(partial)
+        _make_durable(partial)
         kept = _version_path(home, version)
         partial.replace(kept)
-        _sync(home.versions)
+        _flush(home.versions)
         _put_in_place(home, kept)
-        _prune(home, settings.impulsum_keep_versions, current=version)
+        _delete_old_versions(home, settings.impulsum_keep_versions, current=version)
         return PublishResult(home.published, version, kept.stat().st_size, tables, round(time.monotonic() - started, 3))
 
 
-def versions(settings: Settings) -> list[Version]:
-    """The versions that are kept, newest first."""
+def kept_versions(settings: Settings) -> list[KeptVersion]:
+    """The kept versions, newest first."""
     home = Home.of(settings)
     with home.reading("publish"):
-        current = published(settings)
+        current = current_release(settings)
         return [
-            Version(
+            KeptVersion(
                 version=version,
                 path=path,
                 published_at=_time_of(version),
                 bytes=path.stat().st_size,
                 current=current is not None and current.version == version,
             )
-            for version, path in sorted(_kept(home).items(), reverse=True)
+            for version, path in sorted(_version_files(home).items(), reverse=True)
         ]
 
 
-def rollback(settings: Settings, version: str) -> Version:
-    """Put a kept version in place again; the next publish goes forward from the warehouse as usual.
+def rollback(settings: Settings, version: str) -> KeptVersion:
+    """Replace the published file by a kept version; the next publish writes the warehouse as usual.
 
     Raises:
         ImpulsumError: of category *configuration* when no such version is kept.
     """
     home = Home.of(settings)
     with home.writing("publish"), _disk_errors():
-        _sweep(home)
-        kept = _kept(home)
+        _delete_leftovers(home)
+        kept = _version_files(home)
         if version not in kept:
             known = ", ".join(sorted(kept, reverse=True)) or "none"
             raise ImpulsumError(
                 Category.CONFIGURATION,
-                f"No published version is called {version}; kept: {known}",
+                f"There is no kept version {version}; kept versions: {known}",
+                safe="The published file is unchanged.",
                 next_step="choose one that `impulsum versions` lists.",
             )
         _put_in_place(home, kept[version])
-        return Version(version, kept[version], _time_of(version), kept[version].stat().st_size, current=True)
+        return KeptVersion(version, kept[version], _time_of(version), kept[version].stat().st_size, current=True)
 
 
-def published(settings: Settings) -> Release | None:
-    """What the published file says of itself; None while nothing is published."""
+def current_release(settings: Settings) -> Release | None:
+    """The release of the published file; None when nothing is published yet."""
     path = Home.of(settings).published
     return read_release(path) if path.exists() else None
 
 
 def _put_in_place(home: Home, kept: Path) -> None:
-    """Replace the published file by a copy of a kept one, in one step that survives a power cut."""
+    """Replace the published file by a copy of a kept one, in one step that survives a power failure."""
     partial = home.root / f"{home.published.name}{_PARTIAL}"
     shutil.copyfile(kept, partial)
-    _seal(partial)
-    # Left by a tool that opened the old file for writing: DuckDB would replay it into the new one.
+    _make_durable(partial)
+    # A tool that opened the old file for writing may have left this log; DuckDB would replay it into the new file.
     home.published.with_name(f"{home.published.name}.wal").unlink(missing_ok=True)
     os.replace(partial, home.published)  # noqa: PTH105
-    _sync(home.root)
+    _flush(home.root)
 
 
-def _seal(path: Path) -> None:
-    """Make a finished file read-only and durable.
+def _make_durable(path: Path) -> None:
+    """Make a finished file read-only and flush it to the disk.
 
-    Read-only, since a tool that opens the published file for writing would lock every other reader out of it.
+    Read-only, because a tool that opens the published file for writing would lock out every reader.
     """
     path.chmod(0o444)
-    _sync(path)
+    _flush(path)
 
 
-def _sync(path: Path) -> None:
+def _flush(path: Path) -> None:
     """Flush a file or a folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -169,20 +170,20 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _sweep(home: Home) -> None:
-    """Remove what a publish that was killed left behind. The caller holds the write lock: nobody is at work."""
+def _delete_leftovers(home: Home) -> None:
+    """Delete the partial files of a killed publish. The caller has the write lock, so no publish is running."""
     for folder in (home.root, home.versions):
         for leftover in folder.glob(f"*{_PARTIAL}*"):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
-def _prune(home: Home, keep: int, *, current: str) -> None:
-    for version, path in sorted(_kept(home).items(), reverse=True)[keep:]:
+def _delete_old_versions(home: Home, keep: int, *, current: str) -> None:
+    for version, path in sorted(_version_files(home).items(), reverse=True)[keep:]:
         if version != current:
             path.unlink()
 
 
-def _kept(home: Home) -> dict[str, Path]:
+def _version_files(home: Home) -> dict[str, Path]:
     prefix = f"{home.published.stem}-"
     return {path.stem.removeprefix(prefix): path for path in home.versions.glob(f"{prefix}*{home.published.suffix}")}
 
@@ -192,9 +193,9 @@ def _version_path(home: Home, version: str) -> Path:
 
 
 def _next_version(home: Home) -> str:
-    """A name for now, to the millisecond; greater than every kept one even when the clock went back."""
+    """The time now, to the millisecond; later than every kept version, even when the clock was set back."""
     now = datetime.now(UTC)
-    if kept := _kept(home):
+    if kept := _version_files(home):
         now = max(now, _time_of(max(kept)) + timedelta(milliseconds=1))
     return f"{now:{_STAMP}}{now.microsecond // 1000:03d}Z"
 
@@ -205,7 +206,7 @@ def _time_of(version: str) -> datetime:
 
 @contextmanager
 def _disk_errors() -> Iterator[None]:
-    """Say in the reader's words that the disk or a file refused."""
+    """Turn an error of the disk or of DuckDB into one that says what to do."""
     import duckdb
 
     try:
@@ -214,6 +215,6 @@ def _disk_errors() -> Iterator[None]:
         raise ImpulsumError(
             Category.INTERNAL,
             f"The file for analysts could not be written: {error}",
-            safe="The published file is the one that stood before.",
-            next_step="check free space and permissions of IMPULSUM_HOME (`impulsum doctor`), then publish again.",
+            safe="The published file is unchanged.",
+            next_step="check space and permissions of IMPULSUM_HOME (`impulsum doctor`), then run the command again.",
         ) from error

@@ -1,4 +1,4 @@
-"""What a published file holds: the marts with their documentation, and a note of how old they are."""
+"""The content of a published file: the marts with their documentation, and one row on how old they are."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ from typing import TYPE_CHECKING
 
 from impulsum_pipelines.base.home import connect
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.publishing.audit import audit, last_built_at
+from impulsum_pipelines.publishing.audit import audit_warehouse, last_built_at
 
 if TYPE_CHECKING:
     import duckdb
 
-#: Schemas that are for analysts; the rest of the warehouse is the pipeline's own.
+#: Schemas for analysts; the other schemas of the warehouse are private to the pipeline.
 MART_SCHEMAS = ("core", "velocity", "risk", "quality", "restricted")
 
 _ABOUT = {
-    "release": "One row: which version of the data this file is, and how old it is. Times are UTC.",
-    "release.version": "Name of this version; `impulsum versions` lists those that are kept.",
+    "release": "One row: the version and the age of this file. Times are UTC.",
+    "release.version": "Name of this version; `impulsum versions` lists the kept ones.",
     "release.built_at": "When the models were last built.",
     "release.published_at": "When this file was written.",
-    "release.data_as_of": "Changes up to then are in here, of the source that was read last.",
+    "release.data_as_of": "The file includes changes up to this time, for the source that was read last.",
     "release.code_version": "Version of impulsum_pipelines that wrote this file.",
 }
 
 
 @dataclass(frozen=True)
 class Release:
-    """The one row of ``about.release`` in a published file: what a reader should know about its age.
+    """The one row of ``about.release`` in a published file: its version and its age.
 
     Args:
         version: the file's version, a UTC time such as ``20261101T021500123Z``.
         built_at: when dbt last finished (UTC).
         published_at: when the file was written (UTC).
-        data_as_of: changes up to then are in it, of the source that was read last (UTC); None before any sync.
+        data_as_of: the file includes changes up to this time (UTC), for the source that was read last; None before
+            any sync.
         code_version: the version of this package.
     """
 
@@ -49,7 +50,7 @@ class Release:
 
 
 def read_release(path: Path) -> Release:
-    """What a published file says of itself."""
+    """The release of a published file."""
     with connect(path, read_only=True) as connection:
         row = connection.execute(
             "select version, built_at, published_at, data_as_of, code_version from about.release"
@@ -60,7 +61,7 @@ def read_release(path: Path) -> Release:
 def write_release(warehouse: Path, path: Path, *, version: str, published_at: datetime) -> dict[str, int]:
     """Audit ``warehouse`` and copy its marts to the new file ``path``.
 
-    The caller holds the warehouse's read lock.
+    The caller must have the warehouse's read lock.
 
     Returns:
         Rows by ``schema.table``.
@@ -70,21 +71,21 @@ def write_release(warehouse: Path, path: Path, *, version: str, published_at: da
     """
     with connect(path, read_only=False) as connection:
         connection.execute(f"attach {_text(str(warehouse))} as warehouse (read_only)")
-        audit(connection, "warehouse")
+        audit_warehouse(connection, "warehouse")
         marts = _marts(connection)
         if not marts:
-            raise ImpulsumError(Category.BAD_DATA, "The warehouse holds no marts", next_step="run `impulsum build`.")
+            raise ImpulsumError(Category.BAD_DATA, "The warehouse has no marts", next_step="run `impulsum build`.")
         tables = {f"{schema}.{table}": _copy(connection, schema, table) for schema, table in marts}
         _copy_comments(connection)
-        _describe(connection, version, published_at)
+        _write_about(connection, version, published_at)
         connection.execute("detach warehouse")
-        # All in the file itself: nothing may be left in a write-ahead log that the rename would leave behind.
+        # Everything must be in the file itself: the rename would leave a write-ahead log behind.
         connection.execute("checkpoint")
     return tables
 
 
 def code_version() -> str:
-    """Version of this package as installed."""
+    """The installed version of this package."""
     try:
         return distribution_version("impulsum-pipelines")
     except PackageNotFoundError:
@@ -108,7 +109,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> int
 
 
 def _copy_comments(connection: duckdb.DuckDBPyConnection) -> None:
-    """Carry over the documentation that dbt persisted: ``create table as`` does not."""
+    """Copy the documentation that dbt stored in the warehouse: ``create table as`` does not copy it."""
     for kind in ("table", "view"):
         for schema, table, comment in connection.execute(
             f"select schema_name, {kind}_name, comment from duckdb_{kind}s() "
@@ -125,7 +126,8 @@ def _copy_comments(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"comment on column {target} is {_text(comment)}")
 
 
-def _describe(connection: duckdb.DuckDBPyConnection, version: str, published_at: datetime) -> None:
+def _write_about(connection: duckdb.DuckDBPyConnection, version: str, published_at: datetime) -> None:
+    """Create ``about.release`` with its one row and its documentation."""
     connection.execute("create schema about")
     connection.execute(
         "create table about.release (version varchar, built_at timestamptz, published_at timestamptz, "
@@ -134,15 +136,15 @@ def _describe(connection: duckdb.DuckDBPyConnection, version: str, published_at:
     built_at = last_built_at(connection, "warehouse")
     connection.execute(
         "insert into about.release values (?, ?, ?, ?, ?)",
-        [version, built_at, published_at, _read_until(connection), code_version()],
+        [version, built_at, published_at, _data_as_of(connection), code_version()],
     )
     for target, comment in _ABOUT.items():
         kind = "column" if "." in target else "table"
         connection.execute(f"comment on {kind} about.{target} is {_text(comment)}")
 
 
-def _read_until(connection: duckdb.DuckDBPyConnection) -> datetime | None:
-    """Of the mart that holds one row a source: up to when the one read last was read."""
+def _data_as_of(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """Newest ``read_until`` over all sources in ``quality.freshness``; None before any sync."""
     if ("quality", "freshness") not in _marts(connection):
         return None
     ((newest,),) = connection.execute("select max(read_until)::timestamptz from quality.freshness").fetchall()

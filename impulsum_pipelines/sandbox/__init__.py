@@ -1,1 +1,1 @@
-"""A local stand-in of the services, over real HTTP: the demo, the test double and the benchmark's target."""
+"""A local stand-in of the six sources, over real HTTP: for the demo, the tests and the benchmarks."""

@@ -1,4 +1,4 @@
-"""The sandbox's clock: it flows with real time, and can be set, moved and frozen."""
+"""The sandbox's clock: it runs with real time, and can be set, moved and frozen."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def to_datetime(ms: int) -> datetime:
 
 
 class Clock:
-    """What time it is on the sandbox's site, in epoch milliseconds.
+    """The time of all services, in epoch milliseconds.
 
     Args:
-        start: where the clock starts; real now when None.
+        start: where the clock starts, aware; the real time when None.
     """
 
     def __init__(self, start: datetime | None = None) -> None:
@@ -29,12 +29,12 @@ class Clock:
         self._last_edit = 0
 
     def now(self) -> int:
-        """The time now. Never earlier than an edit that has happened."""
+        """The time now; never earlier than the latest edit."""
         flowing = _real_ms() + self._offset if self._frozen_at is None else self._frozen_at
         return max(flowing, self._last_edit)
 
     def tick(self) -> int:
-        """The time of an edit that happens now: each edit has a millisecond of its own, even while frozen."""
+        """The time for an edit that happens now: no two edits share a millisecond, even while the clock is frozen."""
         self._last_edit = max(self.now(), self._last_edit + 1)
         return self._last_edit
 
@@ -51,7 +51,7 @@ class Clock:
         self.set(to_datetime(self.now() + round(seconds * 1000)))
 
     def freeze(self, frozen: bool = True) -> None:
-        """Stop the clock, or let it flow again from where it stands."""
+        """Stop the clock, or let it run on from where it stands."""
         if frozen:
             self._frozen_at = self.now()
         elif self._frozen_at is not None:

@@ -1,7 +1,7 @@
-"""The control door: what a test, a demo or a curious person can do to the sandbox, as JSON over HTTP.
+"""The control door: how a test, a demo or a curious person changes the sandbox, as JSON over HTTP.
 
-``POST /_sandbox/<verb>`` with the verb's arguments as an object; the verbs are the public methods of
-:class:`Control`, and ``GET /_sandbox/`` lists them. Those of a service beside Jira are at ``/_sandbox/<service>/``.
+``POST /_sandbox/<verb>`` takes the verb's arguments as an object. The verbs are the public methods of
+:class:`Control`; ``GET /_sandbox/`` lists them. The verbs of the other services are at ``/_sandbox/<service>/``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from impulsum_pipelines.sandbox.clock import to_datetime
 from impulsum_pipelines.sandbox.faults import Faults
 from impulsum_pipelines.sandbox.jira import issues as edits
-from impulsum_pipelines.sandbox.jira.issues import Issue
+from impulsum_pipelines.sandbox.jira.issues import JiraIssue
 from impulsum_pipelines.sandbox.jira.site import Project, Sprint, Status
 from impulsum_pipelines.sandbox.jira.world import JiraWorld
 
@@ -33,7 +33,7 @@ def verbs_of(control: object) -> dict[str, str]:
 
 
 class Control:
-    """The verbs of the control door. Issues are named by id or key, projects by key or id, sprints by id."""
+    """The verbs for Jira, the clock and the faults. Issues and projects are named by id or key, sprints by id."""
 
     def __init__(self, world: JiraWorld, faults: Faults) -> None:
         self._world = world
@@ -69,17 +69,17 @@ class Control:
                 return found
         raise LookupError(f"there is no status {status} in {project.key}")
 
-    def _named(self, issue: Issue) -> Answer:
+    def _named(self, issue: JiraIssue) -> Answer:
         return {"id": str(issue.id), "key": issue.key, "updated": to_datetime(issue.updated).isoformat()}
 
-    # -- looking
+    # -- reading
 
     def truth(self) -> Answer:
         """What every started sprint committed, added, removed and completed, as of now."""
         return self._world.truth()
 
     def ids(self) -> Answer:
-        """Ids of the issues of every project, by its key, hidden ones included."""
+        """Ids of the issues of every project, by its key; issues of hidden projects too."""
         store = self._world.store
         return {
             project.key: [
@@ -99,7 +99,7 @@ class Control:
         }
 
     def stats(self, reset: bool = False) -> Answer:
-        """Requests answered since the last reset, all and by method and path."""
+        """Requests answered since the last reset: the total, and by method and path."""
         answer = {"requests": sum(self._requests.values()), "by_path": dict(self._requests)}
         if reset:
             self._requests.clear()
@@ -108,7 +108,7 @@ class Control:
     # -- the clock
 
     def clock(self, now: str | None = None, advance_seconds: float = 0, freeze: bool | None = None) -> Answer:
-        """Set, move, freeze (true) or release (false) the clock."""
+        """Set, move, freeze (true) or unfreeze (false) the clock."""
         clock = self._world.clock
         if freeze is not None:
             clock.freeze(freeze)
@@ -192,7 +192,7 @@ class Control:
         return self._named(self._world.edit(issue_id, lambda i, _: edits.set_number(i, number, value)))
 
     def delete_issue(self, issue: str) -> Answer:
-        """Delete an issue; nothing at the site tells of it afterwards."""
+        """Delete an issue; nothing at the site shows afterwards that it existed."""
         self._world.delete(self._issue_id(issue))
         return {}
 
@@ -222,7 +222,7 @@ class Control:
         return {}
 
     def restrict_comment(self, comment: int) -> Answer:
-        """Restrict a comment to a role that the account lacks: it is listed no more, and counted all the same."""
+        """Restrict a comment to a role that the account lacks: it is no longer listed, but still counted."""
         self._world.restrict_comment(int(comment))
         return {}
 
@@ -285,29 +285,29 @@ class Control:
         return {}
 
     def rename_sprint(self, sprint: int, name: str) -> Answer:
-        """Rename a sprint; its issues are not touched."""
+        """Rename a sprint; its issues do not change."""
         self._sprint(sprint).name = name
         return {}
 
     # -- the site
 
     def board_sprints(self, board: int, enabled: bool) -> Answer:
-        """Turn sprints off for a board, as a team-managed project may, or on again."""
+        """Turn sprints on or off for a board, as a team-managed project may."""
         self._world.site.boards[int(board)].has_sprints = enabled
         return {}
 
     def hide_project(self, project: str, hidden: bool = True) -> Answer:
-        """Take the account's sight of a project, or give it back."""
+        """Hide a project from the account, or show it again."""
         self._project(project).hidden = hidden
         return {}
 
     def archive_project(self, project: str, archived: bool = True) -> Answer:
-        """Archive a project, or bring it back."""
+        """Archive a project, or restore it."""
         self._project(project).archived = archived
         return {}
 
     def rename_project(self, project: str, key: str) -> Answer:
-        """Change the key of a project: those of its issues change with it, and none counts as updated."""
+        """Change the key of a project and of its issues; no issue counts as updated."""
         self._world.rename_project(self._project(project), key)
         return {}
 
@@ -333,11 +333,11 @@ class Control:
         return {}
 
     def deny(self, permission: str, denied: bool = True) -> Answer:
-        """Take a permission (boards, users, worklogs, fields, projects), or give it back."""
+        """Take a permission (boards, users, worklogs, fields, projects) from the account, or give it back."""
         (self._world.denied.add if denied else self._world.denied.discard)(permission)
         return {}
 
-    # -- bad days
+    # -- faults
 
     def fault(self, **details: Any) -> Answer:
         """Let the next requests fail; see :class:`impulsum_pipelines.sandbox.faults.Fault`."""
@@ -345,26 +345,26 @@ class Control:
         return {}
 
     def clear_faults(self) -> Answer:
-        """Forget the faults that have not happened yet."""
+        """Drop the faults that have not happened yet."""
         self._faults.clear()
         return {}
 
     def latency(self, milliseconds: float) -> Answer:
-        """Hold back every answer."""
+        """Delay every answer."""
         self._faults.latency = milliseconds / 1000
         return {}
 
     def leave_out_of_search(self, issue: str) -> Answer:
-        """Let searches no longer list an issue, though they still count it and it can be read by its id."""
+        """Leave an issue out of the pages of searches; it is still counted, and can be read by its id."""
         self._world.not_listed.add(self._issue_id(issue))
         return {}
 
     def search_lag(self, seconds: float) -> Answer:
-        """Let search see edits only some time after they happen, by the sandbox's clock."""
+        """Let search see each edit only this long after it happens, by the sandbox's clock."""
         self._world.search_lag = round(seconds * 1000)
         return {}
 
     def epoch_changelogs(self, enabled: bool = True) -> Answer:
-        """Give the times of ``changelog/bulkfetch`` as numbers, as the example in Jira's description does."""
+        """Write the times of ``changelog/bulkfetch`` as numbers, as the example in Jira's description does."""
         self._world.epoch_changelogs = enabled
         return {}

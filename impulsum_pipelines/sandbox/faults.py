@@ -1,7 +1,7 @@
-"""Faults on demand: what a source does on a bad day, for the next requests that match.
+"""Faults on demand: how a source fails, for the next requests that match.
 
-A fault of the network or the server is played here. A fault in the paging of a search (``repeat_token``,
-``end_early``, ``empty_page``) needs to know the page: it is handed to the search through the request's scope.
+A fault of the network or the server is played here. A fault in paging (``repeat_token``, ``end_early``,
+``empty_page``) needs the page: it is passed in the request's scope, as ``sandbox.fault``, to the code that answers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 Kind = Literal["status", "reset", "slow_body", "truncate", "repeat_token", "end_early", "empty_page", "issue_error"]
-#: Handed to the one who answers.
+#: Played by the code that answers the request.
 PAGING = frozenset({"repeat_token", "end_early", "empty_page", "issue_error"})
 
 
@@ -25,16 +25,17 @@ class Fault:
     """What goes wrong.
 
     Args:
-        kind: an answer of another status, a connection that is reset, a body that comes slowly or is cut off in the
-            middle, a search that repeats its token, ends early, or has an empty page with a token, an answer with
-            many issues that fails for the first of them.
-        count: for how many matching requests.
-        path: a part of the path that a request must have; empty matches all.
-        after: how many matching requests pass unharmed before.
+        kind: ``status``: an answer with another status; ``reset``: the connection is reset; ``slow_body``: the body
+            pauses in the middle; ``truncate``: the body is cut off in the middle; ``repeat_token``: a list gives the
+            same token again; ``end_early``: a list ends too early; ``empty_page``: an empty page with a token;
+            ``issue_error``: an answer with many issues fails for the first of them.
+        count: how many matching requests it hits.
+        path: text that the request's path must contain; empty matches all.
+        after: how many matching requests it leaves alone first.
         status: the status, for ``status``.
-        retry_after: seconds for the header Retry-After; None leaves it out.
-        reason: the header RateLimit-Reason; None leaves it out.
-        seconds: how long a slow body takes.
+        retry_after: seconds for the header Retry-After; no header when None.
+        reason: the header RateLimit-Reason; no header when None.
+        seconds: how long a slow body pauses.
         headers: more headers, for ``status``.
         body: the body instead of Jira's, for ``status``.
     """
@@ -70,23 +71,23 @@ class Fault:
 
 
 class Faults:
-    """The faults that wait for their requests, first come first served."""
+    """The faults that wait for a matching request; the oldest one that matches hits."""
 
     def __init__(self) -> None:
         self.waiting: list[Fault] = []
-        #: Seconds that every answer is held back.
+        #: Seconds by which every answer is delayed.
         self.latency = 0.0
 
     def add(self, **details: Any) -> None:
-        """Let something go wrong; ``details`` are those of :class:`Fault`."""
+        """Add a fault; ``details`` are the arguments of :class:`Fault`."""
         self.waiting.append(Fault(**details))
 
     def clear(self) -> None:
-        """Let everything go well again."""
+        """Drop all faults that have not happened yet."""
         self.waiting.clear()
 
     def take(self, path: str) -> Fault | None:
-        """The fault that hits a request."""
+        """Take out the fault that hits a request to this path; None when none does."""
         for fault in self.waiting:
             if fault.path not in path:
                 continue
@@ -100,7 +101,7 @@ class Faults:
         return None
 
     async def play(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request with ``app``, or as badly as is due."""
+        """Answer a request with ``app``, spoiled by the fault that it meets, if any."""
         if self.latency:
             await asyncio.sleep(self.latency)
         fault = self.take(scope["path"])
@@ -119,7 +120,7 @@ class Faults:
 
 
 def _reset(send: Send) -> None:
-    """Cut the connection as a dying peer does: no answer, and no orderly end."""
+    """Cut the connection as a crashing server does: no answer, and no orderly end."""
     transport = send.__self__.transport  # type: ignore[attr-defined]  # uvicorn's cycle is the only way to the socket
     connection = transport.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

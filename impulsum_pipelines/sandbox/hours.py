@@ -1,7 +1,7 @@
-"""Hours that the team logs on its tickets, as Jira's worklogs show them.
+"""Hours that the team logs on its tickets, as Jira's worklogs.
 
-Where a team keeps its hours in a tool of their own, that tool writes a worklog of Jira for each entry: the two show the
-same work. They are logged when the site is made, so that Jira's pull is right whether or not the other is asked.
+A team may record its hours in a separate tool. That tool writes one Jira worklog per entry, so both show the same work.
+The worklogs are written when the site is made: a pull of Jira finds them whether or not the other tool is pulled.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ from impulsum_pipelines.sandbox.team import Person, Team, Ticket
 
 DAY_MS = 86_400_000
 
-#: Where people sit: a work date is a wall date, and differs from the date in UTC for the late and the far.
+#: Where people sit. A work date is a local date: late in the day, or far from Greenwich, it differs from that in UTC.
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata")
 
 
 class Entry(NamedTuple):
-    """Hours on an issue: when they began, how long they took in seconds, and when they were entered and last edited.
+    """Hours of one person on one issue.
 
-    Times are epoch milliseconds.
+    Args:
+        began, created, updated: when the work began, and the entry was made and last edited; epoch milliseconds.
+        seconds: how long the work took.
     """
 
     issue_id: int
@@ -38,12 +40,12 @@ class Entry(NamedTuple):
 
 
 def zone_of(person: Person) -> str:
-    """Where a person sits."""
+    """The time zone in which a person sits."""
     return ZONES[person.number % len(ZONES)]
 
 
 def log_hours(world: JiraWorld) -> None:
-    """Log the team's hours: on the featured tickets always, on others often."""
+    """Write the team's hours into Jira: on every featured ticket, and on many others."""
     team = Team(world)
     rng = team.rng("hours")
     featured = {ticket.id for ticket in team.featured}
@@ -70,7 +72,7 @@ def log_hours(world: JiraWorld) -> None:
 
 
 def entries(rng: Random, team: Team, ticket: Ticket, count: int) -> Iterator[Entry]:
-    """Hours on a ticket, entered no later than the newest thing that happened in Jira."""
+    """``count`` entries on a ticket, none entered later than the newest change of a ticket."""
     newest = max((other.resolved or other.created) for other in team.tickets)
     end = ticket.resolved or min(ticket.created + 10 * DAY_MS, newest)
     for _ in range(count):
@@ -82,7 +84,7 @@ def _entry(rng: Random, ticket: Ticket, day: date, newest: int) -> Entry:
     hour, seconds = rng.choice((8, 9, 10, 13, 14, 19, 21)), rng.randint(2, 10) * 900
     wall = datetime.combine(day, time_of_day(hour, rng.choice((0, 30))), ZoneInfo(zone_of(ticket.assignee)))
     began = to_ms(wall.astimezone(UTC))
-    # Most enter it in the evening, some days later: what is entered today may have been worked last week.
+    # Most people enter it the same evening, some days later: an entry of today may be for work of last week.
     late = rng.choice((0, 0, 0, 1, 3, 9)) * DAY_MS
     created = began + seconds * 1000 + late + rng.randint(0, 3_000_000)
     updated = created + (rng.randint(1, 5 * 24) * 3_600_000 if rng.random() < 0.2 else 0)

@@ -1,7 +1,7 @@
-"""The sandbox's HTTP server: one process stands in for the services, with a control door beside them.
+"""The sandbox's HTTP server: one process stands in for all services, with a control door beside them.
 
-Runs in the background of a test (:func:`running`) or as a process of its own (:func:`serve`). Everything happens in
-the one thread of the event loop, so that every answer is of one instant.
+It runs in the background of a test (:func:`running_sandbox`) or as a process of its own (:func:`serve_sandbox`).
+Everything happens in the one thread of the event loop, so that every answer shows one instant.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from impulsum_pipelines.sandbox import services
 from impulsum_pipelines.sandbox.control import Control, verbs_of
 from impulsum_pipelines.sandbox.faults import Faults
 from impulsum_pipelines.sandbox.jira.api import agile, platform
-from impulsum_pipelines.sandbox.jira.api.answers import Refusal
 from impulsum_pipelines.sandbox.jira.world import EMAIL, TOKEN, JiraWorld
+from impulsum_pipelines.sandbox.refusal import Refusal
 from impulsum_pipelines.sandbox.team import Team
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ HOST = "127.0.0.1"
 
 def env_of(url: str, email: str = EMAIL, token: str = TOKEN) -> dict[str, str]:
     """The settings that point every source at the sandbox at ``url``."""
-    return {"JIRA_BASE_URL": url, "JIRA_EMAIL": email, "JIRA_API_TOKEN": token, **services.env(url)}
+    return {"JIRA_BASE_URL": url, "JIRA_EMAIL": email, "JIRA_API_TOKEN": token, **services.services_env(url)}
 
 
 def env_lines(port: int) -> list[str]:
@@ -48,14 +48,14 @@ def env_lines(port: int) -> list[str]:
 
 
 class Sandbox:
-    """The ASGI application: checks who asks, plays the faults, and answers by the site's clock."""
+    """The ASGI application: checks Jira's credentials, plays the faults, and dates answers by the sandbox's clock."""
 
     def __init__(self, world: JiraWorld) -> None:
         self.world = world
         self.faults = Faults()
         self.control = Control(world, self.faults)
         self.services = services.Services(Team(world))
-        self._jira = Starlette(routes=[*platform.routes(self._bound), *agile.routes(self._bound)])
+        self._jira = Starlette(routes=[*platform.platform_routes(self._bound), *agile.agile_routes(self._bound)])
         self._door = Starlette(routes=[Route("/_sandbox/{verb:path}", self._verb, methods=["GET", "POST"])])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +70,7 @@ class Sandbox:
                 message["headers"] = [*message.get("headers", []), (b"date", date)]
             await send(message)
 
-        dated.__self__ = send.__self__  # type: ignore[attr-defined]  # a reset needs the connection
+        dated.__self__ = send.__self__  # type: ignore[attr-defined]  # a fault that resets needs the connection
         if service := self.services.of(scope["path"]):
             await self.faults.play(service.app, scope, receive, dated)
         elif refused := self._login(scope):
@@ -79,7 +79,7 @@ class Sandbox:
             await self.faults.play(self._jira, scope, receive, dated)
 
     def _login(self, scope: Scope) -> Response | None:
-        """Jira's refusal of a request without the right token. A revoked one gets the same as a wrong one."""
+        """Jira's answer to a request without a valid token; None when it has one. A revoked token counts as wrong."""
         given = dict(scope["headers"]).get(b"authorization", b"")
         expected = base64.b64encode(f"{self.world.email}:{self.world.token}".encode())
         if given == b"Basic " + expected and not self.world.token_revoked:
@@ -122,12 +122,12 @@ def _json(body: object, status: int = 200) -> Response:
 
 
 class Running:
-    """A sandbox that is being served: where it is, and its control door.
+    """A sandbox that is being served, and its control door.
 
     Attributes:
-        url: base URL of the site.
+        url: base URL of the sandbox.
         env: the settings that point the sources at it.
-        world: the site itself; only the control door may change it while it is served.
+        world: the Jira site; while it is served, change it only through the control door.
     """
 
     def __init__(self, url: str, world: JiraWorld) -> None:
@@ -136,7 +136,11 @@ class Running:
         self.env = env_of(url, world.email, world.token)
 
     def control(self, verb: str, **arguments: Any) -> dict[str, Any]:
-        """Do something at the control door; see :class:`impulsum_pipelines.sandbox.control.Control`."""
+        """Call a verb of the control door; see :class:`impulsum_pipelines.sandbox.control.Control`.
+
+        Raises:
+            ValueError: the door refuses; the message says why.
+        """
         answer = requests.post(f"{self.url}/_sandbox/{verb}", json=arguments, timeout=120)
         if not answer.ok:
             raise ValueError(answer.json()["error"])
@@ -161,7 +165,7 @@ def _server(world: JiraWorld) -> uvicorn.Server:
         lifespan="off",
         log_config=None,
         access_log=False,
-        date_header=False,  # the site's clock says what time it is
+        date_header=False,  # the sandbox's clock dates the answers
         server_header=False,
         timeout_keep_alive=60,
     )
@@ -172,7 +176,7 @@ def _listening(port: int) -> socket.socket:
     """A socket that listens on this port; 0 takes a free one.
 
     Raises:
-        ImpulsumError: of category configuration when the port is taken.
+        ImpulsumError: the port is taken (category configuration).
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -182,22 +186,22 @@ def _listening(port: int) -> socket.socket:
         listener.close()
         raise ImpulsumError(
             Category.CONFIGURATION,
-            f"Port {port} of {HOST} cannot be had: {error.strerror}",
-            next_step="choose another with --port, or 0 for a free one.",
+            f"Port {port} of {HOST} is not available: {error.strerror}",
+            next_step="choose another port with --port, or 0 for a free one.",
         ) from error
     listener.listen(512)
     return listener
 
 
 @contextmanager
-def running(world: JiraWorld, port: int = 0) -> Iterator[Running]:
+def running_sandbox(world: JiraWorld, port: int = 0) -> Iterator[Running]:
     """Serve a world in the background; port 0 takes a free one."""
     listener = _listening(port)
     server = _server(world)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
     thread.start()
     try:
-        # The socket listens already: a request that comes before the loop runs waits in its queue.
+        # The socket listens already: a request that comes before the loop runs waits in the socket's queue.
         yield Running(f"http://{HOST}:{listener.getsockname()[1]}", world)
     finally:
         server.should_exit = True
@@ -205,13 +209,19 @@ def running(world: JiraWorld, port: int = 0) -> Iterator[Running]:
         listener.close()
 
 
-def serve(build: Callable[[], JiraWorld], port: int, ready: Callable[[str], None]) -> None:
-    """Serve what ``build`` makes until the process is told to end; ``ready`` is called with the URL when it listens.
+def serve_sandbox(make: Callable[[], JiraWorld], port: int, ready: Callable[[str], None]) -> None:
+    """Serve a world until the process is interrupted.
 
-    The port is taken first: nobody waits for a world that cannot be served.
+    Args:
+        make: makes the world. The port is taken first: nobody waits for a world that cannot be served.
+        port: 0 takes a free one.
+        ready: called with the URL as soon as the sandbox listens.
+
+    Raises:
+        ImpulsumError: the port is taken (category configuration).
     """
     listener = _listening(port)
-    world = build()
+    world = make()
     ready(f"http://{HOST}:{listener.getsockname()[1]}")
     try:
         _server(world).run(sockets=[listener])

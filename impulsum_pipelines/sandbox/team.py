@@ -1,8 +1,8 @@
-"""The team whose work every service of the sandbox shows a side of: its people, and the tickets that they work on.
+"""The team whose work all services of the sandbox show: its people, and the tickets that they work on.
 
-Taken from the Jira site as it stands when it is first asked for. Each service grows its own history out of it (pull
-requests that name the keys, threads about them, hours on them), so that one piece of work can be followed through
-all of them.
+People and tickets are read from the Jira site when they are first needed. Each service makes its own history out of
+them (pull requests that name the keys, threads about them, hours on them), so that one piece of work can be followed
+through all services.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from impulsum_pipelines.sandbox.clock import Clock, to_ms
 from impulsum_pipelines.sandbox.jira.world import JiraWorld
 from impulsum_pipelines.sources.base.values import as_datetime
 
-#: Of a large site only the newest tickets are worked on in the other services.
+#: The other services show work on the newest tickets only: at most this many.
 MOST_TICKETS = 400
-#: Tickets that every service says something about.
+#: How many tickets every service has something about.
 FEATURED = 3
 
 
 @dataclass(frozen=True)
 class Person:
-    """One member of the team, with the names that the services know them by.
+    """One member of the team, with the names that the services use.
 
     Args:
-        number: counts from 0; stable for a seed.
+        number: counts from 0; the same for the same seed.
         name: display name.
         email: address, the same in every service that shows one.
-        jira_id: Atlassian account id, the same in whatever is added to the site.
-        login: login at the code host.
+        jira_id: Atlassian account id, the same in every app of the site.
+        login: login name at the code host.
     """
 
     number: int
@@ -43,13 +43,13 @@ class Person:
 
 @dataclass(frozen=True)
 class Ticket:
-    """One Jira issue as far as others speak of it. Times are epoch milliseconds.
+    """One Jira issue, with what the other services need of it. Times are epoch milliseconds.
 
     Args:
         id, key, summary, project: as in Jira.
         assignee: who works on it.
         created: when it was made.
-        started: about when work on it began.
+        started: roughly when work on it began.
         resolved: when it was done; None while it is not.
         done: whether its status is done.
     """
@@ -82,12 +82,12 @@ class Team:
         return self.world.clock
 
     def rng(self, service: str) -> Random:
-        """A source of chance for one service: the same for the same seed, whatever the others draw."""
+        """A random generator for one service: the same for the same seed, independent of the other services."""
         return Random(f"{self.seed}-{service}")
 
     @cached_property
     def people(self) -> list[Person]:
-        """Who works in the team: active human accounts, without the token's. One that hides its address gets one."""
+        """The members: active human accounts without the token's. Who hides the e-mail address gets another one."""
         site = self.world.site
         members = [
             user
@@ -107,7 +107,7 @@ class Team:
 
     @cached_property
     def tickets(self) -> list[Ticket]:
-        """The newest tickets, oldest first. Unassigned ones are worked on by somebody all the same."""
+        """The newest tickets, oldest first. Somebody works on the unassigned ones too."""
         store = self.world.store
         newest = store.db.execute("SELECT id FROM issues ORDER BY id DESC LIMIT ?", [MOST_TICKETS]).fetchall()
         of = {person.jira_id: person for person in self.people}
@@ -135,7 +135,7 @@ class Team:
 
     @cached_property
     def featured(self) -> list[Ticket]:
-        """The tickets done last: every service has something about each of them."""
+        """The tickets that were done last; every service has something about each of them."""
         done = [ticket for ticket in self.tickets if ticket.resolved]
         return sorted(done, key=lambda ticket: (ticket.resolved or 0, ticket.id))[-FEATURED:]
 
@@ -143,5 +143,5 @@ class Team:
 def _moment(value: object) -> datetime:
     parsed = as_datetime(value)
     if parsed is None:
-        raise ValueError(f"{value!r} is no time")
+        raise ValueError(f"{value!r} is not a time")
     return parsed

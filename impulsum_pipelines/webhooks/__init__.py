@@ -1,1 +1,1 @@
-"""Webhooks: what tools say by themselves, taken in as drop files (``docs/drop-files.md``), read, and judged."""
+"""Webhooks: events that tools send us, received as drop files (``docs/drop-files.md``), parsed and classified."""

@@ -1,4 +1,4 @@
-"""A mail server and a webhook receiver on 127.0.0.1, which remember what they took."""
+"""A mail server and a webhook receiver on 127.0.0.1 that store what they accept."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Mails:
     """A mail server.
 
     Attributes:
-        address: what Apprise calls it.
-        taken: the mails.
-        answer: what it answers to a mail.
+        address: its Apprise address.
+        taken: the accepted mails.
+        answer: its answer to each mail.
     """
 
     name = "mailto://127.0.0.1"
@@ -70,8 +70,8 @@ class Webhook:
     """A receiver of JSON.
 
     Attributes:
-        taken: the documents, each with its ``idempotency_key`` and ``taken_at``.
-        status: what it answers.
+        taken: the accepted documents, each with its ``idempotency_key`` and ``taken_at``.
+        status: the HTTP status of its answers.
     """
 
     name = "json://127.0.0.1"
@@ -124,7 +124,7 @@ class Webhook:
 
 
 def refused() -> str:
-    """An address at which nobody listens."""
+    """An address where nothing listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"json://robot:{PASSWORD}@127.0.0.1:{free.getsockname()[1]}/hooks/s3cret-path"

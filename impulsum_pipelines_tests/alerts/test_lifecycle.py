@@ -1,4 +1,4 @@
-"""The states of an alert, whatever is done to it in whatever order, by however many at once."""
+"""The states of an alert, for any actions in any order, and with several processes at once."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from impulsum_pipelines.alerts.addressing import address
 from impulsum_pipelines.alerts.channels import Channels
 from impulsum_pipelines.alerts.lifecycle import (
     MOST_EVIDENCE,
-    PRIORITIES,
-    Raised,
+    Problem,
     acknowledge,
     raise_alert,
     resolve,
     unresolved,
 )
+from impulsum_pipelines.alerts.priorities import PRIORITIES
+from impulsum_pipelines.alerts.routes import route
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.ops.schema import alert_changes, alerts, deliveries, notifications
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines_tests.alerts.book_keeping import alert_of, history, outbox, raised, resolved
-from impulsum_pipelines_tests.alerts.conftest import NOW
+from impulsum_pipelines_tests.alerts.actions import NOW, alert_of, history, outbox, raised, resolved
 
 MINUTE = timedelta(minutes=1)
 
 
-def test_raised_again_it_is_the_same_alert_and_is_not_told_again(ops_settings: Settings) -> None:
+def test_raised_again_it_is_the_same_alert_and_nobody_is_notified_again(ops_settings: Settings) -> None:
     first = raised(ops_settings, NOW, evidence={"events": [1], "links": ["https://jira/ABC-1"]})
     again = raised(ops_settings, NOW + MINUTE, title="ABC-1\n is still\twrong", evidence={"events": [1, 2]})
     alert = alert_of(ops_settings, first)
@@ -46,25 +45,25 @@ def test_raised_again_it_is_the_same_alert_and_is_not_told_again(ops_settings: S
     assert outbox(ops_settings, first) == [("opened", "pending")]
 
 
-def test_worse_is_told_needs_an_answer_anew_and_replaces_what_was_not_told(ops_settings: Settings) -> None:
+def test_worse_notifies_needs_a_new_acknowledgement_and_replaces_what_was_not_sent(ops_settings: Settings) -> None:
     alert = raised(ops_settings, NOW, priority="P2")
     with transaction(ops_settings) as connection:
         assert acknowledge(connection, alert, by="ana", at=NOW)
     assert raised(ops_settings, NOW + MINUTE, priority="P0", title="worse") == alert
-    assert raised(ops_settings, NOW + 2 * MINUTE, priority="P3", title="a trifle of it") == alert
-    held = alert_of(ops_settings, alert)
-    assert (held.priority, held.state, held.acknowledged_by, held.title) == ("P0", "open", None, "worse")
+    assert raised(ops_settings, NOW + 2 * MINUTE, priority="P3", title="less urgent") == alert
+    stored = alert_of(ops_settings, alert)
+    assert (stored.priority, stored.state, stored.acknowledged_by, stored.title) == ("P0", "open", None, "worse")
     assert outbox(ops_settings, alert) == [("opened", "superseded"), ("worsened", "pending")]
     assert history(ops_settings, alert) == ["opened", "acknowledged", "worsened"]
 
 
-def test_evidence_is_bounded_and_the_newest_is_kept(ops_settings: Settings) -> None:
+def test_evidence_is_bounded_and_keeps_the_newest(ops_settings: Settings) -> None:
     alert = raised(ops_settings, NOW, evidence={"events": list(range(MOST_EVIDENCE))})
     raised(ops_settings, NOW, evidence={"events": [1000]})
     assert alert_of(ops_settings, alert).evidence["events"] == [*range(1, MOST_EVIDENCE), 1000]
 
 
-def test_acknowledged_and_resolved_twice_changes_nothing(ops_settings: Settings) -> None:
+def test_acknowledging_or_resolving_twice_changes_nothing(ops_settings: Settings) -> None:
     alert = raised(ops_settings, NOW)
     with transaction(ops_settings) as connection:
         assert acknowledge(connection, alert, by="ana", at=NOW, note="on it")
@@ -75,7 +74,7 @@ def test_acknowledged_and_resolved_twice_changes_nothing(ops_settings: Settings)
     assert alert_of(ops_settings, alert).resolved_at == NOW
 
 
-def test_what_cannot_be_says_so(ops_settings: Settings) -> None:
+def test_an_impossible_change_raises_an_error_that_says_why(ops_settings: Settings) -> None:
     alert = raised(ops_settings, NOW)
     resolved(ops_settings, alert, NOW)
     with transaction(ops_settings) as connection:
@@ -86,19 +85,19 @@ def test_what_cannot_be_says_so(ops_settings: Settings) -> None:
         assert unresolved(connection, "jira:ABC-1") is None
     assert {over.value.category, unknown.value.category} == {Category.CONFIGURATION}
     with pytest.raises(ValueError, match="P7"):
-        Raised("key", "event", "P7", "title")
+        Problem("key", "event", "P7", "title")
 
 
-def test_an_alert_and_what_it_stands_on_are_kept_together_or_not_at_all(ops_settings: Settings) -> None:
+def test_an_alert_and_the_rows_of_its_transaction_are_stored_together_or_not_at_all(ops_settings: Settings) -> None:
     with pytest.raises(RuntimeError), transaction(ops_settings) as connection:
-        raise_alert(connection, Raised("key", "event", "P0", "title"), at=NOW, settings=ops_settings)
+        raise_alert(connection, Problem("key", "event", "P0", "title"), at=NOW, settings=ops_settings)
         raise RuntimeError
     with transaction(ops_settings) as connection:
         for table in (alerts, alert_changes, notifications):
             assert connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() == 0
 
 
-def test_many_that_raise_one_key_at_once_open_one_alert(ops_settings: Settings) -> None:
+def test_many_threads_that_raise_one_key_at_once_open_one_alert(ops_settings: Settings) -> None:
     keys = ["a", "b", "c"]
     with ThreadPoolExecutor(6) as pool:
         ids = list(pool.map(lambda number: raised(ops_settings, NOW, key=keys[number % 3]), range(60)))
@@ -108,7 +107,7 @@ def test_many_that_raise_one_key_at_once_open_one_alert(ops_settings: Settings) 
         assert outbox(ops_settings, alert) == [("opened", "pending")]
 
 
-def test_many_that_raise_and_resolve_one_key_at_once_leave_at_most_one(ops_settings: Settings) -> None:
+def test_many_threads_that_raise_and_resolve_one_key_at_once_leave_at_most_one(ops_settings: Settings) -> None:
     def turn(number: int) -> int:
         alert = raised(ops_settings, NOW + number * 20 * MINUTE, key="a")
         if number % 2:
@@ -125,12 +124,12 @@ def test_many_that_raise_and_resolve_one_key_at_once_leave_at_most_one(ops_setti
 
 
 class Story:
-    """One key's alerts, with a channel that takes everything that is due when it is asked to."""
+    """The alerts of one key, with a channel that accepts or refuses everything that is due."""
 
     def __init__(self, connection: sa.Connection, settings: Settings) -> None:
         self.connection, self.key, self.now = connection, uuid.uuid4().hex, NOW
         self.settings = settings.model_copy(update={"impulsum_alert_channels": (SecretStr("json://127.0.0.1"),)})
-        self.told: list[tuple[int, str]] = []
+        self.sent: list[tuple[int, str]] = []
         self.raises = 0
 
     def do(self, step: tuple[str, Any, int]) -> None:
@@ -141,8 +140,8 @@ class Story:
 
     def raise_(self, priority: str) -> None:
         before = self.current()
-        news = Raised(self.key, "event", priority, "title")
-        alert = raise_alert(self.connection, news, at=self.now, settings=self.settings)
+        problem = Problem(self.key, "event", priority, "title")
+        alert = raise_alert(self.connection, problem, at=self.now, settings=self.settings)
         self.raises += 1
         after = self.current()
         assert after.id == alert
@@ -161,8 +160,8 @@ class Story:
             resolve(self.connection, alert.id, by="x", at=self.now, settings=self.settings, person=person)
 
     def deliver(self, taken: bool) -> None:
-        """All that is due is sent; or tried, and not taken."""
-        address(self.connection, Channels.of(self.settings), now=self.now)
+        """Send everything that is due; or try it, and the channel does not accept it."""
+        route(self.connection, Channels.of(self.settings), now=self.now)
         mine = notifications.join(alerts).join(deliveries, deliveries.c.message_id == notifications.c.message_id)
         due = self.connection.execute(
             sa.select(alerts.c.id, alerts.c.state, notifications.c.what, deliveries.c.id.label("delivery"))
@@ -174,10 +173,10 @@ class Story:
             values = {"status": "sent"} if taken else {"attempts": 1}
             self.connection.execute(sa.update(deliveries).where(deliveries.c.id == row.delivery).values(**values))
             if taken:
-                self.told.append((row.id, row.what))
+                self.sent.append((row.id, row.what))
                 if row.state == "open" and row.what != "resolved":
-                    noted = sa.update(alerts).where(alerts.c.id == row.id)
-                    self.connection.execute(noted.values(state="notified", notified_at=self.now))
+                    notified = sa.update(alerts).where(alerts.c.id == row.id)
+                    self.connection.execute(notified.values(state="notified", notified_at=self.now))
 
     def current(self) -> Any:
         mine = sa.select(alerts).where(alerts.c.key == self.key, alerts.c.state != "resolved")
@@ -205,7 +204,7 @@ STEPS = st.one_of(
 
 @given(steps=st.lists(STEPS, max_size=14))
 @settings(max_examples=40)
-def test_whatever_happens_what_people_heard_last_is_what_is_so(
+def test_after_any_actions_the_last_message_reports_the_present_state(
     ops_settings: Settings, steps: list[tuple[str, Any, int]]
 ) -> None:
     with transaction(ops_settings) as connection, connection.begin_nested() as undone:
@@ -214,18 +213,18 @@ def test_whatever_happens_what_people_heard_last_is_what_is_so(
             story.do(step)
         story.do(("deliver", True, 4 * 24 * 60))
         for alert in connection.execute(sa.select(alerts).where(alerts.c.key == story.key)).all():
-            heard = [what for told, what in story.told if told == alert.id]
-            assert not heard or heard[0] != "resolved", "over, of what nobody had heard"
-            assert not any(pair == ("resolved", "resolved") for pair in pairwise(heard))
+            received = [what for alert_id, what in story.sent if alert_id == alert.id]
+            assert not received or received[0] != "resolved", "resolved, before anybody was notified"
+            assert not any(pair == ("resolved", "resolved") for pair in pairwise(received))
             if alert.state == "resolved":
-                assert not heard or heard[-1] == "resolved"
+                assert not received or received[-1] == "resolved"
             elif alert.state != "acknowledged":
-                assert heard and heard[-1] != "resolved"
+                assert received and received[-1] != "resolved"
         undone.rollback()
 
 
 @pytest.mark.parametrize("every", [5, 16, 31])
-def test_a_signal_that_goes_on_and_off_for_half_a_day_is_told_a_few_times(ops_settings: Settings, every: int) -> None:
+def test_a_signal_that_flaps_for_half_a_day_is_sent_a_few_times(ops_settings: Settings, every: int) -> None:
     with transaction(ops_settings) as connection, connection.begin_nested() as undone:
         story = Story(connection, ops_settings)
         for _ in range(12 * 60 // (2 * every)):
@@ -233,29 +232,29 @@ def test_a_signal_that_goes_on_and_off_for_half_a_day_is_told_a_few_times(ops_se
             story.do(("deliver", True, 1))
             story.do(("resolve", False, every))
             story.do(("deliver", True, every - 1))
-        assert len(story.told) <= 10
+        assert len(story.sent) <= 10
         undone.rollback()
 
 
-def test_back_before_that_it_was_over_was_told_nobody_hears_a_thing(ops_settings: Settings) -> None:
+def test_back_before_resolved_was_sent_notifies_nobody(ops_settings: Settings) -> None:
     with transaction(ops_settings) as connection:
         story = Story(connection, ops_settings)
         for step in (("raise_", "P0", 0), ("deliver", True, 0), ("acknowledge", None, 1)):
             story.do(step)
         for step in (("resolve", False, 1), ("deliver", True, 14), ("raise_", "P0", 0), ("deliver", True, 60)):
             story.do(step)
-        assert [what for _, what in story.told] == ["opened"]
+        assert [what for _, what in story.sent] == ["opened"]
         assert story.current().state == "acknowledged"
 
 
-def test_what_a_person_called_over_is_told_when_it_is_back(ops_settings: Settings) -> None:
+def test_what_a_person_resolved_notifies_when_it_is_back(ops_settings: Settings) -> None:
     with transaction(ops_settings) as connection:
         story = Story(connection, ops_settings)
         for step in (("raise_", "P0", 0), ("deliver", True, 0), ("acknowledge", None, 1)):
             story.do(step)
         for step in (("resolve", True, 1), ("deliver", True, 0), ("raise_", "P0", 5), ("deliver", True, 0)):
             story.do(step)
-        assert [what for _, what in story.told] == ["opened", "resolved", "reopened"]
+        assert [what for _, what in story.sent] == ["opened", "resolved", "reopened"]
         assert story.current().state == "notified"
         story.do(("resolve", True, 1))
         first: datetime = story.now

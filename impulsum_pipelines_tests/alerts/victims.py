@@ -1,6 +1,6 @@
-"""Processes that raise and deliver, and kill themselves with kill -9 at a chosen point.
+"""Processes that raise or deliver alerts, and kill themselves with SIGKILL at a chosen point.
 
-Forked from one that has imported everything, once a worker: importing takes longer than what they do.
+They are forked from a process that has imported everything, one per worker: importing takes longer than their work.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ import apprise  # noqa: F401 - so that the forks have it
 import sqlalchemy as sa
 
 from impulsum_pipelines.alerts import outbox
-from impulsum_pipelines.alerts.lifecycle import Raised, raise_alert
+from impulsum_pipelines.alerts.lifecycle import Problem, raise_alert
 from impulsum_pipelines.settings import Settings
 
-#: Points before the channel has the message, and after that is noted: nothing is ever repeated.
-KNOWN = ("addressed, not committed", "claimed, not committed", "claimed", "noted")
+#: Points before the channel has the message, or after that is recorded: no message is repeated.
+KNOWN = ("routed, not committed", "claimed, not committed", "claimed", "recorded")
 
-#: Points in the gap: the channel has it, and we do not know.
-UNKNOWN = ("handed over", "noted, not committed")
+#: Points in the gap: the channel has the message, and that is not recorded.
+UNKNOWN = ("handed over", "recorded, not committed")
 
 
 def kill(point: str, settings: Settings, now: datetime) -> None:
-    """Deliver in a process of its own, and die there at this point."""
+    """Deliver in a separate process that dies at this point."""
     victim = _context().Process(target=_deliver, args=(point, settings, now))
     victim.start()
     victim.join()
@@ -38,7 +38,7 @@ def kill(point: str, settings: Settings, now: datetime) -> None:
 
 
 def kill_while_raising(settings: Settings, now: datetime) -> None:
-    """Raise an alert in a process of its own, and die before the commit."""
+    """Raise an alert in a separate process that dies before the commit."""
     victim = _context().Process(target=_raise, args=(settings, now))
     victim.start()
     victim.join()
@@ -46,7 +46,7 @@ def kill_while_raising(settings: Settings, now: datetime) -> None:
 
 
 def deliver_at_once(processes: int, settings: Settings, now: datetime) -> int:
-    """Deliver in several processes that begin together; returns how many messages they say they sent."""
+    """Deliver in several processes that start together; returns how many messages they report as sent."""
     context = _context()
     start, sent = context.Barrier(processes), context.SimpleQueue()
     running = [
@@ -73,7 +73,7 @@ def _compete(start: Barrier, report: Callable[[int], None], settings: Settings, 
     compose = outbox.compose
 
     def compose_slowly(*given: Any) -> Any:
-        time.sleep(0.02)  # in the midst of a claim: whoever does not wait for it, claims the same
+        time.sleep(0.02)  # during a claim: a process that does not wait for it claims the same delivery
         return compose(*given)
 
     outbox.compose = compose_slowly
@@ -83,19 +83,19 @@ def _compete(start: Barrier, report: Callable[[int], None], settings: Settings, 
 
 def _raise(settings: Settings, now: datetime) -> None:
     with outbox.transaction(settings) as connection:
-        raise_alert(connection, Raised("key", "event", "P0", "title"), at=now, settings=settings)
+        raise_alert(connection, Problem("key", "event", "P0", "title"), at=now, settings=settings)
         _die()
 
 
 def _deliver(point: str, settings: Settings, now: datetime) -> None:
-    address, noted, transaction = outbox.address, outbox._note_sent, outbox.transaction
+    route, record_sent, transaction = outbox.route, outbox._record_sent, outbox.transaction
 
-    def address_and_die(*given: Any, **named: Any) -> None:
-        address(*given, **named)
+    def route_and_die(*given: Any, **named: Any) -> None:
+        route(*given, **named)
         _die()
 
-    def note_and_die(*given: Any) -> None:
-        noted(*given)
+    def record_and_die(*given: Any) -> None:
+        record_sent(*given)
         _die()
 
     @contextmanager
@@ -104,23 +104,23 @@ def _deliver(point: str, settings: Settings, now: datetime) -> None:
             yield connection
             _die()
 
-    def note_uncommitted(*given: Any) -> None:
+    def record_uncommitted(*given: Any) -> None:
         outbox.transaction = dying_before_the_commit
-        noted(*given)
+        record_sent(*given)
 
     match point:
-        case "addressed, not committed":
-            outbox.address = address_and_die
+        case "routed, not committed":
+            outbox.route = route_and_die
         case "claimed, not committed":
             outbox.compose = _die
         case "claimed":
             outbox.Sender.send = _die  # type: ignore[method-assign]
         case "handed over":
-            outbox._note_sent = _die
-        case "noted, not committed":
-            outbox._note_sent = note_uncommitted
-        case "noted":
-            outbox._note_sent = note_and_die
+            outbox._record_sent = _die
+        case "recorded, not committed":
+            outbox._record_sent = record_uncommitted
+        case "recorded":
+            outbox._record_sent = record_and_die
     outbox.deliver(settings, now=now)
 
 

@@ -1,4 +1,4 @@
-"""The pull job end to end: a service over HTTP, rows in the raw file, every check answered."""
+"""The pull job end to end: a service over HTTP, rows in the raw file, every check passed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from impulsum_pipelines.definitions import build_definitions
 from impulsum_pipelines_tests.conftest import SandboxFactory
 
 
-def test_a_night_closes_the_day_counts_and_passes_every_check(
+def test_a_night_closes_the_day_with_a_census_and_passes_every_check(
     sandbox: SandboxFactory, light_instance: dg.DagsterInstance
 ) -> None:
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The schedules: when they tick, what they ask for, and when they hold back."""
+"""The schedules: when they tick, what they request, and when they skip."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from impulsum_pipelines.automation.runs import RANGE, next_tick
+from impulsum_pipelines.automation.runs import RANGE_TAGS, next_tick
 from impulsum_pipelines.automation.schedules import build_schedules
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.history import Origin, recorded
@@ -29,12 +29,12 @@ def schedule(name: str) -> dg.ScheduleDefinition:
 
 
 def tick(name: str, instance: dg.DagsterInstance, at: str = "2026-11-18T09:15+00:00") -> dg.RunRequest | dg.SkipReason:
-    """What the schedule asks for at an instant."""
-    asked = schedule(name)(
+    """What the schedule requests at an instant."""
+    requested = schedule(name)(
         dg.build_schedule_context(instance=instance, scheduled_execution_time=datetime.fromisoformat(at))
     )
-    assert isinstance(asked, dg.RunRequest | dg.SkipReason)
-    return asked
+    assert isinstance(requested, dg.RunRequest | dg.SkipReason)
+    return requested
 
 
 def test_all_schedules_are_on_by_default() -> None:
@@ -79,13 +79,13 @@ def test_one_business_hour_is_that_hour_alone(name: str, minute: int, monkeypatc
     assert next_tick(str(schedule(name).cron_schedule), "UTC", monday) == tuesday
 
 
-def test_every_tier_is_kept_by_a_schedule_or_a_sensor_or_says_by_which_tier() -> None:
+def test_every_tier_is_kept_by_a_schedule_a_sensor_or_another_tier() -> None:
     scheduled = {source.tier for source in SOURCES} | {build.tier for build in BUILDS}
     assert {tier.name for tier in TIERS if (tier.kept_by or tier) not in scheduled} == {"critical", "catch-up"}
     assert [tier.name for tier in TIERS if tier.kept_by and tier in scheduled] == []
 
 
-def test_decisions_are_kept_by_a_build_that_is_more_frequent_than_they_need() -> None:
+def test_the_decision_tier_is_kept_by_a_more_frequent_build() -> None:
     marts, zone = schedule("marts"), ZoneInfo(load_settings().impulsum_timezone)
     assert DECISION.kept_by is ANALYTICAL and "Tier decision: trends and portfolio" in (marts.description or "")
     ticks = [datetime(2026, 11, 18, 8, tzinfo=zone)]
@@ -95,25 +95,25 @@ def test_decisions_are_kept_by_a_build_that_is_more_frequent_than_they_need() ->
 
 
 @pytest.mark.usefixtures("jira_is_on")
-def test_risk_waits_for_the_first_whole_build(instance: dg.DagsterInstance) -> None:
+def test_risk_waits_for_the_first_complete_build(instance: dg.DagsterInstance) -> None:
     skipped = tick("risk", instance)
-    assert isinstance(skipped, dg.SkipReason) and "No whole build" in str(skipped.skip_message)
+    assert isinstance(skipped, dg.SkipReason) and "no complete build" in str(skipped.skip_message)
     home = Home.of(load_settings())
     home.root.mkdir(exist_ok=True)
     home.published.touch()
     assert isinstance(tick("risk", instance), dg.SkipReason), "restored without the warehouse"
     home.warehouse.touch()
-    asked = tick("risk", instance)
-    assert isinstance(asked, dg.RunRequest)
+    requested = tick("risk", instance)
+    assert isinstance(requested, dg.RunRequest)
     backfill = -10
-    assert int(asked.tags["dagster/priority"]) > int(tick_of("marts", instance).tags["dagster/priority"]) > backfill
+    assert int(requested.tags["dagster/priority"]) > int(tick_of("marts", instance).tags["dagster/priority"]) > backfill
 
 
 def tick_of(name: str, instance: dg.DagsterInstance) -> dg.RunRequest:
-    """What a schedule that does not hold back asks for."""
-    asked = tick(name, instance)
-    assert isinstance(asked, dg.RunRequest)
-    return asked
+    """The run that a schedule requests; it must not skip."""
+    requested = tick(name, instance)
+    assert isinstance(requested, dg.RunRequest)
+    return requested
 
 
 @pytest.mark.usefixtures("jira_is_on")
@@ -135,10 +135,10 @@ def test_a_build_that_outlasts_its_cadence_does_not_pile_up(instance: dg.Dagster
 
 @pytest.mark.usefixtures("jira_is_on")
 def test_live_pulls_the_open_day_in_utc(instance: dg.DagsterInstance) -> None:
-    asked = tick("jira_live", instance, at="2026-11-18T22:15-05:00")
-    assert isinstance(asked, dg.RunRequest)
-    assert asked.partition_key == "2026-11-19"
-    assert int(asked.tags["dagster/priority"]) > 0
+    requested = tick("jira_live", instance, at="2026-11-18T22:15-05:00")
+    assert isinstance(requested, dg.RunRequest)
+    assert requested.partition_key == "2026-11-19"
+    assert int(requested.tags["dagster/priority"]) > 0
 
 
 @pytest.mark.parametrize("name", ["jira_live", "jira_fallback", "nightly_close", "marts"])
@@ -149,14 +149,14 @@ def test_a_source_that_is_off_is_skipped(name: str, instance: dg.DagsterInstance
 
 
 @pytest.mark.usefixtures("jira_is_on")
-def test_live_skips_while_a_sync_runs_from_any_door(instance: dg.DagsterInstance) -> None:
+def test_live_skips_while_a_sync_runs_no_matter_what_started_it(instance: dg.DagsterInstance) -> None:
     with Home.of(load_settings()).writing("jira.sync"):
         assert isinstance(tick("jira_live", instance), dg.SkipReason)
     assert isinstance(tick("jira_live", instance), dg.RunRequest)
 
 
 @pytest.mark.usefixtures("jira_is_on")
-def test_live_skips_while_a_pull_waits_in_the_queue(instance: dg.DagsterInstance) -> None:
+def test_live_skips_while_a_pull_is_queued(instance: dg.DagsterInstance) -> None:
     @dg.op
     def nothing() -> None: ...
 
@@ -174,7 +174,7 @@ def test_live_skips_while_a_pull_waits_in_the_queue(instance: dg.DagsterInstance
 
 
 @pytest.mark.usefixtures("jira_is_on")
-def test_live_waits_in_the_queue_behind_days_that_are_filled(instance: dg.DagsterInstance) -> None:
+def test_live_is_queued_behind_a_run_that_fills_days(instance: dg.DagsterInstance) -> None:
     @dg.op
     def nothing() -> None: ...
 
@@ -183,7 +183,7 @@ def test_live_waits_in_the_queue_behind_days_that_are_filled(instance: dg.Dagste
         nothing()
 
     now, settings = datetime.now(UTC), load_settings()
-    tags = dict.fromkeys(RANGE, (now - timedelta(days=1)).date().isoformat())
+    tags = dict.fromkeys(RANGE_TAGS, (now - timedelta(days=1)).date().isoformat())
     instance.create_run_for_job(filling, status=dg.DagsterRunStatus.NOT_STARTED, tags=tags)
     assert isinstance(tick("jira_live", instance, at=now.isoformat()), dg.RunRequest)
 
@@ -196,9 +196,9 @@ def test_live_waits_in_the_queue_behind_days_that_are_filled(instance: dg.Dagste
 
 
 @pytest.mark.usefixtures("jira_is_on")
-def test_the_night_closes_yesterday_and_counts(instance: dg.DagsterInstance) -> None:
-    asked = tick("nightly_close", instance, at="2026-11-18T02:00+00:00")
-    assert isinstance(asked, dg.RunRequest)
-    assert asked.tags["dagster/asset_partition_range_start"] == "2026-11-17"
-    assert asked.tags["dagster/asset_partition_range_end"] == "2026-11-18"
-    assert asked.run_config == {"ops": {"jira_pull": {"config": {"census": True}}}}
+def test_the_night_closes_yesterday_with_a_census(instance: dg.DagsterInstance) -> None:
+    requested = tick("nightly_close", instance, at="2026-11-18T02:00+00:00")
+    assert isinstance(requested, dg.RunRequest)
+    assert requested.tags["dagster/asset_partition_range_start"] == "2026-11-17"
+    assert requested.tags["dagster/asset_partition_range_end"] == "2026-11-18"
+    assert requested.run_config == {"ops": {"jira_pull": {"config": {"census": True}}}}

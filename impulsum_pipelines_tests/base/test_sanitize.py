@@ -1,4 +1,4 @@
-"""No secret survives, whatever stands around it; ordinary words do."""
+"""Every secret is removed, in any context; ordinary words stay."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECRETS = [
 
 @pytest.mark.parametrize("text", SECRETS)
 @pytest.mark.parametrize("secret", ["hunter2-and-more", "YWxhZGRpbjpvcGVu/c2VzYW1l+Q==", "p@ss:w0rd"])
-def test_secrets_are_struck_out_where_they_are_named(text: str, secret: str) -> None:
+def test_a_secret_beside_its_name_is_removed(text: str, secret: str) -> None:
     cleaned = sanitized(text.format(secret))
     assert secret not in cleaned
     assert "***" in cleaned
@@ -49,13 +49,13 @@ def test_secrets_are_struck_out_where_they_are_named(text: str, secret: str) -> 
         "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nabc\n-----END RSA PRIVATE KEY-----",
     ],
 )
-def test_tokens_are_known_by_their_shape(token: str) -> None:
+def test_a_token_of_a_known_shape_is_removed(token: str) -> None:
     cleaned = sanitized(f"the service said {token} is not valid")
     assert token not in cleaned
     assert cleaned.startswith("the service said ") and cleaned.endswith(" is not valid")
 
 
-def test_what_is_configured_is_struck_out_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configured_secret_is_removed_anywhere_in_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIREFLIES_API_KEY", "plainlettersonly")
     monkeypatch.setenv("TEMPO_API_TOKEN", "plainletters")
     assert sanitized("it said: plainlettersonly, plainletters", load_settings()) == "it said: ***, ***"
@@ -78,7 +78,7 @@ def test_ordinary_words_stay(text: str) -> None:
 
 
 @given(st.text())
-def test_any_text_can_be_stored_and_is_clean_at_once(text: str) -> None:
+def test_any_text_becomes_storable(text: str) -> None:
     cleaned = sanitized(text)
     assert "\x00" not in cleaned
     assert len(cleaned) <= LONGEST
@@ -90,8 +90,8 @@ def test_a_long_text_is_cut_short() -> None:
     assert sanitized("lone \ud800 half") == "lone ? half"
 
 
-def test_each_of_several_secrets_in_one_setting_is_struck_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_of_several_secrets_in_one_setting_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPO_WEBHOOK_SECRET", "firstofthem, secondofthem")
     monkeypatch.setenv("IMPULSUM_ALERT_CHANNELS", "slack://plainword/otherword")
-    said = sanitized("told secondofthem and slack://plainword/otherword", load_settings())
-    assert "secondofthem" not in said and "plainword" not in said
+    cleaned = sanitized("sent secondofthem and slack://plainword/otherword", load_settings())
+    assert "secondofthem" not in cleaned and "plainword" not in cleaned

@@ -1,7 +1,7 @@
-"""``make bench``: a first pull beside a plain loop over the same pages, and the cost of a sync that finds nothing.
+"""``make bench``: a first pull compared with a plain loop over the same pages, and the cost of a sync without changes.
 
-Every measurement is a process of its own against a sandbox in another, all on this machine. Machines differ and are
-shared: read the ratios, which compare within one run. Exits with 1 when a bound is not met.
+Every measurement is a separate process against a sandbox in another process, all on this machine. Machines differ and
+are shared, so read the ratios: they compare within one run. Exits with 1 when a bound is not met.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from rich.table import Table
 
 from impulsum_pipelines.sandbox.server import env_of
 
-#: The bounds: a sync's rate against the loop's, its memory, and how a quiet sync may grow with ten times the issues.
+#: The bounds: a sync's rate as a share of the loop's, its memory, and the growth of a quiet sync with ten times the
+#: issues.
 LEAST_SHARE, MOST_MEGABYTES, MOST_GROWTH = 0.40, 500, 1.3
 console = Console()
 
 
 def main() -> int:
-    """Measure, print, and say whether the bounds hold."""
+    """Measure, print, and return 1 when a bound is not met."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--issues", type=int, default=20_000)
     parser.add_argument("--large", type=int, default=200_000, help="issues for the quiet sync; 0 leaves it out")
@@ -74,7 +75,7 @@ def _sandbox(issues: int) -> Iterator[dict[str, str]]:
 
 
 def _child(what: str, variables: dict[str, str], home: Path, pages: Path) -> dict[str, float]:
-    """Run one measurement in a process of its own; its peak memory is the kernel's figure for that process."""
+    """Run one measurement in a separate process; its peak memory is the kernel's figure for that process."""
     environment = {**os.environ, **variables, "IMPULSUM_HOME": str(home)}
     process = subprocess.Popen(
         [sys.executable, "-m", "impulsum_pipelines_tests.bench.child", what, str(pages)],
@@ -124,12 +125,12 @@ def _report(small: dict[str, Any], large: dict[str, Any] | None) -> int:
         for figure in ("cpu", "requests"):
             growth = median(large["quiet"], figure) / median(small["quiet"], figure)
             bounds.append((f"growth of a quiet sync's {figure} (under {MOST_GROWTH})", growth, MOST_GROWTH, -1))
-    held = True
+    all_met = True
     for name, value, bound, sign in bounds:
-        fits = (value - bound) * sign >= 0
-        held &= fits
-        console.print(f"{'ok ' if fits else 'NOT'}  {name}: {value:.2f}", highlight=False)
-    return 0 if held else 1
+        is_met = (value - bound) * sign >= 0
+        all_met &= is_met
+        console.print(f"{'ok ' if is_met else 'NOT'}  {name}: {value:.2f}", highlight=False)
+    return 0 if all_met else 1
 
 
 if __name__ == "__main__":

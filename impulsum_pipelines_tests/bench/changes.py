@@ -1,4 +1,4 @@
-"""Ten changes at each service of the sandbox, of the kinds that a working hour brings, and what they must cost."""
+"""Ten typical changes at each service of the sandbox, and the requests that they must cost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def jira(site: Running) -> int:
 def github(site: Running) -> int:
     """Three pull requests cost three each, a push the list of commits, a deployment its statuses.
 
-    Where nothing at all changed in a repository since its pull requests were listed, that list is not asked for.
+    When nothing changed in a repository since its pull requests were listed, that list is not requested.
     """
     do = _at(site, "github")
     reviewed = do("pull_requests")["pull_requests"][0]
@@ -42,7 +42,7 @@ def github(site: Running) -> int:
 
 
 def slack(site: Running) -> int:
-    """Messages come with their channel; each of the three threads that were answered is a request."""
+    """Messages come with their channel; each of the three threads with replies costs a request."""
     do = _at(site, "slack")
     posted = [do("post", channel="team-atlas", text=f"News {number}")["ts"] for number in range(4)]
     for thread in posted[:3]:
@@ -54,7 +54,7 @@ def slack(site: Running) -> int:
 
 
 def fireflies(site: Running) -> int:
-    """Eight meetings to be read whole, five a request; two that are gone, asked for by id at once."""
+    """Eight meetings, read completely, five per request; two deleted ones, requested by id together."""
     do = _at(site, "fireflies")
     recent = [meeting["id"] for meeting in do("meetings")["meetings"] if not meeting["hidden"]]
     do("hold_meeting", title="A meeting", count=6)
@@ -75,7 +75,7 @@ def notion(site: Running) -> int:
     }
     listed = sorted(row_id for row_id in plain if truth["pages"][row_id]["data_source_id"])
     for page in listed[:3]:
-        do("edit_page", page=page, title="Titled anew")
+        do("edit_page", page=page, title="New title")
         do("comment", page=page)
     for title in ("One", "Two"):
         do("create_page", parent=source, title=title, lines=["a line"])
@@ -85,7 +85,7 @@ def notion(site: Running) -> int:
 
 
 def tempo(site: Running) -> int:
-    """Hours and plans come with the lists that a quiet pull asks for; a deletion with the audit log."""
+    """Hours and plans come with the lists that a quiet pull requests; a deletion comes with the audit log."""
     do = _at(site, "tempo")
     truth = do("truth")
     worklogs = sorted(map(int, truth["worklogs"]))
@@ -104,7 +104,7 @@ def _at(site: Running, service: str) -> Callable[..., dict[str, Any]]:
     return lambda verb, **arguments: site.control(f"{service}/{verb}", **arguments)
 
 
-#: By source: makes ten changes, and tells how many requests more than a quiet pull they must cost.
+#: By source: makes ten changes, and returns how many requests they cost more than a quiet pull.
 TEN_CHANGES: Mapping[str, Callable[[Running], int]] = {
     "jira": jira,
     "github": github,

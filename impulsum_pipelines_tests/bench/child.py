@@ -1,8 +1,7 @@
-"""One measurement, in a process of its own: prints its seconds and requests as JSON.
+"""One measurement in a separate process: prints its seconds and requests as JSON.
 
-``pull PAGES`` syncs Jira and writes down the requests that it sent; ``loop PAGES`` sends the same requests one after
-the other and parses each answer, which is the least that a client in Python must do. The time of imports is left out
-of both.
+``pull PAGES`` syncs Jira and records the requests that it sends. ``loop PAGES`` sends the same requests one after the
+other and parses each answer, which is the least that a client in Python must do. Both exclude the time of imports.
 """
 
 from __future__ import annotations

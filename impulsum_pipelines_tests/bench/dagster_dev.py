@@ -38,7 +38,7 @@ _STATUS = "query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ..
 
 @contextmanager
 def dagster_dev(home: Path) -> Iterator[str]:
-    """Start it in a new session with its storage in ``home``; the address of its UI. Ends with all its processes."""
+    """Run it in a new session with its storage in ``home``; yields the address of its UI, and ends its processes."""
     os.environ["DAGSTER_HOME"] = str(deploy.install(home / "dagster").parent)
     port = free_port()
     command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-w", "workspace.yaml"]
@@ -58,7 +58,7 @@ def dagster_dev(home: Path) -> Iterator[str]:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 at which nobody listens."""
+    """A free port of 127.0.0.1."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
@@ -82,7 +82,7 @@ class Backfilling:
     Args:
         ui: address of Dagster's UI.
         days: closed days that each backfill reads again.
-        ended: how many ended well.
+        ended: number of backfills that completed.
     """
 
     ui: str
@@ -91,7 +91,7 @@ class Backfilling:
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        """Start the next one when one is over, of one source after the other."""
+        """Start one backfill after the other, source by source, until stopped."""
         turn = 0
         while not self._stop.is_set():
             backfill = self._launch(SOURCES[turn % len(SOURCES)].name)
@@ -127,9 +127,9 @@ def backfilling(ui: str, days: int) -> Iterator[Backfilling]:
     """Backfills one after the other while the body runs."""
     backfills = Backfilling(ui, days)
     with ThreadPoolExecutor(1, thread_name_prefix="backfills") as pool:
-        going_on = pool.submit(backfills.run)
+        running = pool.submit(backfills.run)
         try:
             yield backfills
         finally:
             backfills.stop()
-        going_on.result()
+        running.result()

@@ -1,7 +1,7 @@
-"""The fewest requests that can carry what each source has, by arithmetic: records over the vendor's page sizes.
+"""The fewest requests that can return everything in each source: records divided by the vendor's page sizes.
 
-Counted from the sandbox's truth, not from our code: the page sizes are the vendors' documented maxima. What a pull
-asks beyond the minimum it asks to prove something (a count, a second reading, the account of the token).
+Counted from the sandbox's truth, not from our code: the page sizes are the vendors' documented maxima. A pull needs
+more requests than this minimum only to prove something (a count, a second reading, the account of the token).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Truth = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 def pages(records: int, size: int) -> int:
-    """Pages that hold so many records: an empty list is a page, too."""
+    """Pages for so many records; an empty list is one page."""
     return max(1, -(-records // size))
 
 

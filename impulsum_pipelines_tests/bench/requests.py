@@ -1,8 +1,8 @@
-"""``make requests``: what a sync of each source asks its service for, beside the least that it could ask.
+"""``make requests``: the requests of a sync of each source, beside the fewest that it could send.
 
 The sandbox's team of twelve, with 3 repositories, 8 channels and 4 data sources; everything over real HTTP. Seconds
-are of the pulls, in a process that has its imports behind it, with each request taking 50 ms more; the quickest of
-three rounds, as what else runs on the machine is not ours. Prints the table that the README shows. Exits with 1 when
+are of the pulls only, after all imports, with 50 ms added to each request; the quickest of three rounds counts, because
+other programs run on the machine too. Prints the table that the README shows. Exits with 1 when
 the no-change syncs of all sources take 60 requests or 30 seconds.
 """
 
@@ -27,8 +27,8 @@ import pytest
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.result import LoadResult
 from impulsum_pipelines.loading.run_load import run_load
-from impulsum_pipelines.sandbox.jira.history.generator import generate
-from impulsum_pipelines.sandbox.server import Running, running
+from impulsum_pipelines.sandbox.server import Running, running_sandbox
+from impulsum_pipelines.sandbox.worlds import generate
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines_tests.bench.changes import TEN_CHANGES
@@ -41,8 +41,8 @@ NOW = "2026-11-02T08:00:00Z"
 NAMES = tuple(source.name for source in SOURCES)
 #: Where a service says how many requests its limits refused; Jira's sandbox has no limit.
 _REFUSALS = {"github": "stats", "slack": "refusals", "fireflies": "limits", "notion": "stats", "tempo": "limits"}
-#: By so much the services' limits a minute are raised once hours pass in seconds.
-_HURRY = 100
+#: Factor by which the services' limits per minute are raised once hours pass in seconds.
+_RAISED = 100
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class Costs:
     Args:
         first: the first pull.
         least: the fewest requests of a first pull.
-        quiet: a pull that finds nothing, with the latency: the first round of them, which is the dearest.
-        seconds: how long those took, in the quickest round.
-        reference: one that finds nothing and reads the slow reference tables again, as one pull of an hour does.
+        quiet: a pull that finds nothing, with the latency: the first round, which costs the most.
+        seconds: duration of those pulls, in the quickest round.
+        reference: a pull that finds nothing and reads the slow reference tables again, as one pull per hour does.
         changed: a pull after ten changes.
         added: requests that those must cost.
     """
@@ -147,28 +147,28 @@ def _reference_tables_are_old() -> Iterator[None]:
 
 
 def fail_fast(site: Running) -> None:
-    """Let hours pass in seconds from now on: services with a limit a minute count by real time, and would refuse.
+    """Raise the services' limits, so that hours can pass in seconds: they count per minute of real time.
 
-    Ours keeps the published limits: it is told of each minute that passes (:func:`later`). What is asked within one
-    minute of the sandbox's clock is held against the vendor's limit by whoever calls this.
+    Our own budget keeps the published limits: :func:`later` resets it for the minutes that pass. The caller compares
+    the requests within one minute of the sandbox's clock with the vendor's limit.
     """
-    site.control("slack/limits", factor=_HURRY)
-    site.control("notion/limit", per_minute=180 * _HURRY)
-    site.control("fireflies/set_quota", per_day=500, per_minute=60 * _HURRY)
+    site.control("slack/limits", factor=_RAISED)
+    site.control("notion/limit", per_minute=180 * _RAISED)
+    site.control("fireflies/set_quota", per_day=500, per_minute=60 * _RAISED)
 
 
 def later(site: Running, minutes: float) -> None:
-    """Let minutes pass on the sandbox's clock; what was asked before them no longer counts against our limits."""
+    """Let minutes pass on the sandbox's clock; earlier requests no longer count against our limits."""
     site.control("clock", advance_seconds=minutes * 60)
     shutil.rmtree(Home.of(load_settings()).limits, ignore_errors=True)
 
 
 def refused(site: Running, sources: Iterable[str] = _REFUSALS) -> dict[str, int]:
-    """Requests that the limits of the services refused so far, by source; those that refused none are left out."""
+    """Requests that the services refused so far because of their limits, by source; sources without any are omitted."""
     found = {}
     for source in sources:
-        said = site.control(f"{source}/{_REFUSALS[source]}")
-        if total := said.get("refused", 0) if source != "slack" else sum(said.values()):
+        counts = site.control(f"{source}/{_REFUSALS[source]}")
+        if total := counts.get("refused", 0) if source != "slack" else sum(counts.values()):
             found[source] = total
     return found
 
@@ -198,13 +198,13 @@ def _sum(pulls: Collection[Pulled]) -> int:
 
 
 def main() -> int:
-    """Measure, print the table, and say whether the budget holds."""
+    """Measure, print the table, and return 1 when the budget is exceeded."""
     parser = argparse.ArgumentParser(prog="make requests", description=__doc__)
     parser.add_argument("--issues", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     world = generate(seed=arguments.seed, issues=arguments.issues, now=datetime.fromisoformat(NOW))
-    with tempfile.TemporaryDirectory(prefix="impulsum-requests-") as folder, running(world) as site:
+    with tempfile.TemporaryDirectory(prefix="impulsum-requests-") as folder, running_sandbox(world) as site:
         os.environ.update(site.env, IMPULSUM_HOME=str(Path(folder) / "home"))
         costs = measure(site, rounds=3, say=lambda text: print(text, file=sys.stderr))  # noqa: T201 - a command's progress
     print("\n".join(table(costs)))  # noqa: T201 - a command's output

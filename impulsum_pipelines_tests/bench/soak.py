@@ -1,7 +1,7 @@
-"""``make soak``: the whole pipeline at work beside its readers, for a minute or for two builds, whichever is longer.
+"""``make soak``: the whole pipeline runs while readers query, for at least a minute and at least two builds.
 
-A team keeps editing its Jira. One process pulls, one builds with dbt and publishes, five query the published file, all
-of them in a loop. No reader may meet an error, and no connection may see more than one version of the data.
+A team keeps editing its Jira. One process pulls, one builds with dbt and publishes, five query the published file, each
+in a loop. No reader may see an error, and no connection may see more than one version of the data.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     import duckdb
 
 READERS = 5
-#: Seconds between two rounds of a reader, and between two pulls: eight processes that took every core would measure
-#: each other, and no build would end.
-BREATH = 0.5
-#: The first ends while everybody reads, so that readers meet a publish and what comes after it.
+#: Seconds between two rounds of a reader, and between two pulls. Without a pause eight processes would take all cores,
+#: and no build would end.
+PAUSE = 0.5
+#: Two, so that readers see a publish, and the time after it.
 LEAST_BUILDS = 2
 ISSUES = 500
 
-# What a dashboard asks; joins across marts, so that it would notice half of another version.
+# A query of a dashboard. It joins marts, so it would notice half of another version.
 ANALYSIS = """
     select sprint_name, committed_points, completed_points, count(*) as changes, count(issues.issue_key) as known
     from velocity.sprint_velocity
@@ -48,7 +48,7 @@ ANALYSIS = """
 
 
 def pull(url: str, ended: Path) -> dict[str, Any]:
-    """Edit and pull in a loop until a file is there, at least once."""
+    """Edit and pull in a loop, at least once, until the file ``ended`` exists."""
     from impulsum_pipelines.loading.run_load import run_load
 
     pulls = rows = 0
@@ -60,12 +60,12 @@ def pull(url: str, ended: Path) -> dict[str, Any]:
         longest = max(longest, time.monotonic() - began)
         pulls += 1
         rows += sum(counts.new + counts.changed for counts in result.rows.values())
-        time.sleep(BREATH)
+        time.sleep(PAUSE)
     return {"pulls": pulls, "rows written": rows, "longest pull (s)": round(longest, 1)}
 
 
 def _edit(url: str) -> None:
-    """New work in each running sprint, estimated anew the moment after."""
+    """Create an issue in each running sprint, and change its estimate at once."""
 
     def control(verb: str, **arguments: object) -> dict[str, Any]:
         answer = requests.post(f"{url}/_sandbox/{verb}", json=arguments, timeout=60)
@@ -80,7 +80,7 @@ def _edit(url: str) -> None:
 
 
 def build(seconds: float, least: int, ended: Path) -> dict[str, Any]:
-    """Build with dbt and publish in a loop for so long and so often at least, then make the file."""
+    """Build with dbt and publish in a loop, for at least so long and so often, then create the file ``ended``."""
     from impulsum_pipelines.cli.runs import run_job
 
     builds, failed, longest = 0, [], 0.0
@@ -98,7 +98,7 @@ def build(seconds: float, least: int, ended: Path) -> dict[str, Any]:
 
 
 def read(path: Path, ended: Path) -> dict[str, Any]:
-    """Query in a loop until a file is there, with short connections, as dashboards do."""
+    """Query in a loop with short connections, as dashboards do, until the file ``ended`` exists."""
     queries, mixed, errors = 0, 0, []
     seen: dict[str, set[str]] = {}
     while not ended.exists():
@@ -107,18 +107,18 @@ def read(path: Path, ended: Path) -> dict[str, Any]:
                 version, before = fingerprint(connection)
                 unknown = connection.execute(ANALYSIS).fetchall()
                 after = fingerprint(connection)
-        except Exception as error:  # noqa: BLE001  # whatever a reader meets is what is looked for
+        except Exception as error:  # noqa: BLE001  # any error of a reader is a finding
             errors.append(repr(error))
             continue
         queries += 3
         mixed += (version, before) != after or bool(unknown)
         seen.setdefault(version, set()).add(before)
-        time.sleep(BREATH)
+        time.sleep(PAUSE)
     return {"queries": queries, "mixed": mixed, "errors": errors, "seen": seen}
 
 
 def fingerprint(connection: duckdb.DuckDBPyConnection) -> tuple[str, str]:
-    """The version that a file says it is, and a digest of every row of every mart in it."""
+    """The version in the file, and a digest of every row of every mart."""
     [(version,)] = connection.execute("select version from about.release").fetchall()
     marts = connection.execute(
         "select table_schema || '.' || table_name from information_schema.tables where table_schema <> 'about'"
@@ -128,22 +128,22 @@ def fingerprint(connection: duckdb.DuckDBPyConnection) -> tuple[str, str]:
 
 
 def soak(seconds: float) -> dict[str, Any]:
-    """Pull, build, publish and read for ``seconds``, or until enough was published; what all sides saw."""
+    """Pull, build, publish and read for ``seconds`` and at least two builds; returns the counts of all sides."""
     with _site() as url, ProcessPoolExecutor(READERS + 2, mp_context=get_context("spawn")) as pool:
         home = Home.of(load_settings())
         ready, ended = home.root / "ready", home.root / "ended"
         ready.touch()
-        _say("a first pull and a first build, which nobody reads beside")
+        _say("a first pull and a first build, without readers")
         pool.submit(pull, url, ready).result()
         pool.submit(build, 0, 1, ready).result()
-        _say(f"{READERS} readers beside pulls and builds, for {seconds:.0f} s and {LEAST_BUILDS} builds at least")
+        _say(f"{READERS} readers beside pulls and builds, for at least {seconds:.0f} s and {LEAST_BUILDS} builds")
         began = time.monotonic()
         reading = [pool.submit(read, home.published, ended) for _ in range(READERS)]
         pulling, building = pool.submit(pull, url, ended), pool.submit(build, seconds, LEAST_BUILDS, ended)
         try:
             done = building.result() | pulling.result()
         finally:
-            ended.touch()  # whatever failed: the others must not go on for ever
+            ended.touch()  # after a failure too: the others must not run for ever
         reports = [reader.result() for reader in reading]
         lasted = time.monotonic() - began
         published = {}
@@ -164,18 +164,18 @@ def soak(seconds: float) -> dict[str, Any]:
 
 
 def _say(what: str) -> None:
-    """Progress, apart from the report."""
+    """Print progress to stderr; the report goes to stdout."""
     sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {what}\n")
 
 
 @contextmanager
 def _site() -> Iterator[str]:
     """A site of its own and a home of its own, for this process and those that it starts; the site's URL."""
-    from impulsum_pipelines.sandbox.jira.history.generator import generate
-    from impulsum_pipelines.sandbox.server import running
+    from impulsum_pipelines.sandbox.server import running_sandbox
+    from impulsum_pipelines.sandbox.worlds import generate
 
     world = generate(seed=1, issues=ISSUES, now=datetime.now(UTC))
-    with tempfile.TemporaryDirectory() as folder, running(world) as served:
+    with tempfile.TemporaryDirectory() as folder, running_sandbox(world) as served:
         os.environ |= {**served.env, "IMPULSUM_HOME": folder, "IMPULSUM_KEEP_VERSIONS": "1000"}
         os.environ.pop("DAGSTER_HOME", None)
         yield served.url
@@ -186,8 +186,8 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     report = soak(float(sys.argv[1]) if len(sys.argv) > 1 else 60)
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
-    unmoved = report["contents seen"] < LEAST_BUILDS
-    return 1 if report["errors"] or report["mixed"] or report["failed checks"] or unmoved else 0
+    too_few = report["contents seen"] < LEAST_BUILDS
+    return 1 if report["errors"] or report["mixed"] or report["failed checks"] or too_few else 0
 
 
 if __name__ == "__main__":

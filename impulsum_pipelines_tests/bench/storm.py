@@ -1,9 +1,10 @@
-"""``make storm``: 10,000 drop files at once, worked off while daemon and code server are killed again and again.
+"""``make storm``: 10,000 drop files at once, processed while daemon and code server are killed again and again.
 
-Both run as on a server, each a process of its own; one of them is killed with kill -9 at a random moment and started
-again, ten times before the inbox is empty. Then everything is reckoned: each good event held once, each bad file in
-failed with its reason, one alert an incident, and each message taken once by a webhook on this machine, but for those
-that were on their way when their process was killed: ``alerts/outbox.py`` says why. Exits with 1 when that is not so.
+Both run as on a server, each in its own process. Ten times before the inbox is empty, one of them is killed with
+kill -9 at a random moment and started again. Then everything is counted: each good event is stored once, each bad file
+is in ``failed`` with its reason, each incident has one alert, and a local webhook received each message once. Only
+messages that were being sent when their process was killed may arrive twice: ``alerts/outbox.py`` says why. Exits with
+1 when anything differs.
 """
 
 from __future__ import annotations
@@ -36,17 +37,21 @@ from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines_tests.alerts.sinks import Webhook
 from impulsum_pipelines_tests.bench.dagster_dev import ROOT, free_port
 from impulsum_pipelines_tests.postgres import postgres
-from impulsum_pipelines_tests.webhooks.events.reckoning import complaints, ill_told, untold
 from impulsum_pipelines_tests.webhooks.events.storm import Storm, drop_at_once
+from impulsum_pipelines_tests.webhooks.events.storm_outcome import (
+    find_errors,
+    notification_errors,
+    pending_notifications,
+)
 
-#: Seconds without a file less, or a message less, after which it is given up.
+#: Seconds without progress, in files or messages, after which the bench gives up.
 PATIENCE = 180
 console = Console()
 
 
 @dataclass
 class Server:
-    """A process that is killed, with its children, and started again."""
+    """A process that is killed with its children, and started again."""
 
     name: str
     command: list[str]
@@ -66,7 +71,7 @@ class Server:
 
 
 def main() -> int:
-    """Let it storm, print what came of it, and say whether everything holds."""
+    """Run the storm, print the counts, and return 1 when anything is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=10)
@@ -90,23 +95,21 @@ def main() -> int:
                 victim = chance.choice(servers)
                 victim.kill()
                 victim.start()
-        _until(lambda: untold(settings), 0, every=1)
-        wrong = [*complaints(settings, storm), *ill_told(settings, sink.ids)]
+        _until(lambda: pending_notifications(settings), 0, every=1)
+        wrong = [*find_errors(settings, storm), *notification_errors(settings, sink.ids)]
         repeats = len(sink.ids) - len(set(sink.ids))
         if repeats > asked.kills:
-            wrong.append(f"{repeats} messages were told again, more than were on their way when a process was killed")
+            wrong.append(f"{repeats} messages were sent again, more than were being sent when a process was killed")
         kills = ", ".join(f"{server.name} {server.kills}" for server in servers)
-        console.print(
-            _table(storm, settings, {"kills": kills, "messages told": len(sink.ids), "of them again": repeats})
-        )
+        console.print(_table(storm, settings, {"kills": kills, "messages": len(sink.ids), "of them repeated": repeats}))
     for what in wrong:
         console.print(f"NOT  {what}", highlight=False)
-    console.print("ok   nothing lost, nothing twice" if not wrong else f"{len(wrong)} complaints")
+    console.print("ok   nothing lost, nothing twice" if not wrong else f"{len(wrong)} errors")
     return 1 if wrong else 0
 
 
 def _point_at(folder: Path, channel: str) -> None:
-    """The environment of all processes: no source, so that nothing is pulled, and every alert told at once."""
+    """Set the environment of all processes: no source, so nothing is pulled, and every alert is sent at once."""
     for name in [
         name for name in os.environ if name.startswith(tuple(f"{source.name.upper()}_" for source in SOURCES))
     ]:
@@ -167,7 +170,7 @@ def _until(left: Callable[[], int], target: int, *, every: float) -> None:
         if now < least:
             least, since = now, time.monotonic()
         if time.monotonic() - since > PATIENCE:
-            raise TimeoutError(f"{now} are left, and have not become less for {PATIENCE} s")
+            raise TimeoutError(f"{now} are left, and none was processed for {PATIENCE} s")
         time.sleep(every)
 
 
@@ -186,9 +189,9 @@ def _table(storm: Storm, settings: Settings, more: dict[str, object]) -> Table:
         "of them delivered again": len(storm.good) - len(storm.events),
         "events": len(moments),
         "seconds from the first commit to the last": round(seconds, 1),
-        "of them nobody worked": round(idle, 1),
+        "of them idle": round(idle, 1),
         "events/s": round(len(moments) / seconds),
-        "events/s while somebody worked": round(len(moments) / (seconds - idle)),
+        "events/s without the idle time": round(len(moments) / (seconds - idle)),
         "alerts": alerts,
         **more,
     }

@@ -1,9 +1,9 @@
-"""How many deliveries a second the receiver takes, and how long each waits for its answer.
+"""How many deliveries per second the receiver accepts, and how long each waits for its answer.
 
-``python -m impulsum_pipelines_tests.bench.webhooks``. The receiver is a process of its own, with its inbox in
-``--folder``: let that be on the disk that is meant, for each answer waits for it twice. Every delivery is signed and
-unique; at the end each that was answered must be a file that can be read. Exits with 1 when one is
-not, or when one in a hundred waited longer than the least patient vendor would. CPU is the receiver's.
+``python -m impulsum_pipelines_tests.bench.webhooks``. The receiver is a separate process with its inbox in
+``--folder``. Choose a folder on the disk to measure, because each answer waits for two writes there. Every delivery is
+signed and unique; at the end each answered delivery must be a readable file. Exits with 1 when one is not, or when one
+in a hundred waited longer than the least patient vendor would. CPU is that of the receiver.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from impulsum_pipelines.webhooks.receiving import dropfiles
 from impulsum_pipelines.webhooks.receiving.vendors import VENDORS
 
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
-#: Seconds; Slack waits no longer.
+#: Longest wait of a vendor, in seconds: Slack's.
 PATIENCE = 3.0
 console = Console()
 
 
 def main() -> int:
-    """Measure, print, and say whether the bound holds."""
+    """Measure, print, and return 1 when the bound is not met."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--deliveries", type=int, default=2_000, help="for each number of senders")
     parser.add_argument("--senders", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--bytes", type=int, default=10_000, help="size of a body")
-    parser.add_argument("--folder", type=Path, default=None, help="where the inbox is made; the temporary folder")
+    parser.add_argument("--folder", type=Path, default=None, help="folder for the inbox; default: the temporary folder")
     arguments = parser.parse_args()
     figures = ("per second", "p50 ms", "p95 ms", "p99 ms", "max ms", "CPU ms each")
     table = Table("senders", "deliveries", *figures, box=None, header_style="bold")
-    held = True
+    all_met = True
     with tempfile.TemporaryDirectory(prefix="impulsum-webhooks-", dir=arguments.folder) as folder:
         home = Home(Path(folder))
         with _receiver(home) as process:
@@ -57,17 +57,17 @@ def main() -> int:
                 waits = sorted(asyncio.run(_send(url, str(senders), arguments.deliveries, senders, arguments.bytes)))
                 rate = len(waits) / (time.perf_counter() - started)
                 shares = [waits[int(share * (len(waits) - 1))] for share in (0.5, 0.95, 0.99, 1)]
-                held &= shares[2] < PATIENCE
+                all_met &= shares[2] < PATIENCE
                 each = (_cpu_seconds(process) - cpu) / len(waits)
                 cells = [f"{seconds * 1000:,.1f}" for seconds in (*shares, each)]
                 table.add_row(str(senders), f"{len(waits):,}", f"{rate:,.0f}", *cells)
             process.terminate()
         answered = arguments.deliveries * len(arguments.senders) + 100
-        found = {dropfiles.read(path).delivery for path in dropfiles.waiting(home, answered + 1)}
+        found = {dropfiles.read_dropfile(path).delivery for path in dropfiles.waiting(home, answered + 1)}
     console.print(table)
-    held &= len(found) == answered
-    console.print(f"{'ok ' if held else 'NOT'}  {len(found):,} files of {answered:,} answered deliveries")
-    return 0 if held else 1
+    all_met &= len(found) == answered
+    console.print(f"{'ok ' if all_met else 'NOT'}  {len(found):,} files of {answered:,} answered deliveries")
+    return 0 if all_met else 1
 
 
 def _receiver(home: Home) -> subprocess.Popen[str]:
@@ -87,7 +87,7 @@ def _cpu_seconds(process: subprocess.Popen[str]) -> float:
 
 
 async def _send(url: str, run: str, deliveries: int, senders: int, size: int) -> list[float]:
-    """Send that many, each sender one after the other on its connection; seconds to each answer."""
+    """Send the deliveries, each sender one after the other on its connection; returns the seconds to each answer."""
     names = iter([f"{run}-{number}" for number in range(deliveries)])
     waits: list[float] = []
 
@@ -110,7 +110,7 @@ async def _send(url: str, run: str, deliveries: int, senders: int, size: int) ->
 
 
 def _request(path: str, name: str, size: int) -> bytes:
-    """The raw request of one event, as Slack would send it: a client library would cost more than the receiver."""
+    """The raw request of one Slack event; a client library would cost more CPU than the receiver."""
     body = orjson.dumps({"event_id": name, "type": "event_callback", "event": {"type": "message", "text": "x" * size}})
     headers = VENDORS["slack"].scheme.sign(SECRET, body, datetime.now(UTC))
     lines = [f"POST {path} HTTP/1.1", "host: localhost", "content-type: application/json"]

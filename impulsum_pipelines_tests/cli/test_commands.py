@@ -1,4 +1,4 @@
-"""The commands that need no run: what they print where, and with which exit code they leave."""
+"""The commands that need no run: their output and their exit codes."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def test_sql_prints_tables_json_and_csv(impulsum: Shell, home: Path) -> None:
 def test_sql_cannot_change_the_file_and_explains_a_wrong_statement(impulsum: Shell, home: Path) -> None:
     warehouse.build(home)
     publish(warehouse.settings_at(home))
-    for statement, said in (("drop table core.issues", "read-only"), ("from nowhere", "nowhere")):
+    for statement, message in (("drop table core.issues", "read-only"), ("from nowhere", "nowhere")):
         code, out, err = impulsum("sql", statement)
         assert (code, out) == (2, "")
-        assert said in err and "Next:" in err
+        assert message in err and "Next:" in err
 
 
-def test_json_and_csv_exclude_each_other(impulsum: Shell) -> None:
+def test_json_and_csv_cannot_be_combined(impulsum: Shell) -> None:
     assert impulsum("sql", "select 1", "--json", "--csv")[0] == 2
 
 
@@ -101,23 +101,23 @@ def test_sync_of_an_unknown_source_names_the_known_ones(impulsum: Shell) -> None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--since", "yesterday"), "not a day"),
         (("--until", "2026-11-01"), "--until needs --since"),
-        (("--since", "2024-02-01", "--until", "2024-01-01"), "not within"),
+        (("--since", "2024-02-01", "--until", "2024-01-01"), "not a range within"),
         (("--since", "1999-01-01"), "IMPULSUM_START_DATE"),
-        (("--since", "2999-01-01"), "not within"),
+        (("--since", "2999-01-01"), "not a range within"),
     ],
 )
 def test_sync_refuses_days_that_make_no_sense(
-    impulsum: Shell, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+    impulsum: Shell, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
 ) -> None:
     for name in ("JIRA_BASE_URL", "JIRA_EMAIL", "JIRA_API_TOKEN"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     code, _, err = impulsum("sync", "jira", *arguments)
     assert code == 2
-    assert said in err
+    assert message in err
 
 
 def test_a_wrong_setting_is_named(impulsum: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,16 +197,16 @@ def test_dagster_home_is_made_ready(impulsum: Shell, home: Path, monkeypatch: py
     assert impulsum("dagster-home")[1] == f"{home / 'elsewhere'}\n"
 
 
-def findings(out: str) -> dict[str, Any]:
-    """What `doctor --json` found, by subject."""
-    return {finding["subject"]: finding for finding in json.loads(out)}
+def diagnoses(out: str) -> dict[str, Any]:
+    """The output of `doctor --json`, by subject."""
+    return {diagnosis["subject"]: diagnosis for diagnosis in json.loads(out)}
 
 
 @on_sqlite
-def test_doctor_finds_what_is_off_and_what_is_wrong(
+def test_doctor_says_what_is_off_and_what_is_wrong(
     impulsum: Shell, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = findings(impulsum("doctor", "--json")[1])
+    found = diagnoses(impulsum("doctor", "--json")[1])
     assert found["settings"]["state"] == "ok"
     assert found["jira"]["state"] == "off"
     assert found["state folder"]["state"] == "ok"
@@ -220,21 +220,21 @@ def test_doctor_finds_what_is_off_and_what_is_wrong(
 
 
 @pytest.mark.parametrize("address", ["postgres://ops:s3cret@127.0.0.1/ops", "mysql://ops:s3cret@127.0.0.1/ops"])
-def test_doctor_takes_no_address_for_sqlite_that_names_another_database(
+def test_doctor_reports_an_address_that_is_not_postgresql(
     address: str, impulsum: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable in ("IMPULSUM_OPS_URL", "DAGSTER_POSTGRES_URL"):
         monkeypatch.setenv(variable, address)
     code, out, err = impulsum("doctor", "--json")
-    found = findings(out)
+    found = diagnoses(out)
     assert code == 1
     assert found["ops store"]["state"] == found["Dagster's storage"]["state"] == "problem"
     assert err.count("postgresql+psycopg2://") == 2 and "s3cret" not in out + err
     monkeypatch.setenv("IMPULSUM_OPS_URL", "sqlite:///ops.sqlite")
-    assert findings(impulsum("doctor", "--json")[1])["ops store"]["says"] == "SQLite"
+    assert diagnoses(impulsum("doctor", "--json")[1])["ops store"]["says"] == "SQLite"
 
 
-def test_doctor_reaches_the_databases_and_says_which_it_does_not(
+def test_doctor_says_which_database_it_cannot_reach(
     impulsum: Shell, monkeypatch: pytest.MonkeyPatch, postgres_server: Any
 ) -> None:
     with postgres_server.database() as url:
@@ -244,8 +244,8 @@ def test_doctor_reaches_the_databases_and_says_which_it_does_not(
         monkeypatch.setenv("DAGSTER_POSTGRES_URL", url)
         for zone, state in (("Asia/Tokyo", "problem"), ("UTC", "ok")):
             monkeypatch.setenv("PGTZ", zone)
-            assert findings(impulsum("doctor", "--json")[1])["Dagster's storage"]["state"] == state
-    found = findings(out)
+            assert diagnoses(impulsum("doctor", "--json")[1])["Dagster's storage"]["state"] == state
+    found = diagnoses(out)
     assert code == 1
     assert found["ops store"]["says"].startswith("PostgreSQL, database test_")
     assert found["Dagster's storage"]["state"] == "problem"

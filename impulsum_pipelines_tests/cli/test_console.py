@@ -1,4 +1,4 @@
-"""What people and programs see."""
+"""Output for people and programs: tables, JSON, progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from impulsum_pipelines.base.humanize import humanize
 from impulsum_pipelines.base.progress import reporter, reporting_to
-from impulsum_pipelines.cli.console import age, notes, plain, progress_bars, show_json, show_table
+from impulsum_pipelines.cli.console import age, format_value, notes, progress_bars, show_json, show_table
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -31,27 +31,27 @@ NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
         ("ACME-1", "ACME-1"),
     ],
 )
-def test_values_are_plain(value: object, shown: str) -> None:
-    assert plain(value) == shown
+def test_values_are_shown_for_people(value: object, shown: str) -> None:
+    assert format_value(value) == shown
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [(0, "0 s ago"), (119, "119 s ago"), (120, "2 min ago"), (7200, "2 h ago"), (200_000, "2 d ago")],
 )
-def test_ages_are_in_the_unit_that_says_enough(seconds: int, said: str) -> None:
-    assert age(NOON - timedelta(seconds=seconds), NOON) == said
+def test_an_age_is_in_its_largest_unit_of_at_least_two(seconds: int, text: str) -> None:
+    assert age(NOON - timedelta(seconds=seconds), NOON) == text
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [(0, "0 s"), (59, "59 s"), (3600, "1 h"), (11_549, "3 h 12 min"), (90_061, "1 d 1 h"), (3605, "1 h 5 s")],
 )
-def test_spans_are_in_the_two_largest_units(seconds: int, said: str) -> None:
-    assert humanize(timedelta(seconds=seconds)) == said
+def test_durations_are_in_the_two_largest_units(seconds: int, text: str) -> None:
+    assert humanize(timedelta(seconds=seconds)) == text
 
 
-def test_never_is_an_age() -> None:
+def test_the_age_of_nothing_is_never() -> None:
     assert age(None) == "never"
 
 
@@ -77,17 +77,17 @@ def test_json_keeps_numbers_and_instants(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_words_between_colons_stay_words(capsys: pytest.CaptureFixture[str]) -> None:
-    said = ":fire: [red]api[/red] :warning: a:b:c"
-    show_json({"title": said})
-    assert json.loads(capsys.readouterr().out) == {"title": said}
-    show_table(("title",), [(said,)], title=":fire:")
-    notes().print(said, markup=False)
+    words = ":fire: [red]api[/red] :warning: a:b:c"
+    show_json({"title": words})
+    assert json.loads(capsys.readouterr().out) == {"title": words}
+    show_table(("title",), [(words,)], title=":fire:")
+    notes().print(words, markup=False)
     out, err = capsys.readouterr()
-    assert said in out and out.startswith(":fire:")
-    assert err == f"{said}\n"
+    assert words in out and out.startswith(":fire:")
+    assert err == f"{words}\n"
 
 
-def test_progress_reaches_the_watcher_and_only_while_it_watches() -> None:
+def test_progress_is_reported_only_inside_the_block() -> None:
     seen: list[tuple[str, int, int | None]] = []
     with reporting_to(lambda *report: seen.append(report)):
         reporter()("issues", 1, 2)
@@ -95,7 +95,7 @@ def test_progress_reaches_the_watcher_and_only_while_it_watches() -> None:
     assert seen == [("issues", 1, 2)]
 
 
-def test_warnings_of_the_work_reach_who_waits_for_it_even_where_there_are_no_bars(
+def test_warnings_are_printed_even_without_progress_bars(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     log = logging.getLogger("impulsum_pipelines.sources")
@@ -103,9 +103,9 @@ def test_warnings_of_the_work_reach_who_waits_for_it_even_where_there_are_no_bar
         log.warning("Jira asks to wait [%d s]", 40)
         log.info("all is well")
     log.warning("nobody waits any more")
-    said = capfd.readouterr().err
-    assert "Jira asks to wait [40 s]" in said
-    assert "all is well" not in said
+    printed = capfd.readouterr().err
+    assert "Jira asks to wait [40 s]" in printed
+    assert "all is well" not in printed
 
 
 def test_there_are_no_bars_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

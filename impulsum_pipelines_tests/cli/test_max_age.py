@@ -1,6 +1,6 @@
-"""``--max-age``: what is older is pulled and built first, and a source that is down is answered for from what is held.
+"""``--max-age``: older sources are pulled and built first; when a source is down, the stored data is shown.
 
-Pulls are real. In place of dbt's build stands one that takes moments: what it publishes knows the syncs it was made of.
+Pulls are real. A fake build replaces dbt and takes moments; it publishes which sync its data comes from.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def impulsum(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def site(sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch) -> Running:
-    """A Jira, and nothing else."""
+    """A Jira site, and no other source."""
     started = sandbox(seed=3, issues=40)
     for name in started.env:
         if not name.startswith("JIRA_"):
@@ -84,7 +84,7 @@ def site(sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch) -> Running:
 
 
 def hours_pass() -> None:
-    """What is held becomes 3 h 12 min older, and what is published with it."""
+    """Make the stored and the published data 3 h 12 min older."""
     home, ago = Home.of(load_settings()), "interval '3 hours 12 minutes 30 seconds'"
     with home.write_raw("jira") as raw:
         raw.execute(f"update raw.syncs set started_at = started_at - {ago}, finished_at = finished_at - {ago}")
@@ -93,12 +93,12 @@ def hours_pass() -> None:
     publish(load_settings())
 
 
-def test_only_what_is_older_is_pulled_and_built_when_it_brought_anything(impulsum: Shell, site: Running) -> None:
+def test_only_an_older_source_is_pulled_and_only_changes_are_built(impulsum: Shell, site: Running) -> None:
     code, out, err = impulsum("status", "--max-age", "2h", "--json")
     assert (code, impulsum.jobs) == (0, ["jira_sync", "build"]), err
-    told = json.loads(out)
-    assert told["refreshed"]["jira"]["pulled"] and 0 <= told["refreshed"]["jira"]["age_seconds"] < 120
-    assert told["sources"]["jira"]["rows"]["issues"] == 40
+    answer = json.loads(out)
+    assert answer["refreshed"]["jira"]["pulled"] and 0 <= answer["refreshed"]["jira"]["age_seconds"] < 120
+    assert answer["sources"]["jira"]["rows"]["issues"] == 40
     assert "Pulling Jira: it was never pulled." in err
 
     code, out, _ = impulsum("sql", QUESTION, "--max-age", "2h")
@@ -107,9 +107,9 @@ def test_only_what_is_older_is_pulled_and_built_when_it_brought_anything(impulsu
     hours_pass()
     code, out, err = impulsum("sql", QUESTION, "--max-age", "2h", "--json")
     assert (code, impulsum.jobs) == (0, ["jira_sync"]), "nothing had changed"
-    told = json.loads(out)
-    assert told["rows"] == [{"issues": 40}]
-    assert told["sources"]["jira"]["age_seconds"] < 120 and told["sources"]["jira"]["error"] is None
+    answer = json.loads(out)
+    assert answer["rows"] == [{"issues": 40}]
+    assert answer["sources"]["jira"]["age_seconds"] < 120 and answer["sources"]["jira"]["error"] is None
     assert re.search(r"its newest pull is 3 h 1\d min old", err)
 
     hours_pass()
@@ -119,10 +119,10 @@ def test_only_what_is_older_is_pulled_and_built_when_it_brought_anything(impulsu
     assert json.loads(out)["rows"] == [{"issues": 41}]
 
 
-def test_a_source_that_is_down_is_answered_for_from_what_is_held(impulsum: Shell, site: Running) -> None:
+def test_when_a_source_is_down_the_stored_data_is_shown(impulsum: Shell, site: Running) -> None:
     site.control("fault", kind="status", count=100, status=503)
     code, _, err = impulsum("status", "--max-age", "30m")
-    assert code == 0 and "Jira could not be reached (" in err and "nothing of it is shown" in err
+    assert code == 0 and "Jira could not be reached (" in err and "it has no published data yet" in err
     site.control("clear_faults")
     impulsum("status", "--max-age", "30m")
     hours_pass()
@@ -130,14 +130,14 @@ def test_a_source_that_is_down_is_answered_for_from_what_is_held(impulsum: Shell
     site.control("fault", kind="status", count=100, status=429, retry_after=3600)
     code, out, err = impulsum("sql", QUESTION, "--max-age", "30m", "--json")
     assert code == 0
-    told = json.loads(out)
-    assert told["rows"] == [{"issues": 40}]
-    assert told["sources"]["jira"]["age_seconds"] == pytest.approx(3.25 * 3600, abs=360)
-    assert "limits requests" in told["sources"]["jira"]["error"]
-    assert "Jira could not be reached (" in err and re.search(r"what is shown is 3 h 1\d min old\.", err)
+    answer = json.loads(out)
+    assert answer["rows"] == [{"issues": 40}]
+    assert answer["sources"]["jira"]["age_seconds"] == pytest.approx(3.25 * 3600, abs=360)
+    assert "limits requests" in answer["sources"]["jira"]["error"]
+    assert "Jira could not be reached (" in err and re.search(r"the data shown is 3 h 1\d min old\.", err)
 
 
-def test_what_will_not_pass_by_itself_is_answered_and_told(
+def test_an_error_that_will_not_pass_is_reported_and_the_data_shown(
     impulsum: Shell, site: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     impulsum.broken = True
@@ -145,14 +145,14 @@ def test_what_will_not_pass_by_itself_is_answered_and_told(
     assert code == 1 and "The marts could not be built" in err
     impulsum.broken = False
     assert impulsum("status", "--max-age", "1d")[0] == 0
-    assert impulsum.jobs == ["build"], "what was pulled is still to be built"
+    assert impulsum.jobs == ["build"], "the pulled data was not built yet"
     hours_pass()
     monkeypatch.setenv("JIRA_API_TOKEN", "revoked")
     code, out, err = impulsum("sql", QUESTION, "--max-age", "90s", "--csv")
     assert (code, out) == (1, "issues\n40\n")
-    assert "Jira could not be pulled" in err and re.search(r"what is shown is 3 h 1\d min old\. Next:", err)
+    assert "Jira could not be pulled" in err and re.search(r"the data shown is 3 h 1\d min old\. Next:", err)
 
 
-def test_an_age_is_written_as_one(impulsum: Shell) -> None:
+def test_a_wrong_age_is_refused(impulsum: Shell) -> None:
     code, _, err = impulsum("status", "--max-age", "soon")
     assert code == 2 and "90s, 30m, 2h or 1d" in err

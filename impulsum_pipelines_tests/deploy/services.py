@@ -1,4 +1,4 @@
-"""The systemd units as they are shipped, read as systemd reads them."""
+"""The shipped systemd units, parsed as systemd parses them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from impulsum_pipelines import deploy
 
 DEPLOY = Path(deploy.__file__).parent
 UNITS = DEPLOY / "systemd"
-#: What all units share, and the environment file that they read.
+#: The settings that all units share, and the example of their environment file.
 COMMON = UNITS / "impulsum-.service.d" / "impulsum.conf"
 EXAMPLE = DEPLOY / "impulsum.env.example"
 
@@ -22,14 +22,14 @@ class Service:
 
     Args:
         name: such as ``impulsum-daemon``.
-        settings: ``Section.Key`` of the unit and of what it shares, each with its values in order.
+        settings: the values of each ``Section.Key``, of the unit and then of the shared settings.
     """
 
     name: str
     settings: Mapping[str, tuple[str, ...]]
 
     def command(self, key: str, paths: Mapping[str, str] | None = None) -> list[str] | None:
-        """The words of ``ExecStart`` and the like, other paths put in place of its own; None where there is none."""
+        """The words of a command such as ``ExecStart``, with its paths replaced; None when the unit has none."""
         (line,) = self.settings.get(f"Service.{key}", (None,))
         if line is None:
             return None
@@ -38,7 +38,7 @@ class Service:
         return shlex.split(line)
 
     def value(self, key: str) -> str:
-        """The last value of a key of ``[Service]``, which is the one that holds."""
+        """The value of a key of ``[Service]``: the last one counts."""
         return self.settings[f"Service.{key}"][-1]
 
 
@@ -50,7 +50,7 @@ def services() -> list[Service]:
 
 
 def example(*, commented: bool = False) -> dict[str, str]:
-    """What the example of the environment file sets; also what it only shows, where asked."""
+    """The variables that the example file sets; with ``commented`` also those that are commented out."""
     names = {}
     for line in EXAMPLE.read_text().splitlines():
         name, separator, value = line.removeprefix("#" if commented else "").partition("=")

@@ -1,4 +1,4 @@
-"""The two profiles of Dagster: the file that is installed, and an instance that it makes."""
+"""The two profiles of Dagster: the installed file, and an instance with it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_on_postgresql_everything_else_is_the_same(
     with postgres_server.database() as url:
         monkeypatch.setenv("DAGSTER_POSTGRES_URL", url)
         config = deploy.install(tmp_path / "server")
-        assert url not in config.read_text(), "the address holds a password"
+        assert url not in config.read_text(), "the address contains a password"
         server = yaml.safe_load(config.read_text())
         assert server.pop("storage")
         assert server == embedded
@@ -54,7 +54,7 @@ def test_on_postgresql_everything_else_is_the_same(
             assert again.get_run_by_id(run.run_id)
 
 
-def test_a_configuration_of_ones_own_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_own_configuration_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", "postgresql://nowhere/dagster")
     first_line, rest = deploy.PROFILE.read_text().split("\n", 1)
     for text in ("telemetry: {enabled: false}\n", rest):
@@ -73,13 +73,13 @@ def test_storage_moves_to_postgresql_and_not_back(tmp_path: Path, monkeypatch: p
 
     assert storage() is None
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", "postgresql://nowhere/dagster")
-    named = storage()
-    assert named == {"postgres": {"postgres_url": {"env": "DAGSTER_POSTGRES_URL"}}}
+    on_postgresql = storage()
+    assert on_postgresql == {"postgres": {"postgres_url": {"env": "DAGSTER_POSTGRES_URL"}}}
     monkeypatch.delenv("DAGSTER_POSTGRES_URL")
-    assert storage() == named, "a shell without the variable must not take the services' storage away"
+    assert storage() == on_postgresql, "a shell without the variable must not change the storage of the services"
 
 
-def test_a_run_whose_process_is_gone_is_known_by_the_code_server_alone(tmp_path: Path) -> None:
+def test_only_the_code_server_knows_that_the_process_of_a_run_is_gone(tmp_path: Path) -> None:
     config, port = deploy.install(tmp_path / "dagster"), free_port()
     (tmp_path / "nothing.py").write_text("import dagster as dg\n\ndefs = dg.Definitions()\n")
     command = ("-m", "dagster", "api", "grpc", "-h", "127.0.0.1", "-p", str(port), "-f", str(tmp_path / "nothing.py"))
@@ -92,14 +92,14 @@ def test_a_run_whose_process_is_gone_is_known_by_the_code_server_alone(tmp_path:
         def health(run: dg.DagsterRun) -> str:
             return instance.run_launcher.check_run_worker_health(run).status.name
 
-        assert health(started) == "RUNNING", "while the code server is away nobody knows"
+        assert health(started) == "RUNNING", "unknown while the code server is down"
         with subprocess.Popen(
             [sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as server:
             try:
                 until = time.monotonic() + 60
                 while health(started) != "FAILED":
-                    assert time.monotonic() < until, "the code server answers, and the run is not in its hands"
+                    assert time.monotonic() < until, "the code server answers that it does not have the run"
                     time.sleep(0.1)
                 assert health(of_a_shell) == "RUNNING"
             finally:

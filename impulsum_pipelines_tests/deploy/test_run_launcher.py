@@ -1,4 +1,4 @@
-"""A run of the shell whose process ends on the way: it is known to have failed, and its source is pulled again."""
+"""A run of the shell whose process ends early is marked as failed, and its source can be pulled again."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_ite
 from impulsum_pipelines.cli.runs import interruptible
 from impulsum_pipelines.sandbox.server import Running
 
-#: Under nohup the tests ignore SIGHUP, and what they start would, too.
+#: Under nohup the tests ignore SIGHUP, and their child processes would ignore it too.
 _AT_A_TERMINAL = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"
 
 
 @pytest.fixture
 def site(sandbox: Callable[..., Running]) -> Running:
-    """One that takes its time."""
+    """A slow site."""
     served = sandbox(seed=4, issues=20)
     served.control("latency", milliseconds=3000)
     return served
@@ -55,7 +55,7 @@ def _steps(instance: dg.DagsterInstance, run_id: str) -> list[Any]:
 
 
 def monitor(instance: dg.DagsterInstance) -> None:
-    """What the daemon does every half minute."""
+    """Monitor runs, as the daemon does every half minute."""
     daemon: Any = SimpleNamespace(instance=instance, create_request_context=lambda: None)
     assert [*execute_run_monitoring_iteration(daemon, logging.getLogger(__name__))] == [None]
 
@@ -66,18 +66,20 @@ def status(instance: dg.DagsterInstance, run_id: str) -> str:
     return run.status.name
 
 
-def holds_up_the_next(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether a run that wants the same pool has to wait in the queue."""
+def blocks_the_next(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether a run that needs the same pool must wait in the queue."""
     next_one = instance.get_run_by_id(run_id)
     assert next_one is not None and next_one.run_op_concurrency is not None
-    going_on = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+    running = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
     pools = instance.event_log_storage
-    if "tempo" not in {pool.name for pool in pools.get_pool_limits()}:  # as Dagster asks: on PostgreSQL twice fails
+    if "tempo" not in {
+        pool.name for pool in pools.get_pool_limits()
+    }:  # once, as Dagster does: on PostgreSQL a second time fails
         pools.initialize_concurrency_limit_to_default("tempo")
     counter = GlobalOpConcurrencyLimitsCounter(
         instance,
         [next_one],
-        going_on,
+        running,
         pools.get_concurrency_keys(),
         pools.get_pool_limits(),
         pool_granularity=instance.get_concurrency_config().pool_config.pool_granularity,
@@ -86,29 +88,29 @@ def holds_up_the_next(instance: dg.DagsterInstance, run_id: str) -> bool:
 
 
 @pytest.mark.usefixtures("site")
-def test_a_shell_that_was_killed_is_found_and_its_pool_is_free(instance: dg.DagsterInstance) -> None:
+def test_a_killed_shell_is_detected_and_its_pool_is_released(instance: dg.DagsterInstance) -> None:
     with pulling(instance) as (shell, run_id):
         monitor(instance)
-        assert status(instance, run_id) == "STARTED" and holds_up_the_next(instance, run_id)
+        assert status(instance, run_id) == "STARTED" and blocks_the_next(instance, run_id)
         shell.kill()
         shell.wait()
         monitor(instance)
-    assert status(instance, run_id) == "FAILURE" and not holds_up_the_next(instance, run_id)
+    assert status(instance, run_id) == "FAILURE" and not blocks_the_next(instance, run_id)
     [failed] = instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
     assert "shell that ran it was killed" in failed.message
 
 
 @pytest.mark.usefixtures("site")
-def test_a_terminal_that_goes_away_ends_its_run(instance: dg.DagsterInstance) -> None:
+def test_a_closed_terminal_ends_its_run(instance: dg.DagsterInstance) -> None:
     with pulling(instance) as (shell, run_id):
         shell.send_signal(signal.SIGHUP)
-        _, said = shell.communicate(timeout=60)
-    assert status(instance, run_id) == "FAILURE", said
-    assert not holds_up_the_next(instance, run_id)
+        _, output = shell.communicate(timeout=60)
+    assert status(instance, run_id) == "FAILURE", output
+    assert not blocks_the_next(instance, run_id)
 
 
 class Collected:
-    """A signal comes while Python tidies up after it."""
+    """Raises a signal while Python collects it."""
 
     def __del__(self) -> None:
         signal.raise_signal(signal.SIGHUP)
@@ -123,4 +125,4 @@ def test_an_interrupt_that_python_drops_is_raised_again() -> None:
             threading.Event().wait(60)
     finally:
         signal.signal(signal.SIGHUP, before)
-    assert time.monotonic() - began < 30, "whatever is waited for"
+    assert time.monotonic() - began < 30, "it waited for the event"

@@ -1,7 +1,7 @@
-"""The services of a server, started as their units say, on a real PostgreSQL: work comes in, is done, and told of.
+"""The services of a server, started from their units, with a real PostgreSQL: from a webhook to a pull and an alert.
 
-Only paths, ports and the environment are the test's own. There is no systemd here: a unit's commands are run in their
-order, and a stop is what systemd does, a signal to all of a unit's processes.
+Only paths, ports and the environment differ from the units. Without systemd, the test runs the commands of a unit in
+their order, and stops a unit as systemd does: by a signal to all of its processes.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class Unit:
     """A service that runs, or ran.
 
     Args:
-        service: what its unit says.
-        paths: what is put in place of its paths and ports.
-        log: where its output goes.
+        service: its unit.
+        paths: replacements for paths and ports in its commands.
+        log: file for its output.
     """
 
     service: Service
@@ -60,7 +60,7 @@ class Unit:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """As ``systemctl start``: back when the service counts as started."""
+        """Start it as ``systemctl start`` does; returns when the service counts as started."""
         shared = dict(pair.split("=") for line in self.service.settings["Service.Environment"] for pair in line.split())
         environment = {**os.environ, **shared}
         with self.log.open("a") as log:
@@ -72,7 +72,7 @@ class Unit:
                 subprocess.run(after, check=True, timeout=int(self.service.value("TimeoutStartSec")), **run)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """As ``systemctl stop``, or a kill -9 of everything; fails when something outlives the unit's timeout."""
+        """Stop it as ``systemctl stop`` does, or with kill -9; fails when a process outlives the unit's timeout."""
         process, self.process = self.process, None
         if process is None:
             return
@@ -80,7 +80,7 @@ class Unit:
         timeout = int(self.service.value("TimeoutStopSec"))
         try:
             process.wait(timeout)
-            _until(lambda: not _lives(process.pid), timeout, f"{self.service.name} has ended with all its processes")
+            _until(lambda: not _is_alive(process.pid), timeout, f"{self.service.name} has ended with all its processes")
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -91,14 +91,14 @@ class Unit:
 
 @dataclass
 class Server:
-    """All services, and where they are reached."""
+    """All services, and their addresses."""
 
     units: dict[str, Unit]
     ui: str
     receiver: str
 
     def deliver(self, number: int, issue: tuple[str, str], **fields: Any) -> None:
-        """Post a signed webhook of Jira's."""
+        """Post a signed webhook of Jira."""
         content = orjson.dumps(body(number, issue, **fields))
         signature = VENDORS["jira"].scheme.sign(SECRET, content, datetime.now(UTC))
         answer = requests.post(f"{self.receiver}/webhooks/jira", data=content, headers=signature, timeout=30)
@@ -106,7 +106,7 @@ class Server:
 
 
 @pytest.fixture
-def told() -> Iterator[Webhook]:
+def alerted() -> Iterator[Webhook]:
     with Webhook() as sink:
         yield sink
 
@@ -118,11 +118,11 @@ def site(sandbox: Callable[..., Running]) -> Running:
 
 @pytest.fixture
 def server(
-    site: Running, told: Webhook, postgres_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    site: Running, alerted: Webhook, postgres_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Server]:
-    """Started in order, stopped in the opposite one."""
+    """All services, started in order and stopped in reverse order."""
     with ExitStack() as stack:
-        for name in site.env:  # five sources are off, so that the machine is this one's
+        for name in site.env:  # five sources are off, to leave the machine to this one
             if not name.startswith("JIRA_"):
                 monkeypatch.delenv(name)
         own = {
@@ -130,7 +130,7 @@ def server(
             "DAGSTER_HOME": str(tmp_path / "home" / "dagster"),
             "IMPULSUM_OPS_URL": stack.enter_context(postgres_server.database()),
             "DAGSTER_POSTGRES_URL": stack.enter_context(postgres_server.database()),
-            "IMPULSUM_ALERT_CHANNELS": told.address,
+            "IMPULSUM_ALERT_CHANNELS": alerted.address,
             "JIRA_WEBHOOK_SECRET": SECRET,
         }
         for name, value in {**example(), **own}.items():
@@ -153,8 +153,8 @@ def server(
         yield Server(units, ui, receiver)
 
 
-def test_a_webhook_is_told_of_and_makes_a_pull_which_is_repeated_when_it_ends_with_its_code_server(
-    server: Server, site: Running, told: Webhook
+def test_a_webhook_raises_an_alert_and_starts_a_pull_which_is_repeated_when_the_code_server_ends(
+    server: Server, site: Running, alerted: Webhook
 ) -> None:
     settings = load_settings()
     issue = next(str(issue) for ids in site.control("ids").values() for issue in ids)
@@ -164,10 +164,10 @@ def test_a_webhook_is_told_of_and_makes_a_pull_which_is_repeated_when_it_ends_wi
     with dg.DagsterInstance.get() as instance:
         assert "Postgres" in type(instance.run_storage).__name__
 
-        first = pulled.asked_for(instance)
+        first = pulled.start(instance)
         [made] = instance.get_run_records(dg.RunsFilter(run_ids=[first]))
-        assert abs(datetime.now(UTC) - made.create_timestamp) < timedelta(hours=1), "in UTC, as the server is not"
-        _until(lambda: bool(told.taken), 90, "the alert is told")
+        assert abs(datetime.now(UTC) - made.create_timestamp) < timedelta(hours=1), "in UTC, although the server is not"
+        _until(lambda: bool(alerted.taken), 90, "the alert is delivered")
         with transaction(settings) as connection:
             assert connection.dialect.name == "postgresql"
             assert connection.execute(sa.select(sa.func.count()).select_from(schema.events)).scalar_one() == 1
@@ -175,8 +175,8 @@ def test_a_webhook_is_told_of_and_makes_a_pull_which_is_repeated_when_it_ends_wi
         _until_it_is(instance, first, dg.DagsterRunStatus.SUCCESS)
         with Home.of(settings).read_raw("jira") as connection:
             assert connection is not None
-            said = connection.execute("select summary from raw.issues where id = ?", [pulled.issue[0]]).fetchall()
-        assert said == [("Down.",)]
+            summaries = connection.execute("select summary from raw.issues where id = ?", [pulled.issue[0]]).fetchall()
+        assert summaries == [("Down.",)]
 
         assert "interrupted unexpectedly" in pulled.repeated_after(instance, signal.SIGTERM)
         assert "ended with its code server" in pulled.repeated_after(instance, signal.SIGKILL)
@@ -187,24 +187,24 @@ def test_a_webhook_is_told_of_and_makes_a_pull_which_is_repeated_when_it_ends_wi
 
 @dataclass
 class Pulls:
-    """Pulls of Jira that webhooks about one issue ask for."""
+    """Pulls of Jira that webhooks about one issue start."""
 
     issue: tuple[str, str]
     server: Server
     site: Running
     number: int = 0
 
-    def asked_for(self, instance: dg.DagsterInstance) -> str:
-        """Deliver something urgent; the id of the run that it made."""
+    def start(self, instance: dg.DagsterInstance) -> str:
+        """Deliver an urgent webhook; returns the id of the run that it started."""
         before = set(self._all(instance))
         self.number += 1
         self.server.deliver(self.number, self.issue, priority={"name": "Highest"}, labels=[f"seen-{self.number}"])
         return self._new(instance, before)
 
     def repeated_after(self, instance: dg.DagsterInstance, how: signal.Signals) -> str:
-        """End the code server while a pull runs, and see the pull repeated; why it failed first, in Dagster's words."""
+        """End the code server during a pull, and wait until that is repeated; returns why it failed, from Dagster."""
         self.site.control("latency", milliseconds=3000)
-        ended = self.asked_for(instance)
+        ended = self.start(instance)
         _until_it_is(instance, ended, dg.DagsterRunStatus.STARTED)
         known = set(self._all(instance))
         self._restart(how)
@@ -218,7 +218,7 @@ class Pulls:
         return why
 
     def _restart(self, how: signal.Signals) -> None:
-        """The code server is told to start again, or dies; the daemon is part of it."""
+        """Restart the code server after a stop or a kill; the daemon restarts with it."""
         code, daemon = self.server.units["impulsum-code"], self.server.units["impulsum-daemon"]
         assert "impulsum-code.service" in daemon.service.settings["Unit.PartOf"]
         for unit in (daemon, code) if how is signal.SIGTERM else (code, daemon):
@@ -235,7 +235,7 @@ class Pulls:
 
 
 def _location(server: Server) -> str:
-    """What the webserver holds of the code location: it, or an error."""
+    """Type of the code location that the webserver shows: the location, or an error."""
     answer = requests.post(f"{server.ui}/graphql", json={"query": _LOCATIONS}, timeout=60).json()
     (location,) = answer["data"]["workspaceOrError"]["locationEntries"]
     return str(location["locationOrLoadError"]["__typename"])
@@ -255,7 +255,7 @@ def _answers(url: str) -> bool:
     return False
 
 
-def _lives(group: int) -> bool:
+def _is_alive(group: int) -> bool:
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -263,8 +263,8 @@ def _lives(group: int) -> bool:
     return True
 
 
-def _until(holds: Callable[[], bool], seconds: float, what: str) -> None:
+def _until(condition: Callable[[], bool], seconds: float, what: str) -> None:
     until = time.monotonic() + seconds
-    while not holds():
+    while not condition():
         assert time.monotonic() < until, f"{seconds:.0f} s passed before {what}"
         time.sleep(0.2)

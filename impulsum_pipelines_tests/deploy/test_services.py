@@ -1,4 +1,4 @@
-"""The services of a server, as files: every program, option, path, port and variable that they name is a real one."""
+"""The files of a server's services: every program, option, path, port and variable in them exists."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from impulsum_pipelines_tests.deploy.services import COMMON, DEPLOY, EXAMPLE, UN
 ROOT = DEPLOY.parents[1]
 DOCKER = DEPLOY / "docker"
 INSTALLED = "/opt/impulsum/"
-#: What is read besides our settings: by Dagster, and by PostgreSQL's client.
+#: Other variables, read by Dagster and by PostgreSQL's client.
 OTHERS = {"DAGSTER_HOME", "DAGSTER_POSTGRES_URL", "PGPASSWORD", "PGTZ"}
 OURS = set(Settings.variables())
 COMMANDS = [(service, key) for service in services() for key in ("ExecStartPre", "ExecStart") if service.command(key)]
@@ -33,7 +33,7 @@ CONTAINERS = {name: container for name, container in COMPOSE["services"].items()
 
 
 def options(line: list[str]) -> dict[str, Any]:
-    """The options of a command line as the program itself reads them; nothing is run.
+    """The options of a command line, parsed by the program itself; nothing is run.
 
     Raises:
         click.UsageError: the program does not know one of the words.
@@ -53,7 +53,7 @@ def options(line: list[str]) -> dict[str, Any]:
 
 
 def here(words: list[str]) -> list[str]:
-    """Installed paths as they are in this repository; each must exist."""
+    """Replace installed paths by those in this repository; each must exist."""
     placed = [str(ROOT / word.removeprefix(INSTALLED)) if word.startswith(INSTALLED) else word for word in words]
     assert [word for word in placed[1:] if word.startswith("/") and not Path(word).exists()] == []
     return placed
@@ -68,7 +68,7 @@ def test_a_unit_runs_a_program_of_this_environment_on_loopback(service: Service,
 
 
 @pytest.mark.parametrize("service", services(), ids=lambda service: service.name)
-def test_a_unit_is_kept_running_with_little_power(service: Service) -> None:
+def test_a_unit_is_restarted_and_has_few_privileges(service: Service) -> None:
     assert (service.value("Restart"), service.value("User")) == ("always", "impulsum")
     assert (service.value("NoNewPrivileges"), service.value("ProtectSystem")) == ("yes", "strict")
     assert service.value("EnvironmentFile") == "/etc/impulsum/impulsum.env"
@@ -88,7 +88,7 @@ def test_daemon_and_webserver_start_after_code_server_and_database_and_the_recei
 
 
 @pytest.mark.parametrize(("workspace", "host"), [(DEPLOY, "127.0.0.1"), (DOCKER, "code")])
-def test_the_workspace_leads_to_the_code_server(workspace: Path, host: str) -> None:
+def test_the_workspace_points_to_the_code_server(workspace: Path, host: str) -> None:
     config = yaml.safe_load((workspace / "workspace.yaml").read_text())
     assert process_workspace_config(config).success
     (location,) = config["load_from"]
@@ -96,17 +96,17 @@ def test_the_workspace_leads_to_the_code_server(workspace: Path, host: str) -> N
     assert code and str(location["grpc_server"]["port"]) in code
     assert str(location["grpc_server"]["port"]) in COMPOSE["services"]["code"]["command"]
     assert location["grpc_server"]["host"] == host
-    # As `make dev` calls it: what was switched off in the one stays off in the other.
+    # The name of `make dev`: a schedule that was switched off in one stays off in the other.
     (dev,) = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"]
     assert location["grpc_server"]["location_name"] == dev["python_module"]
 
 
 @pytest.mark.skipif(not SYSTEMD, reason="systemd is not on this machine")
-def test_systemd_takes_the_units(tmp_path: Path) -> None:
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     units = tmp_path / "units"
     shutil.copytree(UNITS, units)
     for path in units.rglob("*"):
-        if path.is_file():  # systemd looks whether the programs are there
+        if path.is_file():  # systemd checks that the programs exist
             path.write_text(re.sub(r"/opt/impulsum/\.venv/bin/\S+", "/bin/true", path.read_text()))
     done = subprocess.run(
         [str(SYSTEMD), "verify", "--man=no", *map(str, [*units.glob("*.service"), *units.glob("*.target")])],
@@ -132,20 +132,20 @@ def test_a_container_runs_a_program_of_the_image(name: str) -> None:
         options(check["test"][1:])
 
 
-def test_units_and_containers_run_the_same_on_the_same_ports() -> None:
-    def shape(words: list[str]) -> list[str]:
+def test_units_and_containers_run_the_same_programs_on_the_same_ports() -> None:
+    def without_places(words: list[str]) -> list[str]:
         hosts = {"127.0.0.1": "", "0.0.0.0": ""}  # noqa: S104
         return [hosts.get(word, Path(word).name) for word in words]
 
     units = {service.name.removeprefix("impulsum-"): service.command("ExecStart") or [] for service in services()}
     containers = {name: list(map(str, container["command"])) for name, container in CONTAINERS.items()}
-    assert shape(containers.pop("home")) == ["impulsum", "dagster-home"]
-    assert {name: shape(words) for name, words in containers.items()} == {
-        name: shape(words) for name, words in units.items()
+    assert without_places(containers.pop("home")) == ["impulsum", "dagster-home"]
+    assert {name: without_places(words) for name, words in containers.items()} == {
+        name: without_places(words) for name, words in units.items()
     }
 
 
-def test_compose_names_what_exists_and_holds_no_secret() -> None:
+def test_compose_names_only_existing_things_and_no_secret() -> None:
     for name, container in COMPOSE["services"].items():
         assert set(container.get("depends_on", ())) <= set(COMPOSE["services"]), name
         for volume in container["volumes"]:
@@ -161,7 +161,7 @@ def test_compose_names_what_exists_and_holds_no_secret() -> None:
     assert "ports" not in COMPOSE["services"]["postgres"]
 
 
-def test_the_image_is_made_of_what_is_locked_and_runs_as_nobody_special() -> None:
+def test_the_image_has_only_locked_packages_and_an_unprivileged_user() -> None:
     made = (DOCKER / "Dockerfile").read_text()
     assert set(re.findall(r"^FROM (\S+)", made, re.MULTILINE)) == {"python:3.11-slim"}
     copied = {word for line in re.findall(r"^COPY (.+) \S+$", made, re.MULTILINE) for word in line.split()}
@@ -172,7 +172,7 @@ def test_the_image_is_made_of_what_is_locked_and_runs_as_nobody_special() -> Non
     assert re.findall(r"^USER (.+)$", made, re.MULTILINE)[-1] == "impulsum"
 
 
-def test_the_example_environment_knows_real_settings_and_every_secret() -> None:
+def test_the_example_environment_has_only_real_settings_and_every_secret() -> None:
     shown = set(example(commented=True))
     assert shown <= OURS | OTHERS
     assert shown >= OTHERS and example()["PGTZ"] == "UTC"
@@ -201,13 +201,13 @@ def test_the_example_environment_is_read_alike_by_a_shell(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("where", [example(), CONTAINERS["code"]["environment"]], ids=["units", "containers"])
-def test_the_addresses_of_the_databases_name_a_driver_that_is_here(where: dict[str, str]) -> None:
+def test_the_addresses_of_the_databases_name_an_installed_driver(where: dict[str, str]) -> None:
     for name, database in (("IMPULSUM_OPS_URL", "impulsum"), ("DAGSTER_POSTGRES_URL", "dagster")):
         engine = sa.create_engine(where[name])
         assert (engine.dialect.name, engine.url.database) == ("postgresql", database)
 
 
-def test_the_page_on_production_names_what_exists() -> None:
+def test_the_page_on_production_names_only_existing_things() -> None:
     page = (ROOT / "docs" / "production.md").read_text()
     commands = set(re.findall(r"`impulsum ([a-z ]+)`", page))
     assert len(commands) > 7

@@ -1,4 +1,4 @@
-"""A team that works in the sandbox's Jira, and the webhooks that Jira sends of it."""
+"""A team that works in the sandbox's Jira, and the webhooks that Jira sends about its changes."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _BUSY, _QUIET = 25.0, 240.0
 
 @dataclass
 class People:
-    """Who change issues, each change with its webhook.
+    """People who change issues; Jira sends a webhook for each change.
 
     Args:
         site: the sandbox.
-        chance: decides what they do and when.
-        changes: how many there were.
+        chance: random numbers that decide what they do and when.
+        changes: number of changes so far.
         deleted: ids of the issues that they deleted.
-        webhooks_arrive: asked at each change whether its webhook does.
+        webhooks_arrive: called with the time of each change; whether its webhook arrives.
     """
 
     site: Running
@@ -39,7 +39,7 @@ class People:
     _touched: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def moments(self, start: datetime, end: datetime) -> Iterator[datetime]:
-        """When they change something."""
+        """The times of their changes."""
         at = start
         while True:
             busy = at.weekday() < 5 and 8 <= at.hour < 18
@@ -49,28 +49,30 @@ class People:
             yield at
 
     def change_something(self) -> None:
-        """One change at the source, now, and its webhook."""
+        """Change something at the source now, and send its webhook."""
         do = self.site.control
         issues = [issue for ids in do("ids").values() for issue in ids]
         issue, kind = self.chance.choice(issues), self.chance.random()
         if kind < 0.1:
             changed = do("create_issue", project=self.chance.choice(sorted(do("ids"))))
-            self._tell("jira:issue_created", changed)
+            self._send_webhook("jira:issue_created", changed)
         elif kind < 0.15 and self._touched:
             issue = self.chance.choice(sorted(self._touched))
             do("delete_issue", issue=issue)
             self.deleted.add(issue)
-            self._tell("jira:issue_deleted", self._touched.pop(issue) | {"updated": datetime.now(UTC).isoformat()})
+            self._send_webhook(
+                "jira:issue_deleted", self._touched.pop(issue) | {"updated": datetime.now(UTC).isoformat()}
+            )
         elif kind < 0.3:
-            self._tell("jira:issue_updated", do("estimate", issue=issue, value=kind * 100), changed="estimate")
+            self._send_webhook("jira:issue_updated", do("estimate", issue=issue, value=kind * 100), changed="estimate")
         elif kind < 0.6:
             status = self.chance.choice(("To Do", "In Progress"))
-            self._tell("jira:issue_updated", do("transition", issue=issue, status=status), changed="status")
+            self._send_webhook("jira:issue_updated", do("transition", issue=issue, status=status), changed="status")
         else:
-            self._tell("jira:issue_updated", do("edit_issue", issue=issue, summary=f"Said {self.changes}"))
+            self._send_webhook("jira:issue_updated", do("edit_issue", issue=issue, summary=f"Summary {self.changes}"))
         self.changes += 1
 
-    def _tell(self, what: str, issue: dict[str, Any], changed: str = "summary") -> None:
+    def _send_webhook(self, what: str, issue: dict[str, Any], changed: str = "summary") -> None:
         if what != "jira:issue_deleted":
             self._touched[issue["id"]] = issue
         now = datetime.now(UTC)
@@ -92,6 +94,6 @@ class People:
             "changelog": {"items": [{"field": changed, "fromString": "before", "toString": "after"}]},
         }
         home = Home.of(load_settings())
-        dropfiles.write(
+        dropfiles.write_dropfile(
             home, "jira", orjson.dumps(body), headers={}, delivery=f"change-{self.changes}", received_at=now
         )

@@ -1,7 +1,6 @@
 """Real data, end to end: 22,371 issues of a real project, served over HTTP, pulled and built by the command line.
 
-Nothing of the pipeline is asked what it should find: every expectation is counted here, straight from the lines of
-the export.
+No expectation comes from the pipeline: each is counted here, directly from the lines of the export.
 """
 
 from __future__ import annotations
@@ -40,8 +39,8 @@ pytestmark = [
     pytest.mark.xdist_group("titanium"),  # one pull for the whole file, in one worker
 ]
 
-#: Runs the command line and writes down its peak memory. A process of its own, because what a process starts is
-#: charged with the memory of the one that starts it, and pytest's is not the command's.
+#: Runs the command line and writes its peak memory to a file. It is a separate process because a child process is
+#: charged with the memory of its parent, and that of pytest must not count.
 LAUNCHER = """
 import pathlib, resource, subprocess, sys
 from impulsum_pipelines_tests.places import SHARED
@@ -54,35 +53,35 @@ sys.exit(code)
 
 @dataclass
 class Export:
-    """What the lines of the export say, as a reader would count it."""
+    """The counts of the export, from its lines."""
 
     issues: int = 0
     sprints: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: Completed issues by closed sprint.
     completed: Counter[str] = field(default_factory=Counter)
-    #: How many of them are done without a resolution.
+    #: How many of these are done without a resolution.
     never_resolved: int = 0
 
 
 @dataclass
 class Sync:
-    """One ``impulsum sync jira``: its own books, what the site was asked, and its peak memory."""
+    """One ``impulsum sync jira``: its row in ``syncs``, the requests to the site, its peak memory, and the tables."""
 
-    books: dict[str, Any]
-    asked: dict[str, int]
+    row: dict[str, Any]
+    requests: dict[str, int]
     peak_mb: float
     contents: dict[str, tuple[Any, ...]]
 
 
 class Shell:
-    """The command line on a home of its own, with a site to pull."""
+    """The command line with its own home, and a site to pull."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.home = folder / "home"
         self._url = url
         self._peak = folder / "peak"
-        ours = ("IMPULSUM_", "JIRA_", "DAGSTER_", "DLT_", "DBT_")
-        self._environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {
+        own = ("IMPULSUM_", "JIRA_", "DAGSTER_", "DLT_", "DBT_")
+        self._environment = {name: value for name, value in os.environ.items() if not name.startswith(own)} | {
             "IMPULSUM_HOME": str(self.home),
             "DLT_DATA_DIR": str(folder / "dlt"),
             "DAGSTER_DISABLE_TELEMETRY": "1",
@@ -91,7 +90,7 @@ class Shell:
         }
 
     def impulsum(self, *arguments: str) -> dict[str, Any]:
-        """What a command that has to succeed prints as JSON."""
+        """Run a command that must succeed; returns its JSON output."""
         done = subprocess.run(
             [sys.executable, "-c", LAUNCHER, str(self._peak), *arguments, "--json"],
             capture_output=True,
@@ -105,21 +104,21 @@ class Shell:
 
     def sync(self, *arguments: str) -> Sync:
         self._requests()
-        (books,) = self.impulsum("sync", "jira", *arguments)["syncs"]
-        return Sync(books, self._requests(), int(self._peak.read_text()) / 1024, self._contents())
+        (row,) = self.impulsum("sync", "jira", *arguments)["syncs"]
+        return Sync(row, self._requests(), int(self._peak.read_text()) / 1024, self._contents())
 
     def query(self, file: str, sql: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(self.home / file, read_only=True) as connection:
             return connection.execute(sql).fetchall()
 
     def _requests(self) -> dict[str, int]:
-        """What the site was asked since this was last called."""
+        """The requests to the site since the last call, by path."""
         counted = requests.post(f"{self._url}/_sandbox/stats", json={"reset": True}, timeout=60).json()
         by_path: dict[str, int] = counted["by_path"]
         return by_path
 
     def _contents(self) -> dict[str, tuple[Any, ...]]:
-        """Of every table the number of rows and a sum over all their bytes, bookkeeping included."""
+        """The number of rows of each table, and a checksum of all their values, metadata columns included."""
         return {
             table.name: self.query("raw/jira.duckdb", f"select count(*), sum(hash(t)) from raw.{table.name} as t")[0]
             for table in tables("jira")
@@ -141,7 +140,7 @@ def _sandbox() -> Iterator[str]:
 
 @dataclass
 class Pulled:
-    """Everything that the tests look at: pulled, built, pulled again, and counted by a census."""
+    """A home that was pulled and built, pulled again, and pulled with a census."""
 
     shell: Shell
     first: Sync
@@ -162,9 +161,9 @@ def pulled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulled]:
 def export() -> Export:
     """The export, counted line by line.
 
-    An issue is completed in a closed sprint that it names when it is no sub-task, is done now, and got done after
-    the sprint's actual start and not after its actual end. There are no changelogs, so an issue got done when it was
-    resolved; one that is done without ever having been resolved has been done for as long as anybody can tell.
+    An issue is completed in a closed sprint that it names when it is no sub-task, is done now, and became done after
+    the sprint's actual start and not after its actual end. There are no changelogs, so an issue became done when it was
+    resolved; one that is done without a resolution counts as done since it was created.
     """
     counted = Export()
     with gzip.open(EXPORT) as lines:
@@ -192,16 +191,16 @@ def _ended(sprint: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(sprint.get("completeDate") or sprint["endDate"])
 
 
-def test_every_issue_is_held(pulled: Pulled, export: Export) -> None:
+def test_every_issue_is_stored(pulled: Pulled, export: Export) -> None:
     assert export.issues == ISSUES
-    assert pulled.first.books["rows"]["issues"] == {
+    assert pulled.first.row["rows"]["issues"] == {
         "new": ISSUES, "changed": 0, "unchanged": 0, "deleted": 0, "unreachable": 0,
     }  # fmt: skip
     alive = "select count(*) from raw.issues where deleted_at is null and unreachable_since is null"
     assert pulled.shell.query("raw/jira.duckdb", alive) == [(ISSUES,)]
 
 
-def test_a_census_finds_everything_held(pulled: Pulled) -> None:
+def test_a_census_finds_every_issue_stored(pulled: Pulled) -> None:
     counts = pulled.shell.query(
         "raw/jira.duckdb",
         "select scope_name, at_source, held, missing, deleted, unreachable from raw.census order by taken_at",
@@ -211,11 +210,11 @@ def test_a_census_finds_everything_held(pulled: Pulled) -> None:
     assert pulled.shell.query("impulsum.duckdb", published) == [("TIMOB", ISSUES, ISSUES, 0, "complete")]
 
 
-def test_every_sprint_that_an_issue_names_is_held(pulled: Pulled, export: Export) -> None:
-    held = pulled.shell.query("raw/jira.duckdb", "select id, state from raw.sprints where deleted_at is null")
-    assert dict(held) == {sprint_id: sprint["state"].lower() for sprint_id, sprint in export.sprints.items()}
+def test_every_sprint_that_an_issue_names_is_stored(pulled: Pulled, export: Export) -> None:
+    stored = pulled.shell.query("raw/jira.duckdb", "select id, state from raw.sprints where deleted_at is null")
+    assert dict(stored) == {sprint_id: sprint["state"].lower() for sprint_id, sprint in export.sprints.items()}
     orphans = [sprint for sprint in export.sprints.values() if "originBoardId" not in sprint]
-    assert orphans, "no sprint tests what is found from issues only"
+    assert orphans, "no sprint is known from issues only"
 
 
 def test_completed_issues_of_every_closed_sprint(pulled: Pulled, export: Export) -> None:
@@ -232,7 +231,7 @@ def test_completed_issues_of_every_closed_sprint(pulled: Pulled, export: Export)
 
 def test_a_second_sync_changes_no_row(pulled: Pulled) -> None:
     assert {
-        table: counts for table, counts in pulled.quiet.books["rows"].items()
+        table: counts for table, counts in pulled.quiet.row["rows"].items()
         if counts["new"] or counts["changed"] or counts["deleted"] or counts["unreachable"]
     } == {}  # fmt: skip
     assert pulled.quiet.contents == pulled.first.contents
@@ -240,10 +239,10 @@ def test_a_second_sync_changes_no_row(pulled: Pulled) -> None:
 
 
 def test_a_second_sync_makes_few_requests(pulled: Pulled) -> None:
-    assert pulled.quiet.books["requests"] == sum(pulled.quiet.asked.values())
-    assert sum(pulled.quiet.asked.values()) <= REQUESTS_OF_A_QUIET_SYNC, pulled.quiet.asked
+    assert pulled.quiet.row["requests"] == sum(pulled.quiet.requests.values())
+    assert sum(pulled.quiet.requests.values()) <= REQUESTS_OF_A_QUIET_SYNC, pulled.quiet.requests
 
 
-def test_a_sync_stays_small(pulled: Pulled) -> None:
+def test_a_sync_needs_little_memory(pulled: Pulled) -> None:
     peaks = [round(sync.peak_mb) for sync in (pulled.first, pulled.quiet, pulled.census)]
     assert max(peaks) < PEAK_MB, f"MB of the first, the quiet and the census sync: {peaks}"

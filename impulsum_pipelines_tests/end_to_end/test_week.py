@@ -1,7 +1,7 @@
 """A week in which webhooks are lost, Jira is down for a night and the daemon stops for two days (`make week`).
 
-The machine runs at the pace of its schedules, in a time that the test moves. At the end everything is held, the gaps
-were named, polling went faster while webhooks were silent, and alerts said so in words.
+The machine follows its schedules, in a time that the test moves. At the end everything is stored, the gaps were
+reported, polling was faster while webhooks were silent, and alerts said so.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ STOPPED = (at(3, 12), at(5, 12))
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Traveller]:
     monkeypatch.setattr(http, "BACKOFF", 0)
     monkeypatch.setattr(failing, "RETRIES", 0)
-    monkeypatch.setattr(inbox, "_watched", inbox._looked_once)  # nobody waits in a time that is moved
+    monkeypatch.setattr(inbox, "_wait_for_watcher", inbox._process_once)  # waiting makes no sense in moved time
     with time_machine.travel(MONDAY, tick=True) as traveller:
         yield traveller
 
 
 @pytest.mark.long
 @pytest.mark.exhaustive
-def test_a_week_of_trouble_ends_with_everything_held_and_said(
+def test_a_week_of_trouble_ends_with_everything_stored_and_reported(
     clock: time_machine.Traveller,
     sandbox: SandboxFactory,
     instance: dg.DagsterInstance,
@@ -82,37 +82,37 @@ def test_a_week_of_trouble_ends_with_everything_held_and_said(
     ]
     for moment, happens in sorted(happenings, key=lambda happening: happening[0]):
         if STOPPED[0] < moment <= STOPPED[1]:
-            clock.move_to(moment)  # nobody ticks; the receiver goes on writing drop files
+            clock.move_to(moment)  # nothing ticks; the receiver still writes drop files
         else:
             machine.work(moment)
         happens()
     machine.work(at(7, 10))
-    alerts, missed, waiting = told(load_settings())
+    alerts, missed, waiting = stored_state(load_settings())
     show(machine, people, alerts, missed)
 
     [silent] = [alert for alert in alerts if alert.key == "webhooks:silent:jira"]
-    assert within(silent.opened_at, LOST), "the fallback engaged while webhooks were lost"
-    assert silent.resolved_at and silent.resolved_at < at(2, 0), "and was released when they came again"
-    faster = [ran.at for ran in machine.ran if ran.asked_by == "jira_fallback" and ran.success]
+    assert within(silent.opened_at, LOST), "the fallback started while webhooks were lost"
+    assert silent.resolved_at and silent.resolved_at < at(2, 0), "and ended when they arrived again"
+    faster = [ran.at for ran in machine.ran if ran.started_by == "jira_fallback" and ran.success]
     assert faster and all(silent.opened_at <= moment <= silent.resolved_at for moment in faster)
-    assert any(within(gap.from_at, LOST) for gap in missed), "the range is named"
+    assert any(within(gap.from_at, LOST) for gap in missed), "the missed range is reported"
     assert all(gap.status == "backfilled" for gap in missed)
     assert any(not ran.success and within(ran.at, DOWN) for ran in machine.ran), "it was down"
     [stale] = [alert for alert in alerts if alert.kind == "freshness" and within(alert.opened_at, DOWN)]
     assert stale.resolved_at and stale.resolved_at < STOPPED[0], stale.title
-    filled = [ran for ran in machine.ran if ran.asked_by == "catch_up" and ran.success]
+    filled = [ran for ran in machine.ran if ran.started_by == "catch_up" and ran.success]
     assert filled, "what the nightly close missed was filled"
     with Home.of(load_settings()).read_raw("jira") as connection:
         assert connection is not None
         assert not closing(connection, "jira", datetime.now(UTC), load_settings()).never_closed
-    assert not waiting, "every drop file is worked off, and every event was seen"
+    assert not waiting, "every drop file is processed, and a pull has shown every event"
 
     gone = {row for (row,) in jira.held("select id from raw.issues where deleted_at is not null")}
     assert people.deleted <= gone
-    held = rows()
+    stored = rows()
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path / "fresh"))
     sync()
-    assert rows() == held, "what is held after the week is what a pull from nothing finds"
+    assert rows() == stored, "after the week the raw file has the same rows as a first pull"
 
 
 def within(moment: datetime, span: tuple[datetime, datetime]) -> bool:
@@ -120,9 +120,9 @@ def within(moment: datetime, span: tuple[datetime, datetime]) -> bool:
 
 
 def rows() -> dict[str, list[tuple[Any, ...]]]:
-    """What is held and not known to be gone, by table, without the bookkeeping.
+    """The rows that are alive, by table, without the metadata columns.
 
-    Of an issue that is gone, the issue says so, and not each of its changes and worklogs.
+    Changes and worklogs of a deleted issue are left out: only the issue itself is marked as deleted.
     """
     alive, found = "deleted_at is null and unreachable_since is null", {}
     for table in tables("jira"):
@@ -134,8 +134,8 @@ def rows() -> dict[str, list[tuple[Any, ...]]]:
     return found
 
 
-def told(settings: Settings) -> tuple[Sequence[Any], Sequence[Any], int]:
-    """The alerts, the missed ranges, and how many events and drop files nobody has finished with."""
+def stored_state(settings: Settings) -> tuple[Sequence[Any], Sequence[Any], int]:
+    """The alerts, the missed ranges, and how many events and drop files are unfinished."""
     with transaction(settings) as connection:
         alerts = connection.execute(sa.select(schema.alerts).order_by(schema.alerts.c.opened_at)).all()
         missed = connection.execute(sa.select(schema.missed_ranges)).all()
@@ -145,14 +145,14 @@ def told(settings: Settings) -> tuple[Sequence[Any], Sequence[Any], int]:
 
 
 def show(machine: Machine, people: People, alerts: Sequence[Any], missed: Sequence[Any]) -> None:
-    """The week as people read it: ``make week``."""
+    """Print the week for people: ``make week``."""
     regular = ("jira_fallback", "jira_live")
     lines = [
-        f"{ran.at:%a %H:%M}  {ran.asked_by:15} {ran.job:12} {ran.partition:26} {'done' if ran.success else 'FAILED'}"
+        f"{ran.at:%a %H:%M}  {ran.started_by:15} {ran.job:12} {ran.partition:26} {'done' if ran.success else 'FAILED'}"
         for ran in machine.ran
-        if ran.asked_by not in regular or not ran.success
+        if ran.started_by not in regular or not ran.success
     ]
-    lines += [f"{sum(ran.asked_by == name for ran in machine.ran):4} runs of {name}" for name in regular]
+    lines += [f"{sum(ran.started_by == name for ran in machine.ran):4} runs of {name}" for name in regular]
     for alert in alerts:
         ended = f"{alert.resolved_at:%a %H:%M}" if alert.resolved_at else "now"
         lines.append(f"{alert.opened_at:%a %H:%M} to {ended}  [{alert.priority}] {alert.kind}: {alert.title}")

@@ -1,4 +1,4 @@
-"""One warehouse of the small firm, built and published through the command once a run."""
+"""The warehouse of a small firm, built and published by ``impulsum build`` once per test run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Query = Callable[[str], list[tuple[Any, ...]]]
 
 
 def build(home: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    """``impulsum build`` on a home; the caller judges its exit code."""
+    """Run ``impulsum build`` on a home; the caller checks its exit code."""
     return subprocess.run(
         BUILD,
         env=os.environ | {"IMPULSUM_HOME": str(home)} | settings,
@@ -33,7 +33,7 @@ def build(home: Path, **settings: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file that analysts read, of the small firm."""
+    """The published file of the small firm."""
     home = tmp_path_factory.mktemp("firm")
     write_raw(home, firm(), CENSUSES)
     (home / "people.csv").write_text(PEOPLE_CSV)
@@ -49,7 +49,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def rows(published: Path) -> Query:
-    """``rows(sql)``: rows of a query over the published file, times in UTC."""
+    """A function ``rows(sql)``: the rows of a query over the published file, times in UTC."""
 
     def query(sql: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(published, read_only=True) as connection:

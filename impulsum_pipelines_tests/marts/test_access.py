@@ -1,4 +1,4 @@
-"""What is private at its source is published in the restricted tables and nowhere else."""
+"""Text that is private at its source is published only in the restricted tables."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def test_no_other_table_shows_private_text(published: Path) -> None:
 
 
 def test_private_rows_are_counted_and_marked(rows: Query) -> None:
-    # the second was read while its channel was open; the third meeting does not say who may see it
+    # the second message was read while its channel was open; the third meeting does not say who may see it
     assert rows("select message_id from core.messages where is_private order by all") == [("C2:2.1",), ("C2:2.2",)]
     assert rows("select meeting_id from core.meetings where is_private order by all") == [("t2",), ("t3",)]
     assert rows("select action_item_id from core.action_items where is_private") == [("t2:0",)]
 
 
-def test_a_page_is_private_with_everything_that_holds_it(rows: Query) -> None:
+def test_a_page_below_a_private_page_is_private(rows: Query) -> None:
     assert rows("select page_id from core.pages where is_private order by all") == [
         (notion_id(digit),) for digit in "234"
     ]
@@ -48,7 +48,7 @@ def test_a_page_is_private_with_everything_that_holds_it(rows: Query) -> None:
     ]
 
 
-def test_completeness_speaks_of_every_source_and_names_nothing_private(rows: Query) -> None:
+def test_completeness_lists_every_source_and_no_private_name(rows: Query) -> None:
     assert rows(
         "select source, entity, scope_name, at_source, held, why from quality.completeness "
         "where basis = 'census' order by source, scope_id"

@@ -1,4 +1,4 @@
-"""A build as its neighbours see it: no pull waits for it, and Dagster says what each table holds."""
+"""A build and its surroundings: no pull waits for it, and Dagster shows rows and columns of each table."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ ISSUES = dg.AssetKey(["core", "issues"])
 
 def _issues(file: Path) -> int:
     with connect(file, read_only=True) as raw:
-        [(held,)] = raw.execute("select count(*) from raw.issues").fetchall()
-    return int(held)
+        [(count,)] = raw.execute("select count(*) from raw.issues").fetchall()
+    return int(count)
 
 
 def test_a_pull_loads_while_dbt_builds(sandbox: Callable[..., Any], tmp_path: Path, monkeypatch: Any) -> None:
     site = sandbox(seed=8, issues=60)
     home = Home(tmp_path / "home", lock_seconds=0)
-    held = run_load("jira", load_settings()).rows["issues"].new
+    loaded = run_load("jira", load_settings()).rows["issues"].new
     with subprocess.Popen(BUILD, stderr=subprocess.PIPE, text=True, start_new_session=True) as building:
         log = home.root / "dbt" / "dbt.log"
         while not (log.exists() and "START" in log.read_text()):  # dbt has the files open now
@@ -41,27 +41,27 @@ def test_a_pull_loads_while_dbt_builds(sandbox: Callable[..., Any], tmp_path: Pa
         monkeypatch.setenv("IMPULSUM_LOCK_SECONDS", "1")
         assert run_load("jira", load_settings()).rows["issues"].new == 1
         assert building.poll() is None
-        # The build goes on with what was held when it began.
-        assert (_issues(home.work / "build" / "jira.duckdb"), _issues(home.raw("jira"))) == (held, held + 1)
+        # The build uses the data that was stored when it began.
+        assert (_issues(home.work / "build" / "jira.duckdb"), _issues(home.raw("jira"))) == (loaded, loaded + 1)
         os.killpg(building.pid, signal.SIGKILL)
 
 
 @pytest.mark.xdist_group("marts")
-def test_dagster_says_what_a_table_holds(published: Path, rows: Query) -> None:
+def test_dagster_shows_rows_and_columns_of_a_table(published: Path, rows: Query) -> None:
     with dg.DagsterInstance.from_config(str(published.parent / "dagster")) as instance:
         event = instance.get_latest_materialization_event(ISSUES)
     assert event and event.asset_materialization
     metadata = event.asset_materialization.metadata
     assert [(metadata["dagster/row_count"].value,)] == rows("select count(*) from core.issues")
-    told = metadata["dagster/column_schema"].value
-    assert isinstance(told, dg.TableSchema)
+    schema = metadata["dagster/column_schema"].value
+    assert isinstance(schema, dg.TableSchema)
     columns = rows("select column_name from duckdb_columns() where schema_name = 'core' and table_name = 'issues'")
-    assert {column.name for column in told.columns} == {name for (name,) in columns}
-    assert all(column.description for column in told.columns)
+    assert {column.name for column in schema.columns} == {name for (name,) in columns}
+    assert all(column.description for column in schema.columns)
 
 
 @pytest.mark.xdist_group("marts")
-def test_a_part_is_built_with_its_own_checks_and_those_that_were_asked_for(published: Path, monkeypatch: Any) -> None:
+def test_a_partial_build_runs_the_checks_of_its_tables_and_the_selected_ones(published: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("IMPULSUM_HOME", str(published.parent))
     table, check = dg.AssetKey(["core", "sprints"]), dg.AssetCheckKey(ISSUES, "primary_key_issues_issue_id")
     part = dg.define_asset_job("part", dg.AssetSelection.assets(table) | dg.AssetSelection.checks(check))
@@ -81,11 +81,11 @@ def test_every_column_of_the_marts_is_described_in_the_file(rows: Query) -> None
 
 
 @pytest.mark.xdist_group("marts")
-def test_numbers_are_of_types_that_every_reader_knows(rows: Query) -> None:
-    """Most take DuckDB's HUGEINT, which a sum or count_if gives, for a floating-point number."""
+def test_numbers_have_types_that_every_reader_knows(rows: Query) -> None:
+    """Most readers take DuckDB's HUGEINT, the type of a sum or count_if, for a floating-point number."""
     assert rows("select table_name, column_name from duckdb_columns() where data_type = 'HUGEINT'") == []
 
 
 @pytest.mark.xdist_group("marts")
-def test_a_build_leaves_nothing_at_work(published: Path) -> None:
+def test_a_build_deletes_its_copies(published: Path) -> None:
     assert not (published.parent / "work" / "build").exists()

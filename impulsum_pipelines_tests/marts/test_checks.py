@@ -1,4 +1,4 @@
-"""Every check of the dbt project is seen to fail: whatever it judges is damaged as its rule asks, all at once."""
+"""Every check of the dbt project fails on damaged data: each table is damaged in the way that its checks must find."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from impulsum_pipelines_tests.marts.velocity.warehouse import query, run_dbt
 
 pytestmark = pytest.mark.xdist_group("marts")
 
-#: The rule of a check -> what is done to its table, with the fields of the check. In this order: what is put into a
-#: table must not be changed or deleted again.
+#: The rule of a check -> the statement that damages its table. In this order, so that no statement repairs or deletes
+#: the damage of an earlier one.
 DAMAGE = {
     "spans_cover_life": "delete from {table}",
     "spans_do_not_overlap": "insert into {table} (valid_from, valid_to) values ('2026-11-02', '2026-11-01')",
@@ -36,7 +36,7 @@ DAMAGE = {
     "steps_in_order": "insert into {table} ({columns[1]}, {columns[0]}) values ('2026-11-01', '2026-11-02')",
     "private_text_is_null": "insert into {table} (is_private, {columns[0]}) values (true, 'secret')",
 }
-#: A check that looks at a part of its table alone.
+#: Checks of only a part of their table.
 OF_A_PART = {
     "relationships_signals_subject_id": "insert into {table} (subject_kind, subject_id)"
     " values ('issue', 'none of {table}')",
@@ -45,11 +45,11 @@ ZONE = {"IMPULSUM_TIMEZONE": "Europe/Berlin", "IMPULSUM_BUSINESS_HOURS": "9-17"}
 
 
 def checks() -> Mapping[str, dict[str, Any]]:
-    """Every check of what a build makes or reads, by its name in dbt."""
+    """Every check of the tables that a build makes or reads, by its name in dbt."""
     nodes, built = fresh_manifest()["nodes"], {tuple(spec.key.path) for spec in mart_specs().assets}
 
     def is_built(name: str | None) -> bool:
-        model = nodes.get(name or "")  # a raw table is none
+        model = nodes.get(name or "")  # a raw table is not a model
         return model is None or (model["schema"], model["name"]) in built
 
     return {
@@ -60,7 +60,7 @@ def checks() -> Mapping[str, dict[str, Any]]:
 
 
 def damages() -> Iterator[tuple[str, str]]:
-    """The rule of each check of a table that dbt builds, and the statement that damages the table."""
+    """The rule and the damaging statement of each check of a table that dbt builds."""
     models = fresh_manifest()["nodes"]
     for check in checks().values():
         model = models.get(check["attached_node"] or "", {})
@@ -73,7 +73,7 @@ def damages() -> Iterator[tuple[str, str]]:
 
 
 def double_every_row(raw: Path) -> None:
-    """Of each table of a raw file, and put in one of nulls; without its key, which would take neither."""
+    """Double every row of every table, and add a row of nulls; the tables lose their keys, which would not allow it."""
     with duckdb.connect(raw) as file:
         tables = file.execute("select table_name from duckdb_tables() where schema_name = 'raw'").fetchall()
         for (table,) in tables:
@@ -84,12 +84,12 @@ def double_every_row(raw: Path) -> None:
 
 @pytest.fixture(scope="module")
 def home(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sound warehouse, damaged in every way and tested again."""
+    """A warehouse that passed every check, then damaged in every way and tested again."""
     home = tmp_path_factory.mktemp("damaged")
     shutil.copy(published.with_name("warehouse.duckdb"), home)
     shutil.copytree(published.with_name("raw"), home / "raw")
-    (unsound,) = query(home, "select count(*) as n from audit.node_results where status not in ('success', 'pass')")
-    assert unsound["n"] == 0
+    (not_passed,) = query(home, "select count(*) as n from audit.node_results where status not in ('success', 'pass')")
+    assert not_passed["n"] == 0
     for raw in (home / "raw").glob("*.duckdb"):
         double_every_row(raw)
     with duckdb.connect(home / "warehouse.duckdb") as warehouse:
@@ -107,11 +107,11 @@ def failed(home: Path) -> set[str]:
 
 
 def test_every_check_fails_on_damaged_data(failed: set[str]) -> None:
-    unseen = sorted(checks().keys() - failed)
-    assert not unseen, "\n".join(unseen)
+    undetected = sorted(checks().keys() - failed)
+    assert not undetected, "\n".join(undetected)
 
 
-def test_failures_are_on_record_for_the_publisher(home: Path, failed: set[str]) -> None:
+def test_failures_are_stored_for_the_publisher(home: Path, failed: set[str]) -> None:
     recorded = query(home, "select unique_id from audit.node_results where status in ('fail', 'warn')")
     assert {row["unique_id"] for row in recorded} == failed
     invocations = query(home, "select command, finished_at is not null as ended from audit.invocations")

@@ -1,4 +1,4 @@
-"""How long pull requests take, and whose hours went where, by hand-made cases."""
+"""Durations of pull requests, and hours by issue and person, in hand-made cases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_a_pull_request_from_its_first_commit_to_production(rows: Query) -> None
            from velocity.pull_request_cycle_times where pull_request_id = '91'"""
     ) == [
         # Monday 12:00, not the merged base of Sunday, to Tuesday 9:00
-        # to the comment at 13:00, not the robot's or the author's own
+        # to the comment at 13:00, not those of the bot or the author
         # to the merge on Wednesday 15:00
         # to the success on Thursday 15:00: neither staging, nor the rollback, nor the failure
         # working hours are 9 to 17 in Berlin, an hour ahead
@@ -31,7 +31,7 @@ def test_nobody_waits_for_a_review_of_a_draft(rows: Query) -> None:
     ) == [(True, None, None)]
 
 
-def test_robots_are_marked_and_what_they_say_is_no_review(rows: Query) -> None:
+def test_bots_are_marked_and_their_comments_are_no_reviews(rows: Query) -> None:
     assert rows("select pull_request_id from velocity.pull_request_cycle_times where is_bot") == [("93",)]
     assert rows(
         "select first_review_at, pickup_hours, cycle_hours, deploy_hours is not null "
@@ -54,7 +54,7 @@ def test_a_deployment_is_its_newest_status(rows: Query) -> None:
     ]
 
 
-def test_hours_of_both_tools_stand_beside_each_other_and_are_not_added(rows: Query) -> None:
+def test_hours_of_both_tools_are_shown_side_by_side_and_not_added(rows: Query) -> None:
     assert rows(
         """select issue_key, worker_id, person_name, hours, tempo_hours, jira_hours, difference_hours, entries
            from velocity.hours_by_issue_and_person order by all"""
@@ -71,8 +71,8 @@ def test_hours_on_a_deleted_issue_are_kept_but_not_counted(rows: Query) -> None:
     assert rows("select * from velocity.hours_by_issue_and_person where issue_key = 'APP-13'") == []
 
 
-def test_the_day_of_an_hour_is_the_wall_date_where_it_was_worked(rows: Query) -> None:
-    # 23:30 UTC on the fourth is the fifth in Berlin; Tempo says its date itself
+def test_the_day_of_a_worklog_is_the_local_date(rows: Query) -> None:
+    # 23:30 UTC on the fourth is the fifth in Berlin; Tempo's worklog has its own date
     assert rows(
         "select worklog_id, work_date::varchar from core.worklogs where worklog_id in ('501', '601') order by all"
     ) == [

@@ -1,4 +1,4 @@
-"""Where an issue is spoken of: every place once, by the key that it has or had."""
+"""Where an issue is mentioned, by its present or a former key: one row per place."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def test_code_names_issues_in_branch_title_description_commit_and_comment(rows: 
         ("commits", "7:c1", "commit", "APP-1", 3),
         ("commits", "7:c1", "commit", "APP-2", 1),
         ("issue_comments", "i1", "comment", "APP-2", 1),
-        # written small there, and an underscore after it
+        # written in lower case, followed by an underscore
         ("pull_requests", "91", "branch", "APP-1", 1),
         ("pull_requests", "91", "description", "APP-2", 1),
         ("pull_requests", "92", "title", "APP-12", 1),
-        # the key of before the move and the one of after are one issue
+        # the keys before and after the move belong to one issue
         ("pull_requests", "93", "description", "APP-3", 2),
     ]
 
 
-def test_what_is_part_of_a_pull_request_says_so(rows: Query) -> None:
+def test_a_comment_is_part_of_its_pull_request(rows: Query) -> None:
     assert rows("select part_of_id, person_id from core.work_links where entity_id = 'i1'") == [("91", "jira:j-olga")]
 
 
@@ -57,7 +57,7 @@ def test_messages_meetings_pages_and_hours_name_issues(rows: Query) -> None:
     ]
 
 
-def test_a_sentence_has_its_own_time_and_a_speaker_whom_the_mapping_file_knows(rows: Query) -> None:
+def test_a_sentence_has_its_own_time_and_a_speaker_from_the_mapping_file(rows: Query) -> None:
     assert rows(
         "select strftime(happened_at, '%H:%M:%S.%g'), person_id, part_of_id from core.work_links "
         "where entity = 'sentences' and not is_private"

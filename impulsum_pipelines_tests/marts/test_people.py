@@ -1,4 +1,4 @@
-"""One person across six tools: by verified address, then by the mapping file, never by name."""
+"""One person in six tools: matched by verified address, then by the mapping file, never by name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_accounts_of_one_verified_address_are_one_person(rows: Query) -> None:
         ("github", "typed@nowhere.test", "mapping"),
         ("jira", "j-ann", "email"),
         ("notion", "n-ann", "email"),
-        # the mapping file gives it to Olga, but what is verified stands
+        # the mapping file gives it to Olga, but a verified address wins
         ("slack", "UANN", "email"),
         ("tempo", "j-ann", "same account"),
     ]
@@ -32,7 +32,7 @@ def test_accounts_of_one_verified_address_are_one_person(rows: Query) -> None:
     ) == [("Ann", "ann@firm.test", 7, True)]
 
 
-def test_the_mapping_file_speaks_for_those_whom_no_address_joins(rows: Query) -> None:
+def test_the_mapping_file_maps_accounts_that_no_address_matches(rows: Query) -> None:
     assert rows(
         "select tool, account_id, matched_by, account_kind from core.person_accounts "
         "where person_id = 'jira:j-olga' order by all"
@@ -53,13 +53,13 @@ def test_names_are_never_compared(rows: Query) -> None:
     ]
 
 
-def test_an_address_that_anybody_could_type_proves_nothing(rows: Query) -> None:
+def test_an_unverified_address_proves_nothing(rows: Query) -> None:
     assert rows(
         "select account_kind, person_id, is_resolved from core.person_accounts where account_id = 'olga@firm.test'"
     ) == [("unverified address", None, False)]
 
 
-def test_a_name_or_an_unverified_address_that_is_written_like_an_account_is_the_account(rows: Query) -> None:
+def test_a_name_or_an_unverified_address_that_equals_an_account_is_the_account(rows: Query) -> None:
     assert rows(
         "select tool, account_id, account_kind, email from core.person_accounts "
         "where account_id in ('kim', 'sales@firm.test') order by all"
@@ -69,7 +69,7 @@ def test_a_name_or_an_unverified_address_that_is_written_like_an_account_is_the_
     ]
 
 
-def test_bots_are_nobody_whatever_address_they_have(rows: Query) -> None:
+def test_bots_are_no_person_even_with_an_address(rows: Query) -> None:
     assert rows("select tool, account_id, person_id from core.person_accounts where is_bot order by all") == [
         ("github", "helper[bot]", None),
         ("jira", "j-robot", None),
@@ -77,7 +77,7 @@ def test_bots_are_nobody_whatever_address_they_have(rows: Query) -> None:
     ]
 
 
-def test_who_is_not_known_is_listed(rows: Query) -> None:
+def test_unresolved_accounts_are_listed(rows: Query) -> None:
     assert rows("select tool, account_id from core.person_accounts where not is_resolved order by all") == [
         ("fireflies", "Ann"),
         ("fireflies", "Sam"),
@@ -95,12 +95,12 @@ def test_who_is_not_known_is_listed(rows: Query) -> None:
         ("who,account,person\n", "line 1"),
         ("tool,account,person\ngithub,owl\n", "line 2"),
         ("tool,account,person\n\nteams,owl,owl@firm.test\n", "'teams' is none of"),
-        ("tool,account,person\ngithub,owl,Owl\n", "no address"),
-        ("tool,account,person\ngithub,owl,a@b.c\n# twice\ngithub,owl,d@e.f\n", "on line 2 already"),
+        ("tool,account,person\ngithub,owl,Owl\n", "not an e-mail address"),
+        ("tool,account,person\ngithub,owl,a@b.c\n# twice\ngithub,owl,d@e.f\n", "already on line 2"),
         ("tool,account,person\ngithub,\xff,a@b.c\n".encode("latin-1"), "UTF-8"),
     ],
 )
-def test_a_wrong_mapping_file_is_refused_by_its_line(tmp_path: Path, text: str | bytes, why: str) -> None:
+def test_a_wrong_mapping_file_is_refused_with_its_line(tmp_path: Path, text: str | bytes, why: str) -> None:
     (tmp_path / "people.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ImpulsumError, match=why) as refused:
         copy_mapping(Settings(impulsum_home=tmp_path), tmp_path / "copy")
@@ -108,13 +108,13 @@ def test_a_wrong_mapping_file_is_refused_by_its_line(tmp_path: Path, text: str |
     assert not (tmp_path / "copy").exists()
 
 
-def test_a_named_mapping_file_has_to_be_there_and_the_usual_one_need_not(tmp_path: Path) -> None:
+def test_a_configured_mapping_file_must_exist_and_the_default_need_not(tmp_path: Path) -> None:
     assert copy_mapping(Settings(impulsum_home=tmp_path), tmp_path / "copy") == 0
     with pytest.raises(ImpulsumError, match="does not exist"):
         copy_mapping(Settings(impulsum_home=tmp_path, impulsum_people=tmp_path / "no.csv"), tmp_path / "copy")
 
 
-def test_spreadsheets_write_marks_quotes_and_capitals(tmp_path: Path) -> None:
+def test_a_file_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text('\ufefftool,account,person\n GitHub ,"owl, night",Olga@Firm.Test\n')
     assert copy_mapping(Settings(impulsum_home=tmp_path), tmp_path / "copy") == 1
     assert (tmp_path / "copy" / "people.csv").read_text().splitlines()[1] == 'github,"owl, night",olga@firm.test'

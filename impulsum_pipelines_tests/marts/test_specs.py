@@ -1,4 +1,4 @@
-"""What Dagster is told of the marts: kept, equal to what dagster-dbt says, and never out of date."""
+"""The cached specs of the marts: equal to those of dagster-dbt, and never out of date."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from impulsum_pipelines.marts import specs as kept
+from impulsum_pipelines.marts import specs as cached
 from impulsum_pipelines.marts.manifest import fresh_manifest, manifest_text
 from impulsum_pipelines.marts.specs import mart_specs
 
@@ -28,30 +28,30 @@ def project(tmp_path: Path) -> Path:
 
 
 def description(project: Path) -> str | None:
-    """What is said of ``core/issues``."""
+    """The description of ``core/issues``."""
     return next(spec.description for spec in mart_specs(project).assets if spec.key == ISSUES)
 
 
 def described(project: Path, as_: str) -> None:
-    """Write a manifest that says something else of ``core/issues``."""
+    """Write a manifest that describes ``core/issues`` otherwise."""
     manifest = fresh_manifest()
     manifest["nodes"]["model.impulsum.issues"]["description"] = as_
     (project / "target" / "manifest.json").write_text(json.dumps(manifest))
 
 
 def facts(spec: dg.AssetSpec) -> dict[str, Any]:
-    """All that a spec says, its dependencies in the order of their keys, without what only dagster-dbt reads."""
-    said = {name: getattr(spec, name) for name in spec._fields}
-    said["deps"] = sorted(spec.deps, key=lambda dep: dep.asset_key)
-    said["metadata"] = {
+    """Every field of a spec, its dependencies in the order of their keys, without what only dagster-dbt reads."""
+    fields = {name: getattr(spec, name) for name in spec._fields}
+    fields["deps"] = sorted(spec.deps, key=lambda dep: dep.asset_key)
+    fields["metadata"] = {
         key: value
         for key, value in spec.metadata.items()
         if key not in {"dagster_dbt/manifest", "dagster_dbt/dagster_dbt_translator"}
     }
-    return said
+    return fields
 
 
-def test_what_is_kept_is_what_dagster_dbt_says(project: Path) -> None:
+def test_cached_specs_are_those_of_dagster_dbt(project: Path) -> None:
     from dagster_dbt import dbt_assets
 
     from impulsum_pipelines.marts.translation import (
@@ -76,9 +76,9 @@ def test_what_is_kept_is_what_dagster_dbt_says(project: Path) -> None:
     assert len(specs.assets) > 50 and len(specs.checks) > 50
 
 
-def test_it_is_made_again_when_what_it_rests_on_changed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_specs_are_made_again_when_an_input_changed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def written() -> int:
-        return (project / "target" / "marts.pickle").stat().st_ino
+        return (project / "target" / "marts.json").stat().st_ino
 
     before = description(project)
     first = written()
@@ -90,18 +90,23 @@ def test_it_is_made_again_when_what_it_rests_on_changed(project: Path, monkeypat
     described(project, "Once more.")
     assert description(project) == "Once more."
     second = written()
-    monkeypatch.setattr(kept, "version", lambda name: version(name) + ".post1")
+    monkeypatch.setattr(cached, "version", lambda name: version(name) + ".post1")
     assert description(project) == "Once more."
-    assert written() != second, "kept from another version of dagster-dbt"
+    assert written() != second, "cached by another version of dagster-dbt"
 
 
-def test_a_file_that_cannot_be_used_costs_time_alone(project: Path) -> None:
-    file = project / "target" / "marts.pickle"
+def test_a_damaged_cache_only_costs_time(project: Path) -> None:
+    file = project / "target" / "marts.json"
     before = description(project)
     damaged = file.read_bytes()[:-1]
     file.write_bytes(damaged)
     assert description(project) == before
-    assert file.read_bytes() != damaged, "left as it is, it would cost every run the same"
+    assert file.read_bytes() != damaged, "the cache was not written again"
+
+    whole = file.read_text()
+    file.write_text(whole.replace('"TableSchema"', '"NotOfThisDagster"'))
+    assert description(project) == before
+    assert file.read_text() == whole
 
     file.unlink()
     file.mkdir()  # so that it can neither be read nor written

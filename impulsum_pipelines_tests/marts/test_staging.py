@@ -1,4 +1,4 @@
-"""dbt is told what the declarations say: of the raw tables, and of the staging models that pass their columns on."""
+"""dbt's descriptions of raw tables, and of staging columns that are passed on, are those of the declarations."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def described_models(source: Source) -> dict[str, dict[str, Any]]:
 
 
 def declared(source: Source) -> dict[str, str]:
-    """What dbt reads of a source, and what a row of it is."""
-    return {table.name: table.description for table in tables(source.name)} | {book: GRAINS[book] for book in KEYS}
+    """The raw tables of a source that dbt reads, each with its grain."""
+    return {table.name: table.description for table in tables(source.name)} | {name: GRAINS[name] for name in KEYS}
 
 
 def rendered(model: Path) -> str:
@@ -57,7 +57,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCon
 
 @cache
 def manifest() -> dict[str, Any]:
-    """What dbt parsed, with the columns described."""
+    """The manifest of the project, with the columns described."""
     parsed = fresh_manifest()
     describe_columns(parsed)
     return parsed
@@ -69,11 +69,11 @@ def test_the_dbt_source_file_is_up_to_date(source: Source) -> None:
 
 
 @of_each_source
-def test_dbt_reads_the_file_as_it_was_meant(source: Source) -> None:
-    (told,) = yaml.safe_load(sources_text(source))["sources"]
-    assert [table["name"] for table in told["tables"]] == list(declared(source))
+def test_the_dbt_source_file_has_the_declared_tables_and_columns(source: Source) -> None:
+    (read,) = yaml.safe_load(sources_text(source))["sources"]
+    assert [table["name"] for table in read["tables"]] == list(declared(source))
     columns = {table.name: table.all_columns for table in tables(source.name)} | METADATA_TABLES
-    for table in told["tables"]:
+    for table in read["tables"]:
         assert table["description"] == declared(source)[table["name"]]
         assert table["config"] == {"meta": {"dagster": {"asset_key": [source.name, table["name"]]}}}
         assert [(c["name"], c["description"]) for c in table["columns"]] == [
@@ -86,15 +86,15 @@ def test_each_raw_table_has_a_staging_model_of_the_same_grain(source: Source) ->
     models = described_models(source)
     assert set(models) == {path.stem for path in sources_file(source).parent.glob("*.sql")}
     for table, description in declared(source).items():
-        # The rest of the sentence may be about the payload, which is not passed on.
+        # The rest of the sentence may describe the payload, which is not passed on.
         grain = re.split("[;:.]", description)[0]
         assert models[f"stg_{source.name}__{table}"]["description"].startswith(grain)
 
 
 @of_each_source
 def test_each_staging_model_passes_the_key_on(source: Source) -> None:
-    (told,) = yaml.safe_load(sources_file(source).read_text())["sources"]
-    for table in told["tables"]:
+    (read,) = yaml.safe_load(sources_file(source).read_text())["sources"]
+    for table in read["tables"]:
         [test] = table["data_tests"]
         sql = rendered(sources_file(source).parent / f"stg_{source.name}__{table['name']}.sql")
         for column in test["primary_key"]["arguments"]["columns"]:
@@ -119,21 +119,23 @@ def test_each_column_of_a_staging_model_is_described(source: Source, raw: duckdb
         ("stg_jira__issues", "is_deleted", "True when the row was found deleted at the source."),
         ("stg_slack__users", "user_id", "The vendor's stable id; unique in this table."),  # its tests are its own
         ("stg_tempo__census", "held", "Number of rows stored after the sync, neither deleted nor unreachable."),
-        # Made anew, under the name of a raw column:
+        # A new column with the name of a raw one:
         ("stg_jira__statuses", "status_category",
          "Key of its category: new, indeterminate or done; new for a status without a category."),
-        # Of another grain than the table that it reads:
+        # A model with another grain than the table that it reads:
         ("stg_github__pull_request_commits", "merged_at", "When the pull request was merged; null unless merged."),
         ("stg_github__pull_request_commits", "is_deleted",
          "True when the pull request was found deleted at the source."),
     ],
 )  # fmt: skip
-def test_a_column_has_its_own_words_or_those_of_the_raw_table(model: str, column: str, description: str) -> None:
+def test_a_column_has_its_own_description_or_that_of_the_raw_table(model: str, column: str, description: str) -> None:
     assert manifest()["nodes"][f"model.impulsum.{model}"]["columns"][column]["description"] == description
 
 
 def test_only_what_is_passed_on_is_inherited() -> None:
-    said = {name: {"name": name, "data_type": "varchar", "description": f"Raw {name}."} for name in ("id", "key", "to")}
+    raw_columns = {
+        name: {"name": name, "data_type": "varchar", "description": f"Raw {name}."} for name in ("id", "key", "to")
+    }
     sql = "select\n    id as thing_id,\n    key,\n    upper(to) as to,\n    now() as seen_at\nfrom source\n"
     thing = {
         "resource_type": "model",
@@ -144,7 +146,7 @@ def test_only_what_is_passed_on_is_inherited() -> None:
     }
     parsed = {
         "nodes": {"model.things": thing},
-        "sources": {"source.things": {"source_name": "made_up", "name": "things", "columns": said}},
+        "sources": {"source.things": {"source_name": "made_up", "name": "things", "columns": raw_columns}},
         "macros": {},
     }
     describe_columns(parsed)
@@ -154,7 +156,7 @@ def test_only_what_is_passed_on_is_inherited() -> None:
     }
 
 
-def test_dagster_shows_what_the_columns_mean() -> None:
+def test_dagster_shows_the_descriptions_of_columns() -> None:
     staging = {spec.key.path[1]: spec for spec in mart_specs().assets if spec.key.path[0] == "staging"}
     assert {"stg_jira__issues", "stg_tempo__syncs", "stg_slack__census"} <= set(staging)
     for name, spec in staging.items():

@@ -1,4 +1,4 @@
-"""A small firm written straight into the raw files: who is who, what is spoken of where, and what is private."""
+"""A small firm, written directly into raw files: its people, links between tools, and private text."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from impulsum_pipelines.tiers import SOURCES
 
 Rows = dict[str, dict[str, list[dict[str, Any]]]]
 
-#: Written into everything private; no published table may show it but the restricted ones.
+#: Is in every private text; only the restricted tables may show it.
 SECRET = "hush-hush"
 
 PEOPLE_CSV = """\
-# whose is it?
+# which person has which account?
 tool,account,person
 github,night-owl,olga@firm.test
 fireflies,Olga from home,olga@firm.test
@@ -38,7 +38,7 @@ READ = {"site": "firm.test", "sync_id": "s1", "extracted_at": at(30)}
 
 
 def write_raw(root: Path, rows: Rows, censuses: dict[str, list[dict[str, Any]]]) -> None:
-    """The raw files of a home, every table there, with these rows in them, and these lines of a census."""
+    """Write the raw files of a home, with all tables, these rows, and these rows of ``census``."""
     home = Home(root)
     for source in SOURCES:
         ensure_tables(home, source.name)
@@ -88,7 +88,7 @@ def commit(sha: str, author: str | None, written: datetime, email: str | None = 
     } | more  # fmt: skip
 
 
-def said(id: str, number: int, author: str, when: datetime, state: str, kind: str = "User") -> dict[str, Any]:
+def review(id: str, number: int, author: str, when: datetime, state: str, kind: str = "User") -> dict[str, Any]:
     """A review of a pull request."""
     return {
         "id": id, "repository_id": "7", "pull_request_id": f"9{number}", "pull_request_number": number,
@@ -165,7 +165,7 @@ def _jira() -> dict[str, list[dict[str, Any]]]:
              "started_at": at(4, 23, 30), "created_at": at(5), "updated_at": at(5)},
             {"id": "502", "issue_id": "2", "author_id": "j-sam", "time_spent_seconds": 3600, "started_at": at(4),
              "created_at": at(5), "updated_at": at(5)},
-            # Jira tells of no worklog that went with its issue
+            # Jira does not report worklogs that were deleted with their issue
             {"id": "503", "issue_id": "13", "author_id": "j-sam", "time_spent_seconds": 1800, "started_at": at(4),
              "created_at": at(5), "updated_at": at(5)},
         ],
@@ -183,7 +183,7 @@ def _github() -> dict[str, list[dict[str, Any]]]:
                  merge_commit_sha="m1", commit_shas='["c1", "c2", "c0"]', body="See APP-2, not UTF-8 or APP-999."),
             pull(2, "night-owl", title="APP-12: tidy", is_draft=True),
             pull(3, "helper[bot]", is_bot=True, body="OLD-5 again, and APP-3."),
-            # everything that was said came from its author, a robot, or after the merge
+            # every comment is by its author or a bot, or came after the merge
             pull(4, "ann-codes", state="closed", merged_at=at(3, 12), closed_at=at(3, 12), merge_commit_sha="m4"),
             pull(5, "ann-codes", title="APP-1 gone", deleted_at=at(9)),
         ],
@@ -196,19 +196,19 @@ def _github() -> dict[str, list[dict[str, Any]]]:
             commit("n1", "night-owl", at(5), "owl@night.test"),
             commit("t1", None, at(5), "typed@nowhere.test"),
             commit("t2", None, at(5), "olga@firm.test"),
-            # one who told git her login for an address, before she told it her address
+            # she first gave git her login as address, and later her address
             commit("k1", None, at(5), "kim"),
             commit("k2", "kim", at(6), "kim@firm.test"),
             commit("old", "ann-codes", at(1), "ann@firm.test"),
             commit("d1", "ann-codes", at(4, 16), "ann@firm.test"),
         ],
         "reviews": [
-            said("r1", 1, "helper[bot]", at(3, 9, 5), "COMMENTED", "Bot"),
-            said("r2", 1, "ann-codes", at(3, 10), "COMMENTED"),
-            said("r3", 1, "night-owl", at(4, 9), "CHANGES_REQUESTED"),
-            said("r4", 1, "night-owl", at(4, 14), "APPROVED"),
-            said("r5", 2, "ann-codes", at(3, 11), "COMMENTED"),
-            said("r6", 4, "night-owl", at(5), "COMMENTED"),
+            review("r1", 1, "helper[bot]", at(3, 9, 5), "COMMENTED", "Bot"),
+            review("r2", 1, "ann-codes", at(3, 10), "COMMENTED"),
+            review("r3", 1, "night-owl", at(4, 9), "CHANGES_REQUESTED"),
+            review("r4", 1, "night-owl", at(4, 14), "APPROVED"),
+            review("r5", 2, "ann-codes", at(3, 11), "COMMENTED"),
+            review("r6", 4, "night-owl", at(5), "COMMENTED"),
         ],
         "issue_comments": [
             {"id": "i1", "repository_id": "7", "issue_number": 1, "is_on_pull_request": True, "author": "night-owl",
@@ -283,7 +283,7 @@ def _fireflies() -> dict[str, list[dict[str, Any]]]:
 
 
 def _notion() -> dict[str, list[dict[str, Any]]]:
-    held = {"parent_type": "data_source_id", "parent_id": notion_id("d"), "data_source_id": notion_id("d"),
+    entry = {"parent_type": "data_source_id", "parent_id": notion_id("d"), "data_source_id": notion_id("d"),
             "database_id": notion_id("b")}  # fmt: skip
     return {
         "users": [{"id": "n-ann", "name": "Ann", "type": "person", "email": "ann@firm.test"}],
@@ -295,7 +295,7 @@ def _notion() -> dict[str, list[dict[str, Any]]]:
             page("1", "Plan of APP-1", properties=json.dumps({"Issue": "APP-2"})),
             page("2", f"{SECRET} root"),
             page("3", f"{SECRET} below", parent_type="page_id", parent_id=notion_id("2")),
-            page("4", f"{SECRET} entry", properties=json.dumps({"Note": SECRET}), **held),
+            page("4", f"{SECRET} entry", properties=json.dumps({"Note": SECRET}), **entry),
         ],
         "blocks": [
             {"id": "block-1", "page_id": notion_id("1"), "type": "paragraph", "text": "needs APP-12", "position": 0,
@@ -319,14 +319,14 @@ def _tempo() -> dict[str, list[dict[str, Any]]]:
 
 
 def _counted(scope: str, name: str, entity: str, at_source: int) -> dict[str, Any]:
-    """A line of a census; its books are written beside the tables."""
+    """A row of ``census``."""
     return {
         "sync_id": "s1", "taken_at": at(30), "entity": entity, "scope_id": scope, "scope_name": name,
         "at_source": at_source, "held": 2, "missing": 0, "deleted": 0, "unreachable": 0,
     }  # fmt: skip
 
 
-#: What a census of each source counted.
+#: Rows of ``census`` by source.
 CENSUSES = {
     "slack": [_counted("C1", "open", "messages", 2), _counted("C2", f"{SECRET}-channel", "messages", 2)],
     "notion": [_counted(notion_id("d"), f"{SECRET} table", "pages", 1)],
@@ -335,7 +335,7 @@ CENSUSES = {
 
 
 def firm() -> Rows:
-    """Every row of the world."""
+    """Every row of the firm, by source and table."""
     return {
         "jira": _jira(), "github": _github(), "slack": _slack(), "fireflies": _fireflies(), "notion": _notion(),
         "tempo": _tempo(),

@@ -1,4 +1,4 @@
-"""What the ops store lets go of by age, and what it keeps however old it is."""
+"""Which old rows are deleted from the ops store, and which are kept however old they are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from impulsum_pipelines.ops import retention, store
-from impulsum_pipelines.ops.retention import prune
+from impulsum_pipelines.ops.retention import prune_store
 from impulsum_pipelines.ops.schema import (
     alert_changes,
     alerts,
@@ -37,8 +37,8 @@ OLD, YOUNG = LIMIT - timedelta(days=1), LIMIT + timedelta(days=1)
 NUMBERS = count(1)
 
 
-class Book:
-    """Writes rows, with what a test does not care about filled in, and says which are left."""
+class Rows:
+    """Writes rows, with defaults for what a test does not care about, and reports which are left."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -121,82 +121,82 @@ class Book:
 
 
 @pytest.fixture
-def book(ops_settings: Settings) -> Book:
-    return Book(ops_settings)
+def rows(ops_settings: Settings) -> Rows:
+    return Rows(ops_settings)
 
 
-def test_age_decides_for_what_is_over(book: Book) -> None:
-    for written in (book.event, book.sync, book.change, book.missed):
+def test_what_is_over_is_deleted_by_age(rows: Rows) -> None:
+    for written in (rows.event, rows.sync, rows.change, rows.missed):
         written(OLD)
-    book.alert(resolved_at=OLD)
-    event, sync, alert = book.event(YOUNG), book.sync(YOUNG), book.alert(resolved_at=YOUNG)
-    change, ranges = book.change(YOUNG), {book.missed(YOUNG), book.missed(OLD, "open")}
-    pruned = prune(book.settings, LIMIT)
+    rows.alert(resolved_at=OLD)
+    event, sync, alert = rows.event(YOUNG), rows.sync(YOUNG), rows.alert(resolved_at=YOUNG)
+    change, ranges = rows.change(YOUNG), {rows.missed(YOUNG), rows.missed(OLD, "open")}
+    pruned = prune_store(rows.settings, LIMIT)
     deleted = dict.fromkeys(("alerts", "deliveries", "events", "syncs", "pulled_changes", "missed_ranges"), 1)
     assert pruned.rows == deleted | {"incidents": 0}
     assert pruned.bytes_before > 0
-    assert book.left(events) == {event}
-    assert book.left(syncs) == book.left(sync_scopes) == {sync}
-    assert book.left(alerts) == {alert}
-    assert (book.left(pulled_changes), book.left(missed_ranges)) == ({change}, ranges)
-    with store.transaction(book.settings) as connection:
+    assert rows.left(events) == {event}
+    assert rows.left(syncs) == rows.left(sync_scopes) == {sync}
+    assert rows.left(alerts) == {alert}
+    assert (rows.left(pulled_changes), rows.left(missed_ranges)) == ({change}, ranges)
+    with store.transaction(rows.settings) as connection:
         for table in (alert_changes, notifications):
             assert connection.execute(sa.select(table.c.alert_id)).scalars().all() == [alert]
-    assert prune(book.settings, LIMIT).rows == dict.fromkeys(pruned.rows, 0)
+    assert prune_store(rows.settings, LIMIT).rows == dict.fromkeys(pruned.rows, 0)
 
 
 @pytest.mark.parametrize("named", ["number", "text"])
-def test_what_an_unresolved_alert_names_is_kept_with_its_whole_incident(book: Book, named: str) -> None:
-    incident = book.incident(OLD)
-    evidence, beside = book.event(OLD, incident_id=incident), book.event(OLD, incident_id=incident)
-    lonely = book.event(OLD)
-    other = book.incident(OLD)
-    book.event(OLD, incident_id=other)
+def test_evidence_of_an_unresolved_alert_is_kept_with_its_whole_incident(rows: Rows, named: str) -> None:
+    incident = rows.incident(OLD)
+    evidence, beside = rows.event(OLD, incident_id=incident), rows.event(OLD, incident_id=incident)
+    lonely = rows.event(OLD)
+    other = rows.incident(OLD)
+    rows.event(OLD, incident_id=other)
     names = [evidence, lonely] if named == "number" else [str(evidence), str(lonely)]
-    alert = book.alert(evidence={"events": names, "links": ["https://acme.invalid/1"]})
-    prune(book.settings, LIMIT)
-    assert book.left(events) == {evidence, beside, lonely}
-    assert book.left(incidents) == book.left(incident_subjects) == {incident}
-    assert book.left(alerts) == {alert}
+    alert = rows.alert(evidence={"events": names, "links": ["https://acme.invalid/1"]})
+    prune_store(rows.settings, LIMIT)
+    assert rows.left(events) == {evidence, beside, lonely}
+    assert rows.left(incidents) == rows.left(incident_subjects) == {incident}
+    assert rows.left(alerts) == {alert}
 
 
-def test_an_incident_that_goes_on_is_kept_whole(book: Book) -> None:
-    going_on, over = book.incident(YOUNG), book.incident(OLD)
-    first = book.event(OLD, incident_id=going_on)
-    book.event(OLD, incident_id=over)
-    prune(book.settings, LIMIT)
-    assert book.left(events) == {first}
-    assert book.left(incidents) == {going_on}
+def test_an_active_incident_is_kept_completely(rows: Rows) -> None:
+    active, over = rows.incident(YOUNG), rows.incident(OLD)
+    first = rows.event(OLD, incident_id=active)
+    rows.event(OLD, incident_id=over)
+    prune_store(rows.settings, LIMIT)
+    assert rows.left(events) == {first}
+    assert rows.left(incidents) == {active}
 
 
-def test_an_event_stays_as_long_as_one_that_repeats_it(book: Book) -> None:
-    original, lost = book.event(OLD), book.event(OLD)
-    repeat = book.event(YOUNG, duplicate_of=original)
-    book.event(OLD, duplicate_of=lost)
-    prune(book.settings, LIMIT)
-    assert book.left(events) == {original, repeat}
+def test_an_event_stays_as_long_as_one_that_repeats_it(rows: Rows) -> None:
+    original, lost = rows.event(OLD), rows.event(OLD)
+    repeat = rows.event(YOUNG, duplicate_of=original)
+    rows.event(OLD, duplicate_of=lost)
+    prune_store(rows.settings, LIMIT)
+    assert rows.left(events) == {original, repeat}
 
 
-def test_many_rows_go_in_pieces(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_rows_are_deleted_in_pieces(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "_PIECE", 3)
-    first = book.event(OLD)
+    first = rows.event(OLD)
     for _ in range(7):
-        book.event(OLD, duplicate_of=first)
-    assert prune(book.settings, LIMIT).rows["events"] == 8
-    assert book.left(events) == set()
+        rows.event(OLD, duplicate_of=first)
+    assert prune_store(rows.settings, LIMIT).rows["events"] == 8
+    assert rows.left(events) == set()
 
 
 @on_sqlite
-def test_a_sqlite_file_gives_its_space_back() -> None:
-    """PostgreSQL does so by itself."""
-    book = Book(load_settings())
+def test_a_sqlite_file_returns_its_space() -> None:
+    """PostgreSQL does so itself."""
+    rows = Rows(load_settings())
     for _ in range(20):
-        book.add(syncs, sync_id=str(next(NUMBERS)), source="jira", started_by="x" * 100_000, mode="live",
+        rows.add(syncs, sync_id=str(next(NUMBERS)), source="jira", started_by="x" * 100_000, mode="live",
                  census=False, started_at=OLD, status="done")  # fmt: skip
-    pruned = prune(book.settings, LIMIT)
+    pruned = prune_store(rows.settings, LIMIT)
     assert pruned.bytes_before > 2_000_000
     assert pruned.bytes_after < 300_000
-    assert book.sync(YOUNG) in book.left(syncs)
+    assert rows.sync(YOUNG) in rows.left(syncs)
 
 
 documents = st.recursive(
@@ -207,18 +207,18 @@ documents = st.recursive(
 
 
 @given(documents, st.integers(10, 2**62))
-def test_a_number_is_found_wherever_it_stands_in_evidence(document: Any, number: int) -> None:
+def test_a_number_is_found_anywhere_in_evidence(document: Any, number: int) -> None:
     assert number in set(retention._numbers([document, {"events": [[number]], "more": document}]))
 
 
-def test_every_table_of_the_store_is_thought_of() -> None:
-    """A new table must be pruned too, or hang on one that is, or not grow."""
+def test_every_table_is_pruned_or_cannot_grow() -> None:
+    """A new table must be pruned too, or depend on a pruned table, or have one row per source."""
     pruned = {alerts, deliveries, events, incidents, missed_ranges, pulled_changes, syncs}
-    one_row_a_source = {webhook_health}
-    hanging = {
+    one_row_per_source = {webhook_health}
+    dependent = {
         table
         for table in metadata.tables.values()
         for key in table.foreign_keys
         if key.ondelete == "CASCADE" and key.column.table in pruned
     }
-    assert set(metadata.tables.values()) == pruned | hanging | one_row_a_source
+    assert set(metadata.tables.values()) == pruned | dependent | one_row_per_source

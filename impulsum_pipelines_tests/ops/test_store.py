@@ -1,4 +1,4 @@
-"""The ops store: made and brought up to date by whoever opens it first, and errors that say what to do."""
+"""The ops store: the first process that opens it creates or migrates it, and its errors say what to do."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def test_the_revisions_make_the_schema(ops_settings: Settings) -> None:
         assert set(sa.inspect(connection).get_table_names()) == {"alembic_version", *metadata.tables}
 
 
-def test_the_newest_revision_is_the_one_that_is_named(ops_settings: Settings) -> None:
+def test_head_is_the_newest_revision(ops_settings: Settings) -> None:
     with store.transaction(ops_settings) as connection:
-        script = ScriptDirectory.from_config(migrations.configuration(connection))
-        assert script.get_current_head() == migrations.HEAD == migrations.held_revision(connection)
+        script = ScriptDirectory.from_config(migrations.alembic_config(connection))
+        assert script.get_current_head() == migrations.HEAD == migrations.stored_revision(connection)
 
 
-def test_a_transaction_is_whole_or_nothing(ops_settings: Settings) -> None:
+def test_a_transaction_is_committed_completely_or_not_at_all(ops_settings: Settings) -> None:
     with store.transaction(ops_settings) as connection:
         connection.execute(incident())
     with pytest.raises(ZeroDivisionError), store.transaction(ops_settings) as connection:
@@ -64,7 +64,7 @@ def open_together(environment: dict[str, str], gate: Path) -> None:
         connection.execute(incident(str(os.getpid())))
 
 
-def test_processes_that_start_at_once_make_one_store(ops_settings: Settings, tmp_path: Path) -> None:
+def test_processes_that_start_at_once_create_one_store(ops_settings: Settings, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
@@ -82,7 +82,7 @@ def test_processes_that_start_at_once_make_one_store(ops_settings: Settings, tmp
 def test_a_store_of_a_later_version_is_left_alone(ops_settings: Settings) -> None:
     with store.transaction(ops_settings) as connection:
         connection.execute(sa.text("update alembic_version set version_num = '9999'"))
-    store._store.cache_clear()  # as a process that starts now
+    store._store.cache_clear()  # like a process that starts now
     with pytest.raises(ImpulsumError, match="later version") as raised, store.transaction(ops_settings):
         pass
     assert raised.value.category is Category.CONFIGURATION
@@ -90,11 +90,11 @@ def test_a_store_of_a_later_version_is_left_alone(ops_settings: Settings) -> Non
 
 
 def test_migrating_leaves_the_loggers_alone(ops_settings: Settings) -> None:
-    ours = logging.getLogger("impulsum_pipelines.test")
-    before = (logging.root.level, list(logging.root.handlers), ours.disabled, logging.getLogger("alembic").handlers)
+    own = logging.getLogger("impulsum_pipelines.test")
+    before = (logging.root.level, list(logging.root.handlers), own.disabled, logging.getLogger("alembic").handlers)
     with store.transaction(ops_settings):
         pass
-    after = (logging.root.level, list(logging.root.handlers), ours.disabled, logging.getLogger("alembic").handlers)
+    after = (logging.root.level, list(logging.root.handlers), own.disabled, logging.getLogger("alembic").handlers)
     assert after == before
 
 
@@ -102,22 +102,22 @@ def test_migrating_leaves_the_loggers_alone(ops_settings: Settings) -> None:
     "url",
     ["nonsense", "mysql://root:hunter22@localhost/ops", "sqlite://", "postgresql+asyncpg://u:hunter22@localhost/ops"],
 )
-def test_an_address_that_cannot_be_one(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_is_not_a_store(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_unusable(url, Category.CONFIGURATION, monkeypatch)
 
 
 def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # and nobody listens
-        port = taken.getsockname()[1]
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # nothing listens on it
+        port = unused.getsockname()[1]
         assert_unusable(f"postgresql+psycopg2://u:hunter22@127.0.0.1:{port}/ops", Category.NETWORK, monkeypatch)
 
 
 def test_a_database_that_does_not_exist(ops_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = store.address(ops_settings)
+    url = store.store_url(ops_settings)
     if url.get_backend_name() == "sqlite":
         Path(str(url.database)).parent.mkdir(parents=True)
-        Path(str(url.database)).write_text("this is a letter, and no database at all " * 100)
+        Path(str(url.database)).write_text("this is a letter and not a database " * 100)
         wrong = f"sqlite:///{url.database}"
     else:
         wrong = url.set(database="nowhere", password="hunter22").render_as_string(hide_password=False)
@@ -140,17 +140,17 @@ instants = st.datetimes(
 
 
 @given(st.lists(instants, min_size=2, max_size=8))
-def test_any_instant_comes_back_and_sorts(moments: list[datetime]) -> None:
-    """On SQLite, where it is text; PostgreSQL has the type."""
+def test_any_instant_is_read_back_unchanged_and_sorts(moments: list[datetime]) -> None:
+    """On SQLite, where an instant is text; PostgreSQL has the type."""
     table = sa.Table("moments", sa.MetaData(), sa.Column("at", Instant))
     engine = sa.create_engine("sqlite://")
     with engine.begin() as connection:
         table.create(connection)
         connection.execute(table.insert(), [{"at": moment} for moment in moments])
-        held = connection.execute(sa.select(table.c.at).order_by(table.c.at)).scalars().all()
+        stored = connection.execute(sa.select(table.c.at).order_by(table.c.at)).scalars().all()
         later = sa.select(sa.func.count()).where(table.c.at > moments[0])
-        assert held == sorted(moments)
-        assert {moment.tzinfo for moment in held} == {UTC}
+        assert stored == sorted(moments)
+        assert {moment.tzinfo for moment in stored} == {UTC}
         assert connection.execute(later).scalar() == sum(moment > moments[0] for moment in moments)
     engine.dispose()
 

@@ -1,6 +1,6 @@
-"""Readers beside a publisher: five processes query the published file while new versions keep replacing it.
+"""Five processes query the published file while new versions replace it.
 
-Short, and without a load or dbt; ``make soak`` has the whole pipeline at work beside readers.
+Short, and without a load or dbt; ``make soak`` runs the whole pipeline beside readers.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ json.dump({"queries": queries, "versions": len(seen), "mixed": mixed, "errors": 
 
 
 def soak(root: Path, seconds: float) -> dict[str, object]:
-    """Build and publish in a loop for ``seconds`` while the readers read; what both sides saw."""
+    """Build and publish in a loop for ``seconds`` while the readers read; returns the counts of both sides."""
     settings = warehouse.settings_at(root, keep=2)
     warehouse.build(root, 1)
     path = publish(settings).path

@@ -1,4 +1,4 @@
-"""``kill -9`` at every step of a publish: the old file or the new one, never half, and the next publish cleans up."""
+"""``kill -9`` at every step of a publish leaves the old file or the new one; the next publish cleans up."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from impulsum_pipelines.publishing.publish import publish, versions
+from impulsum_pipelines.publishing.publish import kept_versions, publish
 from impulsum_pipelines_tests.publishing import warehouse
 
-# In one child a folder: publish while every touch of the disk is counted, and die just before the n-th in the n-th.
+# One child per folder. Each publishes and counts its disk operations; the n-th child dies just before its n-th one.
 DYING_PUBLISHES = """
 import json, os, pathlib, shutil, signal, sys
 import duckdb, filelock  # once, not in every child
@@ -32,7 +32,7 @@ def dying(function, last):
     return step
 
 def die_at(root, last):
-    for module, names in ((release, ("_copy", "_describe")), (shutil, ("copyfile",)),
+    for module, names in ((release, ("_copy", "_write_about")), (shutil, ("copyfile",)),
                           (os, ("fsync", "replace", "chmod", "unlink"))):
         for name in names:
             setattr(module, name, dying(getattr(module, name), last))
@@ -48,7 +48,7 @@ for last, root in enumerate(sys.argv[1:], start=1):
 json.dump(signals, sys.stdout)
 """
 
-STEPS = 16  # at least one more than a publish has: the last child must come through
+STEPS = 16  # at least one more than a publish has: the last child must finish
 
 
 def test_killed_publish_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_killed_publish_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> No
     signals = json.loads(children.stdout)
     died = signals.count(signal.SIGKILL)
     assert signals == [signal.SIGKILL] * died + [0] * (STEPS - died), "a publish failed by itself"
-    assert 10 <= died < STEPS, "the steps of a publish are not all tried"
+    assert 10 <= died < STEPS, "not every step of a publish is tried"
 
     seen = []
     for root in roots:
@@ -73,7 +73,7 @@ def test_killed_publish_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> No
         seen.append(generation)
         publish(settings)
         assert warehouse.generations(root / "impulsum.duckdb") == {(2, 2)}
-        assert [version.current for version in versions(settings)] == [True]
+        assert [version.current for version in kept_versions(settings)] == [True]
         assert not list(root.rglob("*.partial*"))
     assert seen == sorted(seen), "old up to one step, new from there on"
     assert {(1, 1), (2, 2)} == set(seen)

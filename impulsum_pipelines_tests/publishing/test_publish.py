@@ -1,4 +1,4 @@
-"""Publishing: what reaches analysts, what is refused, and how to go back."""
+"""Publishing: the published file, the builds that are refused, and rollback."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 
 from impulsum_pipelines.base.home import Home, connect
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.publishing.publish import publish, published, rollback, versions
+from impulsum_pipelines.publishing.publish import current_release, kept_versions, publish, rollback
 from impulsum_pipelines_tests.publishing import warehouse
 
 
-def test_published_file_holds_the_marts_and_nothing_else(tmp_path: Path) -> None:
+def test_published_file_contains_only_the_marts(tmp_path: Path) -> None:
     warehouse.build(tmp_path, rows=7)
     result = publish(warehouse.settings_at(tmp_path))
 
@@ -26,7 +26,7 @@ def test_published_file_holds_the_marts_and_nothing_else(tmp_path: Path) -> None
     assert types == [("DECIMAL(18,3)",)]
 
 
-def test_documentation_travels_with_the_tables(tmp_path: Path) -> None:
+def test_documentation_is_published_with_the_tables(tmp_path: Path) -> None:
     warehouse.build(tmp_path)
     path = publish(warehouse.settings_at(tmp_path)).path
     with connect(path, read_only=True) as connection:
@@ -37,23 +37,23 @@ def test_documentation_travels_with_the_tables(tmp_path: Path) -> None:
         bare = connection.execute(
             "select column_name from duckdb_columns() where schema_name = 'about' and comment is null"
         ).fetchall()
-    assert table == [("One row an issue; it's alive or not.",)]
+    assert table == [("One row per issue; it's alive or not.",)]
     assert column == [("Jira's stable id.",)]
     assert bare == []
 
 
-def test_reader_sees_how_old_the_file_is(tmp_path: Path) -> None:
+def test_the_release_says_how_old_the_file_is(tmp_path: Path) -> None:
     warehouse.build(tmp_path)
     settings = warehouse.settings_at(tmp_path)
-    assert published(settings) is None
+    assert current_release(settings) is None
     result = publish(settings)
-    release = published(settings)
+    release = current_release(settings)
     assert release is not None
     assert (release.version, release.built_at, release.data_as_of) == (result.version, warehouse.BUILT_AT, None)
     assert release.built_at < release.published_at
 
 
-def test_reader_sees_up_to_when_the_source_was_read(tmp_path: Path) -> None:
+def test_the_release_says_up_to_when_the_source_was_read(tmp_path: Path) -> None:
     warehouse.build(tmp_path)
     warehouse.corrupt(
         tmp_path,
@@ -62,12 +62,12 @@ def test_reader_sees_up_to_when_the_source_was_read(tmp_path: Path) -> None:
     )
     settings = warehouse.settings_at(tmp_path)
     publish(settings)
-    release = published(settings)
+    release = current_release(settings)
     assert release is not None and release.data_as_of is not None
     assert release.data_as_of.isoformat() == "2026-11-01T02:00:00+00:00"
 
 
-def test_nothing_lies_beside_the_published_file(tmp_path: Path) -> None:
+def test_no_other_file_is_left_beside_the_published_file(tmp_path: Path) -> None:
     warehouse.build(tmp_path)
     (tmp_path / "impulsum.duckdb.wal").write_bytes(b"of a tool that opened the old file for writing")
     publish(warehouse.settings_at(tmp_path))
@@ -98,7 +98,7 @@ REFUSALS = {
         "update audit.node_results set status = 'skipped' where unique_id like 'model.%'",
         "sprint_velocity: skipped",
     ),
-    "build under way or killed": (
+    "build running or killed": (
         "insert into audit.invocations values ('two', timestamptz '2026-11-01 03:00:00+00', null, 'build')",
         "the build of 2026-11-01 03:00 UTC did not finish, and 3 models and tests have not been built since",
     ),
@@ -115,7 +115,7 @@ REFUSALS = {
             "delete from audit.node_results where unique_id not like 'model.%'; insert into audit.node_results values "
             "('model.impulsum.pages', 'never built', 'one', timestamptz '2026-11-01 02:15:00+00', null)"
         ),
-        "the build is not whole: pages: never built.*run `impulsum build`",
+        "the build is not complete: pages: never built.*run `impulsum build`",
     ),
     "never finished": ("update audit.invocations set finished_at = null", "no finished build"),
     "never built": ("drop table audit.invocations", "no finished build"),
@@ -127,12 +127,12 @@ REFUSALS = {
         "update velocity.sprint_velocity set removed_issues = 0 where sprint_id = '2'",
         "velocity does not add up for sprint 2",
     ),
-    "no marts": ("drop schema core cascade; drop schema velocity cascade", "holds no marts"),
+    "no marts": ("drop schema core cascade; drop schema velocity cascade", "has no marts"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_bad_build_is_refused_and_the_old_file_stands(tmp_path: Path, case: str) -> None:
+def test_a_bad_build_is_refused_and_the_old_file_stays(tmp_path: Path, case: str) -> None:
     corruption, message = REFUSALS[case]
     settings = warehouse.settings_at(tmp_path)
     warehouse.build(tmp_path, generation=1)
@@ -146,10 +146,10 @@ def test_bad_build_is_refused_and_the_old_file_stands(tmp_path: Path, case: str)
     assert caught.value.category is Category.BAD_DATA
     assert "Next: " in str(caught.value)
     assert warehouse.generations(before.path) == {(1, 1)}
-    assert [version.version for version in versions(settings)] == [before.version]
+    assert [version.version for version in kept_versions(settings)] == [before.version]
 
 
-def test_a_later_finished_build_makes_up_for_a_killed_one(tmp_path: Path) -> None:
+def test_a_later_finished_build_repairs_a_killed_one(tmp_path: Path) -> None:
     warehouse.build(tmp_path)
     warehouse.corrupt(
         tmp_path,
@@ -173,27 +173,27 @@ def test_without_a_warehouse_the_next_step_is_named(tmp_path: Path) -> None:
         publish(warehouse.settings_at(tmp_path))
 
 
-def test_versions_are_kept_pruned_and_gone_back_to(tmp_path: Path) -> None:
+def test_versions_are_kept_deleted_by_age_and_restored(tmp_path: Path) -> None:
     settings = warehouse.settings_at(tmp_path, keep=3)
     names = []
     for generation in range(1, 6):
         warehouse.build(tmp_path, generation)
         names.append(publish(settings).version)
     assert names == sorted(names)
-    assert [version.version for version in versions(settings)] == names[:1:-1]
+    assert [version.version for version in kept_versions(settings)] == names[:1:-1]
 
     back = rollback(settings, names[2])
     path = Home.of(settings).published
     assert back.current
     assert warehouse.generations(path) == {(3, 3)}
-    assert [version.version for version in versions(settings) if version.current] == [names[2]]
+    assert [version.version for version in kept_versions(settings) if version.current] == [names[2]]
 
     forward = publish(settings)
     assert warehouse.generations(path) == {(5, 5)}
     assert forward.version > names[-1]
 
 
-def test_going_back_to_an_unknown_version_names_the_known_ones(tmp_path: Path) -> None:
+def test_rollback_to_an_unknown_version_names_the_kept_ones(tmp_path: Path) -> None:
     settings = warehouse.settings_at(tmp_path)
     warehouse.build(tmp_path)
     known = publish(settings).version
@@ -202,17 +202,17 @@ def test_going_back_to_an_unknown_version_names_the_known_ones(tmp_path: Path) -
     assert caught.value.category is Category.CONFIGURATION
 
 
-def test_a_clock_that_went_back_does_not_reorder_versions(tmp_path: Path) -> None:
+def test_a_clock_that_was_set_back_does_not_reorder_versions(tmp_path: Path) -> None:
     settings = warehouse.settings_at(tmp_path, keep=1)
     warehouse.build(tmp_path)
     future = tmp_path / "versions" / "impulsum-29990101T000000000Z.duckdb"
     publish(settings).path.rename(future)
     result = publish(settings)
     assert result.version == "29990101T000000001Z"
-    assert [version.version for version in versions(settings)] == [result.version]
+    assert [version.version for version in kept_versions(settings)] == [result.version]
 
 
-def test_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = warehouse.settings_at(tmp_path)
     warehouse.build(tmp_path)
     before = publish(settings)
@@ -224,4 +224,4 @@ def test_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(ImpulsumError, match="No space left") as caught:
         publish(settings)
     assert caught.value.category is Category.INTERNAL
-    assert [version.version for version in versions(settings) if version.current] == [before.version]
+    assert [version.version for version in kept_versions(settings) if version.current] == [before.version]

@@ -1,4 +1,4 @@
-"""Analysts beside the publisher: no error, one version a connection. ``make soak`` shows it with real builds."""
+"""Analysts read while versions are published: no error, one version per connection. ``make soak`` uses real builds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small warehouses as dbt leaves them, made by hand: publishing is tested without dbt."""
+"""Small warehouses as dbt leaves them, made by hand, so that publishing is tested without dbt."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def settings_at(root: Path, *, keep: int = 5, lock_seconds: float = 30) -> Setti
 
 
 def build(root: Path, generation: int = 1, *, rows: int = 3) -> None:
-    """Build the warehouse anew; every row of every mart says which generation it is of."""
+    """Build a new warehouse; every row of every mart has the number of its generation."""
     home = Home.of(settings_at(root))
     home.root.mkdir(parents=True, exist_ok=True)
     with home.writing("warehouse"), connect(home.warehouse, read_only=False) as connection:
@@ -40,7 +40,7 @@ def build(root: Path, generation: int = 1, *, rows: int = 3) -> None:
             create schema if not exists core;
             create or replace table core.issues as
                 select i::varchar as id, {generation} as generation from range({rows}) t(i);
-            comment on table core.issues is 'One row an issue; it''s alive or not.';
+            comment on table core.issues is 'One row per issue; it''s alive or not.';
             comment on column core.issues.id is 'Jira''s stable id.';
             create schema if not exists velocity;
             create or replace table velocity.sprint_velocity as

@@ -1,1 +1,1 @@
-"""The sandbox itself: it must be as Jira is, or nothing that is tried against it means anything."""
+"""Tests of the sandbox itself: it must behave as the vendors do, or tests against it prove nothing."""

@@ -13,7 +13,7 @@ from impulsum_pipelines_tests.conftest import SandboxFactory
 
 
 class Client:
-    """Asks a sandbox as its account does."""
+    """Asks a sandbox with its account's credentials."""
 
     def __init__(self, served: Running) -> None:
         self.served = served
@@ -30,7 +30,7 @@ class Client:
         return self.served.url + (path if path.startswith("/") else f"/rest/api/3/{path}")
 
     def search(self, jql: str, **more: Any) -> list[dict[str, Any]]:
-        """All issues of a search, walked to its end."""
+        """All issues of a search, over all pages."""
         found: list[dict[str, Any]] = []
         token: dict[str, str] = {}
         while True:

@@ -1,4 +1,4 @@
-"""Every answer fits the vendor's published description."""
+"""Every answer of the sandbox's Jira fits the vendor's published description."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _check(spec: dict[str, Any], schema: dict[str, Any], answer: Any) -> None:
-    whole = {**schema, "components": spec["components"]}
-    jsonschema.Draft7Validator(whole).validate(_without_nulls(answer))
+    complete = {**schema, "components": spec["components"]}
+    jsonschema.Draft7Validator(complete).validate(_without_nulls(answer))
 
 
 def _schema(spec: dict[str, Any], path: str, method: str) -> dict[str, Any]:

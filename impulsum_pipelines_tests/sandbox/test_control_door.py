@@ -1,4 +1,4 @@
-"""The control door: what people do to a site, who may ask, and bad days."""
+"""The control door: edits of a site, credentials and permissions, and faults."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_move_keeps_the_id_and_changes_the_key(client: Start) -> None:
     assert jira.search(f"id = {old['id']}", fields=["key"])[0]["key"] == new["key"]
 
 
-def test_a_deleted_issue_is_gone_without_a_word(client: Start) -> None:
+def test_a_deleted_issue_is_gone_without_a_trace(client: Start) -> None:
     jira = client()
     total = jira.post("search/approximate-count", jql="project = ATLAS").json()["count"]
     jira.served.control("delete_issue", issue="ATLAS-2")
@@ -79,7 +79,7 @@ def test_fields_are_renamed_and_removed(client: Start) -> None:
     assert "customfield_10028" not in jira.get("issue/ATLAS-2").json()["fields"]
 
 
-def test_sprints_live_their_life(client: Start) -> None:
+def test_a_sprint_is_planned_started_completed_reopened_and_deleted(client: Start) -> None:
     jira = client()
     control = jira.served.control
     one, two = (control("create_sprint", board=1, name=name)["id"] for name in ("One", "Two"))
@@ -106,7 +106,7 @@ def test_a_board_lists_sprints_that_originate_elsewhere_too(client: Start) -> No
     assert {s["originBoardId"] for s in listed} == {1, 2}
 
 
-def test_who_may_ask(client: Start) -> None:
+def test_requests_need_a_token_and_permissions(client: Start) -> None:
     jira = client()
     assert requests.get(f"{jira.served.url}/rest/api/3/myself", timeout=30).status_code == 401
     jira.served.control("deny", permission="boards")
@@ -116,7 +116,7 @@ def test_who_may_ask(client: Start) -> None:
     assert (refused.status_code, refused.headers["X-Seraph-LoginReason"]) == (401, "AUTHENTICATED_FAILED")
 
 
-def test_the_door_says_what_is_wrong(client: Start) -> None:
+def test_the_door_names_what_is_wrong(client: Start) -> None:
     jira = client()
     for verb, arguments in (("dance", {}), ("delete_issue", {"issue": "NO-1"}), ("fault", {"kind": "flood"})):
         with pytest.raises(ValueError, match="there"):

@@ -1,4 +1,4 @@
-"""The sandbox's Fireflies answers as the vendor's schema says, and only what was asked for."""
+"""The sandbox's Fireflies answers by the vendor's schema, and only with the fields asked for."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Asks:
             headers={"Authorization": f"Bearer {self.key}"},
             timeout=30,
         )
-        assert answer.status_code == 200, "errors, too, come with status 200"
+        assert answer.status_code == 200, "errors have status 200 too"
         return answer.json()
 
     def code(self, query: str, **variables: Any) -> str:
@@ -136,7 +136,7 @@ def test_refusals(ask: Asks) -> None:
     assert ask.code("{ user { name } }") == "auth_failed"
 
 
-def test_one_item_that_fails_leaves_the_others(ask: Asks) -> None:
+def test_one_item_that_fails_does_not_spoil_the_others(ask: Asks) -> None:
     first, second, *_ = [m["id"] for m in ask("{ transcripts { id } }")["data"]["transcripts"]]
     ask.served.control("fireflies/fail_field", meeting=first, field="summary")
     answer = ask(

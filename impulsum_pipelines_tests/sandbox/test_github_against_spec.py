@@ -14,7 +14,7 @@ from impulsum_pipelines_tests.places import SHARED
 
 _SPEC = SHARED / "specs" / "github_rest.json.gz"
 _REPOSITORY = "/repos/{owner}/{repo}"
-#: What is asked for, and the path that describes the answer; ``{x}`` is filled in from the history.
+#: The path asked for, and the path that describes the answer; ``{x}`` is filled in from the history.
 _GETS = [
     ("/repos/harbour/platform", _REPOSITORY),
     ("/orgs/harbour/repos", "/orgs/{org}/repos"),
@@ -97,7 +97,7 @@ def test_every_answer_is_as_described(sandbox, spec: dict[str, Any], components:
     ("path", "status"),
     [("/repos/harbour/nothing", 404), ("/repos/harbour/platform/pulls/99999", 404), ("/orgs/nobody/repos", 404)],
 )
-def test_what_is_not_there_is_said_as_described(
+def test_what_does_not_exist_is_refused_as_described(
     sandbox, spec: dict[str, Any], components: dict[str, Any], path: str, status: int
 ) -> None:
     site = sandbox(issues=12)

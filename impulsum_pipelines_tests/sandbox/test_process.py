@@ -13,7 +13,7 @@ import requests
 from impulsum_pipelines.sandbox.server import env_lines, env_of
 
 
-def test_it_says_when_it_listens_and_writes_the_truth(tmp_path: Path) -> None:
+def test_it_prints_when_it_listens_and_writes_the_truth(tmp_path: Path) -> None:
     truth = tmp_path / "truth.json"
     command = [sys.executable, "-m", "impulsum_pipelines.sandbox", "--port", "0", "--seed", "5", "--issues", "40"]
     command += ["--now", "2026-11-01T00:00:00Z", "--truth", str(truth)]

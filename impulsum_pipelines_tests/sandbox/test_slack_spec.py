@@ -1,4 +1,4 @@
-"""The workspace answers as Slack's published description says, and in the shapes that its own SDK recorded."""
+"""The sandbox's Slack fits the vendor's published description, and the answers that the vendor's SDK recorded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
     not (_SPEC.exists() and _SAMPLES.exists()), reason="Slack's description and samples are not in ../shared"
 )
 
-#: What the description of 2021 forbids or misses, and the vendor's pages say today.
+#: Errors that the description of 2021 forbids or lacks, and that the vendor's pages list today.
 _NEWER_ERRORS = {"token_revoked", "not_in_channel", "invalid_types", "invalid_limit", "invalid_cursor"}
 
 
@@ -41,9 +41,9 @@ def sample(method: str) -> dict[str, Any]:
 
 
 def adapted(schema: Any) -> Any:
-    """The schema as it is meant: ``items`` with a list of schemas on what is no array means any of them.
+    """The schema as it is meant: a list of schemas in ``items`` of something that is not an array means any of them.
 
-    Fields that came after 2021 are allowed here; they are held against the samples instead.
+    Fields newer than 2021 are allowed here; they are compared with the samples instead.
     """
     if isinstance(schema, list):
         return [adapted(part) for part in schema]
@@ -67,14 +67,14 @@ def fits(method: str, answer: dict[str, Any]) -> None:
 
 
 def names(document: Any) -> set[str]:
-    """The paths of all fields; of lists those of any item."""
+    """The paths of all fields; in a list, those of any item."""
     if isinstance(document, dict):
         return {f"{name}{rest}" for name, value in document.items() for rest in {"", *(f".{p}" for p in names(value))}}
     return {path for item in document for path in names(item)} if isinstance(document, list) else set()
 
 
 def described(method: str) -> set[str]:
-    """Fields of a method's things that the SDK recorded or the description has."""
+    """Fields that the description has for the things that a method lists."""
     definitions = spec()["definitions"]
     thing = {
         "conversations.list": "objs_conversation",
@@ -153,8 +153,8 @@ def test_refusals_are_as_described(sandbox: SandboxFactory) -> None:
         assert ask(site, "auth.test")["error"] == code
 
 
-def test_history_begins_at_the_end_that_is_bounded(sandbox: SandboxFactory) -> None:
-    """With ``oldest`` alone Slack gives what is closest to it; with ``latest`` too, what is closest to that."""
+def test_history_begins_at_the_bounded_end(sandbox: SandboxFactory) -> None:
+    """With only ``oldest`` Slack begins with the messages closest to it; with ``latest`` too, closest to ``latest``."""
     site = sandbox(issues=60)
     stamps = [m["ts"] for m in ask(site, "conversations.history", channel="C00000001", limit=999)["messages"]]
     assert stamps == sorted(stamps, reverse=True)

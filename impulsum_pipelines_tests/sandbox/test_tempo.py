@@ -1,4 +1,4 @@
-"""The sandbox's Tempo: it answers as the vendor describes, keeps its limits, and has hours on what matters."""
+"""The sandbox's Tempo: it answers as the vendor describes, has its limits, and has hours on the featured tickets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import requests
 
 from impulsum_pipelines.sandbox.server import Running
 from impulsum_pipelines.sandbox.team import Team
-from impulsum_pipelines.sandbox.tempo import limit
+from impulsum_pipelines.sandbox.tempo import limits
 from impulsum_pipelines_tests.places import SHARED
 
 SPEC = SHARED / "specs" / "tempo.json.gz"
@@ -22,7 +22,7 @@ PLANS = {"from": "2000-01-01", "to": "2099-12-31"}
 
 
 def ask(site: Running, path: str, body: Any = None, **query: Any) -> requests.Response:
-    """Ask as the token's user does."""
+    """Ask with the token."""
     return requests.request(
         "GET" if body is None else "POST",
         f"{site.env['TEMPO_API_URL']}{path}",
@@ -35,12 +35,12 @@ def ask(site: Running, path: str, body: Any = None, **query: Any) -> requests.Re
 
 @pytest.fixture
 def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Tempo whose limit is out of the way."""
-    monkeypatch.setattr(limit, "PER_SECOND", 1_000)
+    """Raises Tempo's limit so far that no test meets it."""
+    monkeypatch.setattr(limits, "PER_SECOND", 1_000)
 
 
 def closed(schema: Any) -> Any:
-    """The schema, in which a field that is not described is an error."""
+    """The schema, changed so that a field without a description is an error."""
     if isinstance(schema, list):
         return [closed(part) for part in schema]
     if not isinstance(schema, dict):
@@ -77,7 +77,7 @@ def test_it_answers_as_described(sandbox, roomy) -> None:
         jsonschema.Draft7Validator({**schema, "components": components}).validate(answer.json())
 
 
-def test_links_lead_back_to_the_sandbox_and_pages_add_up(sandbox, roomy) -> None:
+def test_links_lead_back_to_the_sandbox_and_pages_are_complete(sandbox, roomy) -> None:
     site = sandbox(seed=1, issues=60, now=NOW)
     found, link = [], "/worklogs?updatedFrom=2010-01-01&limit=20"
     while link:
@@ -101,7 +101,7 @@ def test_links_lead_back_to_the_sandbox_and_pages_add_up(sandbox, roomy) -> None
         ("/papertrail/search", {"from": "2026-05-01T00:00:00Z"}, {}, "last 180 days"),
     ],
 )
-def test_what_it_does_not_answer(sandbox, roomy, path, body, query, says) -> None:
+def test_what_tempo_refuses(sandbox, roomy, path, body, query, says) -> None:
     answer = ask(sandbox(seed=1, issues=60, now=NOW), path, body, **query)
     assert answer.status_code == 400
     assert says in answer.json()["errors"][0]["message"]
@@ -119,7 +119,7 @@ def test_a_sixth_request_within_a_second_is_refused(sandbox) -> None:
     assert site.control("tempo/limits") == {"refused": len(refused)}
 
 
-def test_nobody_is_let_in_without_the_token(sandbox) -> None:
+def test_requests_without_the_token_are_refused(sandbox) -> None:
     site = sandbox(seed=1, issues=60, now=NOW)
     assert requests.get(f"{site.env['TEMPO_API_URL']}/teams", timeout=30).status_code == 401
 

@@ -14,12 +14,12 @@ from typing import NamedTuple
 import pytest
 
 from impulsum_pipelines.sandbox.fireflies.limits import PER_DAY
-from impulsum_pipelines.sandbox.github.limits import Limits
-from impulsum_pipelines.sandbox.jira.history.generator import generate
+from impulsum_pipelines.sandbox.github.limits import GitHubLimits
 from impulsum_pipelines.sandbox.notion.limits import PER_WINDOW
-from impulsum_pipelines.sandbox.server import Running, running
+from impulsum_pipelines.sandbox.server import Running, running_sandbox
 from impulsum_pipelines.sandbox.slack.limits import TIERS as CALLS_A_MINUTE
 from impulsum_pipelines.sandbox.team import Team
+from impulsum_pipelines.sandbox.worlds import generate
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines.tiers import SOURCES
@@ -69,7 +69,7 @@ class Measured(NamedTuple):
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
     """The default world with fewer issues, so that the first pull takes seconds: as many people and places."""
     folder = tmp_path_factory.mktemp("budget")
-    with running(generate(issues=120, projects=3, now=datetime.fromisoformat(NOW))) as site:
+    with running_sandbox(generate(issues=120, projects=3, now=datetime.fromisoformat(NOW))) as site:
         with pytest.MonkeyPatch.context() as patch:
             isolate(patch, folder)
             for name, value in site.env.items():
@@ -240,6 +240,6 @@ def test_a_normal_day_meets_no_limit(here: Running) -> None:
         assert sum(a.pulled.requests for a in day.of("notion") if a.minute == minute) <= PER_WINDOW
     for hour in (2, first):
         in_hour = [asked.pulled.requests for asked in day.of("github") if asked.minute // 60 == hour]
-        assert sum(in_hour) <= Limits.primary
+        assert sum(in_hour) <= GitHubLimits.primary
     night, an_hour = ([a.pulled.requests for a in day.of("fireflies") if a.minute // 60 == h] for h in (2, first))
     assert sum(night) + (last - first) * sum(an_hour) <= PER_DAY

@@ -1,7 +1,7 @@
-"""Every real body there is, and the table of what the rules make of each; printed by running this module.
+"""Every recorded body, and a table of how the rules classify each; run this module to print it.
 
 ``python -m impulsum_pipelines_tests.webhooks.bodies`` prints the part of ``docs/triage.md`` that is generated. The
-bodies are not part of the project: they are read in place, in ``../shared/data``.
+bodies are not part of the project; they are read from ``../shared/data``.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from impulsum_pipelines.webhooks.events.event import Event, read
-from impulsum_pipelines.webhooks.events.triage import PACKAGED, judge, rules_of
+from impulsum_pipelines.webhooks.events.event import Event, read_event
+from impulsum_pipelines.webhooks.events.triage import PACKAGED, classify, load_rules_file
 from impulsum_pipelines.webhooks.readers import vocabulary
 from impulsum_pipelines_tests.places import SHARED
 
 DATA = SHARED / "data"
 FOLDER = DATA / "webhooks"
-#: Later than any of the bodies.
+#: Later than every body.
 RECEIVED = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Body:
-    """One body with what came beside it."""
+    """One body with its headers."""
 
     source: str
     name: str
@@ -37,22 +37,22 @@ class Body:
     body: bytes
 
     def event(self) -> Event:
-        return read(self.source, self.headers, self.body, RECEIVED, f"{self.source}/{self.name}")
+        return read_event(self.source, self.headers, self.body, RECEIVED, f"{self.source}/{self.name}")
 
 
 def bodies() -> list[Body]:
-    """All of them, in an order that stays."""
+    """All bodies, always in the same order."""
     return sorted((*_jira(), *_github(), *_slack(), *_examples()), key=lambda body: (body.source, body.name))
 
 
 def table() -> str:
-    """The facts and the priorities, as Markdown."""
-    rules = rules_of(PACKAGED)
+    """How the rules classify the bodies, as Markdown."""
+    rules = load_rules_file(PACKAGED)
     counted: Counter[tuple[str, str, str, str]] = Counter()
     for body in bodies():
         event = body.event()
-        verdict = judge(event, rules)
-        counted[event.source, event.type, verdict.priority, verdict.rule] += 1
+        classification = classify(event, rules)
+        counted[event.source, event.type, classification.priority, classification.rule] += 1
     lines = ["| source | event | bodies | priority | rule |", "|---|---|---:|---|---|"]
     for (source, kind, priority, rule), count in sorted(counted.items()):
         lines.append(f"| {source} | `{kind}` | {count} | {priority} | {rule} |")
@@ -60,7 +60,7 @@ def table() -> str:
 
 
 def facts() -> str:
-    """Every fact that a rule may speak of, as Markdown."""
+    """Every fact that a rule may use, as Markdown."""
     rows = (f"| `{name}` | {meaning} |" for name, meaning in vocabulary().items())
     return "\n".join(("| fact | meaning |", "|---|---|", *rows))
 
@@ -84,7 +84,7 @@ def _github() -> Iterator[Body]:
 
 
 def _slack() -> Iterator[Body]:
-    """Shapes only, their values are blank."""
+    """Samples with the real structure and blank values."""
     for name, body in _members(DATA / "slack_samples.tar.gz"):
         if Path(name).parent.name == "events":
             yield Body("slack", name, {}, body)

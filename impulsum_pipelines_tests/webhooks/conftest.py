@@ -1,4 +1,4 @@
-"""A home with an inbox, and a receiver that knows a secret of every source."""
+"""Fixtures: a home with an inbox, and receivers that have a secret for every source."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.webhooks.receiving import dropfiles
-from impulsum_pipelines.webhooks.receiving.serving import running
+from impulsum_pipelines.webhooks.receiving.serving import running_receiver
 from impulsum_pipelines.webhooks.receiving.vendors import VENDORS
 
 SECRET = "It's a Secret to Everybody"
 
 
-class Receiving:
-    """A receiver that is being served."""
+class RunningReceiver:
+    """A running receiver."""
 
     def __init__(self, url: str, home: Home) -> None:
         self.url = url
@@ -32,7 +32,7 @@ class Receiving:
         return requests.post(f"{self.url}/webhooks/{source}", data=body, headers=headers, timeout=30)
 
     def signed(self, source: str, body: bytes, *, secret: str = SECRET, at: datetime | None = None) -> dict[str, str]:
-        """The headers with which the vendor would send a body."""
+        """The headers that the vendor would send with a body."""
         signature = VENDORS[source].scheme.sign(secret, body, at or datetime.now(UTC))
         return {"Content-Type": "application/json", **signature}
 
@@ -43,9 +43,9 @@ class Receiving:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.post(source, body, {**self.signed(source, body, secret=secret, at=at), **named})
 
-    def held(self) -> list[dropfiles.DropFile]:
-        """What lies in the inbox."""
-        return [dropfiles.read(path) for path in dropfiles.waiting(self.home, 10_000)]
+    def stored(self) -> list[dropfiles.DropFile]:
+        """The drop files in the inbox."""
+        return [dropfiles.read_dropfile(path) for path in dropfiles.waiting(self.home, 10_000)]
 
 
 @pytest.fixture
@@ -55,20 +55,20 @@ def home() -> Home:
 
 @pytest.fixture
 def connection(own_environment: None) -> Iterator[sa.Connection]:
-    """A transaction of a new ops store."""
+    """A transaction in a new ops store."""
     with transaction(load_settings()) as opened:
         yield opened
 
 
 @pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Receiving]]:
-    """Starts receivers: ``receiver({"jira": secret}, allow_unsigned=True)``; every source has SECRET unless said."""
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., RunningReceiver]]:
+    """Starts receivers: ``receiver({"jira": secret}, allow_unsigned=True)``; every source has SECRET by default."""
     with ExitStack() as stack:
 
-        def start(secrets: dict[str, str] | None = None, **options: bool) -> Receiving:
+        def start(secrets: dict[str, str] | None = None, **options: bool) -> RunningReceiver:
             for source, secret in (dict.fromkeys(VENDORS, SECRET) if secrets is None else secrets).items():
                 monkeypatch.setenv(f"{source.upper()}_WEBHOOK_SECRET", secret)
             settings = load_settings()
-            return Receiving(stack.enter_context(running(settings, **options)), Home.of(settings))
+            return RunningReceiver(stack.enter_context(running_receiver(settings, **options)), Home.of(settings))
 
         yield start

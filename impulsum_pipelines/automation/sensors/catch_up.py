@@ -1,10 +1,10 @@
-"""The sensor that fills the days which nobody closed: the daemon was stopped, the machine off, the source down.
+"""The sensor ``catch_up``: pulls closed days that are missing because the daemon, the machine or the source was down.
 
-Which days those are, :mod:`impulsum_pipelines.loading.closed_days` reads from what is held, so the sensor needs no
-memory: a day that was filled is no longer missing, and while a run fills days nothing more is asked for. Live cursors
-come first; then one short range of days a source, the newest first. Days whose tries failed come after all others, and
-each alone, so that a day that cannot be read keeps no other from being filled. It all runs at low priority, and leaves
-a source alone that failed.
+:mod:`impulsum_pipelines.loading.closed_days` finds these days in the raw file, so the sensor stores nothing: a filled
+day is no longer missing, and while a run fills days the sensor requests nothing more. Live pulls come first; then one
+short range of days per source, the newest first. Days that failed before come after all others, and each alone, so
+that a day that cannot be read does not block the others. All of it runs at low priority, and pauses for a source whose
+pulls fail.
 """
 
 # No postponed annotations here: Dagster compares the annotation of `context` with its own classes.
@@ -16,8 +16,8 @@ from typing import Any
 
 import dagster as dg
 
-from impulsum_pipelines.automation.jobs import sync_job_name
-from impulsum_pipelines.automation.runs import RANGE, under_way, wait_after
+from impulsum_pipelines.automation.jobs import Job, sync_job_name
+from impulsum_pipelines.automation.runs import RANGE_TAGS, retry_delay, unfinished_pull
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.loading.closed_days import closing, in_words, ranges
@@ -27,72 +27,78 @@ from impulsum_pipelines.sources.registry import is_configured
 from impulsum_pipelines.tiers import CATCH_UP as TIER
 from impulsum_pipelines.tiers import SOURCES, Source
 
-#: Days of one run: with a pool of one load a source, a live pull waits at most for so many.
+#: The most days of one run. A source loads one run at a time, so a live pull waits for at most this many days.
 MOST_DAYS = 7
 
-#: The newest tries, in which is looked for days that failed.
-_TRIES = 50
+#: How many of the newest attempts are searched for days that failed.
+_ATTEMPTS = 50
 
 
-def build_catch_up(jobs: Sequence[Any]) -> dg.Definitions:
+def build_catch_up(jobs: Sequence[Job]) -> dg.Definitions:
     """The sensor ``catch_up``, on by default.
 
     Args:
-        jobs: those that pull the sources.
+        jobs: the jobs that pull the sources.
     """
-
-    @dg.sensor(
-        name="catch_up",
-        jobs=jobs,
-        minimum_interval_seconds=300,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Fills closed days that the nightly close missed, a few at a time, behind everything else.",
+    return dg.Definitions(
+        sensors=[
+            dg.SensorDefinition(
+                name="catch_up",
+                evaluation_fn=_tick,
+                jobs=jobs,
+                minimum_interval_seconds=300,
+                default_status=dg.DefaultSensorStatus.RUNNING,
+                description="Pulls closed days that the nightly close missed, a few at a time, at low priority.",
+            )
+        ]
     )
-    def catch_up(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        return look(context.instance, load_settings(), datetime.now(UTC))
-
-    return dg.Definitions(sensors=[catch_up])
 
 
-def look(instance: dg.DagsterInstance, settings: Settings, now: datetime) -> dg.SensorResult | dg.SkipReason:
-    """What to ask for now, or in plain words what is missing and when it will be filled.
+def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    return request_missing_days(context.instance, load_settings(), datetime.now(UTC))
+
+
+def request_missing_days(
+    instance: dg.DagsterInstance, settings: Settings, now: datetime
+) -> dg.SensorResult | dg.SkipReason:
+    """The runs that fill missing days, at most one per source; or what is missing, and when it will be filled.
 
     Raises:
         ImpulsumError: the ops store cannot be used; the next tick tries again.
     """
     on = [source for source in SOURCES if is_configured(source.name, settings)]
-    outlooks = [outlook for source in on if (outlook := _outlook(instance, settings, source, now))]
-    requests = [outlook for outlook in outlooks if isinstance(outlook, dg.RunRequest)]
+    plans = [plan for source in on if (plan := _plan(instance, settings, source, now))]
+    requests = [plan for plan in plans if isinstance(plan, dg.RunRequest)]
     if requests:
         return dg.SensorResult(run_requests=requests)
     if not on:
         return dg.SkipReason("Every source is off.")
-    return dg.SkipReason(" ".join(map(str, outlooks)) or "No closed day is missing.")
+    return dg.SkipReason(" ".join(map(str, plans)) or "No closed day is missing.")
 
 
-def _outlook(
+def _plan(
     instance: dg.DagsterInstance, settings: Settings, source: Source, now: datetime
 ) -> dg.RunRequest | str | None:
-    """The run to ask for; else why to wait, None when nothing is missing."""
+    """The run to request, or why to wait; None when nothing is missing."""
     try:
         with Home(settings.home, lock_seconds=0).read_raw(source.name) as connection:
             state = closing(connection, source.name, now, settings) if connection else None
     except ImpulsumError:
-        return f"{source.title} is being loaded: looked at again in five minutes."
+        return f"{source.title} is being loaded: checked again in five minutes."
     if state is None or state.read_until is None or not state.never_closed:
         return None
     missing = f"{source.title} misses {in_words(state.never_closed)}"
-    if run := under_way(instance, source.name, now):
-        return f"{missing}: filled, or asked for, once run {run.run_id[:8]} is over."
+    if run := unfinished_pull(instance, source.name, now):
+        return f"{missing}: filled by run {run.run_id[:8]}, or by one after it."
     if state.read_until.date() <= state.never_closed[-1]:
-        return f"{missing}: filled after the next live pull, which goes on from {state.read_until:%Y-%m-%d %H:%M} UTC."
-    if reason := _resting(settings, source, now):
+        return f"{missing}: filled after the next live pull, which reads from {state.read_until:%Y-%m-%d %H:%M} UTC."
+    if reason := _why_paused(settings, source, now):
         return f"{missing}: {reason}."
     span = _next_days(state.never_closed, _failed_windows(settings, source))
     return dg.RunRequest(
         job_name=sync_job_name(source.name),
         tags={
-            **dict(zip(RANGE, (day.isoformat() for day in span), strict=True)),
+            **dict(zip(RANGE_TAGS, (day.isoformat() for day in span), strict=True)),
             "dagster/priority": str(TIER.priority),
             STARTED_BY_TAG: CATCH_UP,
         },
@@ -100,7 +106,7 @@ def _outlook(
 
 
 def _next_days(missing: Sequence[date], failed: Sequence[tuple[datetime, datetime]]) -> tuple[date, date]:
-    """First and last of the days to ask for: the newest of those that failed least often."""
+    """The first and last day to request: the newest range among the days that failed least often."""
     midnights = {day: datetime.combine(day, time(), UTC) for day in missing}
     failures = {day: sum(start <= at < end for start, end in failed) for day, at in midnights.items()}
     least = min(failures.values())
@@ -110,28 +116,28 @@ def _next_days(missing: Sequence[date], failed: Sequence[tuple[datetime, datetim
 
 
 def _failed_windows(settings: Settings, source: Source) -> list[tuple[datetime, datetime]]:
-    tries = recent(settings, source=source.name, started_by=CATCH_UP, limit=_TRIES)
+    attempts = recent(settings, source=source.name, started_by=CATCH_UP, limit=_ATTEMPTS)
     return [
         (sync["window_start"], sync["window_end"])
-        for sync in tries
+        for sync in attempts
         if sync["status"] != "done" and sync["window_start"]
     ]
 
 
-def _resting(settings: Settings, source: Source, now: datetime) -> str | None:
-    """Why a source is left alone now: its newest sync failed, or the last tries to fill days did."""
+def _why_paused(settings: Settings, source: Source, now: datetime) -> str | None:
+    """Why nothing is requested for a source now: its newest sync failed, or the last attempts to fill days did."""
     newest = recent(settings, source=source.name, limit=1)
     if newest and newest[0]["status"] != "done":
-        return f"filled after the next pull that succeeds, since the newest one {_how(newest[0])}"
-    tries = recent(settings, source=source.name, started_by=CATCH_UP, limit=8)
-    failed = list(takewhile(lambda sync: sync["status"] != "done", tries))
+        return f"filled after the next pull that succeeds, since the newest one {_outcome(newest[0])}"
+    attempts = recent(settings, source=source.name, started_by=CATCH_UP, limit=8)
+    failed = list(takewhile(lambda sync: sync["status"] != "done", attempts))
     if failed:
-        again = (failed[0]["finished_at"] or failed[0]["started_at"]) + wait_after(len(failed))
+        again = (failed[0]["finished_at"] or failed[0]["started_at"]) + retry_delay(len(failed))
         if now < again:
-            return f"filled after {again:%Y-%m-%d %H:%M} UTC, since the last try {_how(failed[0])}"
+            return f"filled after {again:%Y-%m-%d %H:%M} UTC, since the last catch-up {_outcome(failed[0])}"
     return None
 
 
-def _how(sync: dict[str, Any]) -> str:
+def _outcome(sync: dict[str, Any]) -> str:
     at = f"{sync['started_at']:%Y-%m-%d %H:%M} UTC"
-    return f"of {at} is {sync['status']}" + (f" ({sync['error_category']})" if sync["error_category"] else "")
+    return f"at {at} is {sync['status']}" + (f" ({sync['error_category']})" if sync["error_category"] else "")

@@ -1,8 +1,8 @@
-"""The sensor that asks how fresh each source is, also when no pull runs any more: that is the very case to tell of.
+"""The sensor ``freshness``: checks how fresh each source is, also when no pull runs, and alerts when one is not.
 
-Dagster's freshness policies show the age of a materialization and notify nobody. This tick asks
+Dagster's freshness policies show the age of a materialization and notify nobody. This sensor asks
 :mod:`impulsum_pipelines.loading.freshness`, raises an alert, and shows the answer in the UI: as the check of each
-source, as the asset ``freshness/sources``, which lists all sources, and as the tick's own text.
+source, as the asset ``freshness/sources``, which lists all sources, and as the text of the tick.
 """
 
 # No postponed annotations here: Dagster compares the annotation of `context` with its own classes.
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import sqlalchemy as sa
 
-from impulsum_pipelines.automation.runs import is_stopped, next_tick, waiting_to_pull
+from impulsum_pipelines.automation.runs import is_stopped, next_tick, queued_live_pull
 from impulsum_pipelines.automation.schedules import cron
 from impulsum_pipelines.base.failing import OWNER
 from impulsum_pipelines.base.home import Home
@@ -33,14 +33,13 @@ from impulsum_pipelines.tiers import SOURCES, Source
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks, and seconds that a look waits for a file that is being written.
-_LOOK_EVERY, _LOCK_SECONDS = 300, 2.0
+#: Seconds between two ticks, and seconds that a tick waits for a raw file that is being written.
+_CHECK_EVERY, _LOCK_SECONDS = 300, 2.0
 
-#: How urgent it is.
+#: The priority of the alert, by level; other levels raise none.
 _PRIORITIES = {"stale": "P2", "lost": "P1"}
 
-
-#: Every source side by side.
+#: The asset that shows every source.
 OVERVIEW = dg.AssetKey(["freshness", "sources"])
 
 
@@ -48,8 +47,8 @@ def build_freshness() -> dg.Definitions:
     """The sensor ``freshness``, on by default, and the asset ``freshness/sources`` that it materializes."""
     spec = dg.AssetSpec(
         OVERVIEW,
-        description="How fresh each source is; of one that is not: what was tried last, and what will happen next. "
-        "Written every five minutes while a source is not fresh, and when one is fresh again.",
+        description="How fresh each source is. For a source that is not fresh: its last pull, and its next one. "
+        "Written every five minutes while a source is not fresh, and when a source is fresh again.",
         deps=[freshness_check(source.name).asset_key for source in SOURCES],
         group_name="freshness",
         owners=[OWNER],
@@ -60,10 +59,10 @@ def build_freshness() -> dg.Definitions:
             dg.SensorDefinition(
                 name="freshness",
                 evaluation_fn=_tick,
-                minimum_interval_seconds=_LOOK_EVERY,
+                minimum_interval_seconds=_CHECK_EVERY,
                 default_status=dg.DefaultSensorStatus.RUNNING,
-                description="Asks how long ago each source was pulled and had new data, and alerts on what is stale: "
-                "what was tried last, and what will happen next.",
+                description="Checks how long ago each source was pulled and had new data. Raises an alert for a stale "
+                "source, with its last pull and its next one.",
             )
         ],
     )
@@ -72,45 +71,48 @@ def build_freshness() -> dg.Definitions:
 def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     settings, now = load_settings(), datetime.now(UTC)
     before: dict[str, str] = json.loads(context.cursor or "{}")
-    found = look(settings, now)
-    tell(settings, found, context.instance, at=now)
-    shown = [
-        Shown(one, _why_and_what_next(one.source, settings, context.instance, now) if one.level in _PRIORITIES else "")
-        for one in found
+    found = check_freshness(settings, now)
+    update_alerts(settings, found, context.instance, at=now)
+    reports = [
+        FreshnessReport(
+            each, _last_and_next_pull(each.source, settings, context.instance, now) if each.level in _PRIORITIES else ""
+        )
+        for each in found
     ]
-    news = [one for one in shown if one.freshness.level != "fresh" or before.get(one.name) != "fresh"]
+    news = [report for report in reports if report.freshness.level != "fresh" or before.get(report.name) != "fresh"]
+    not_fresh = " ".join(report.text for report in reports if report.freshness.level != "fresh")
     return dg.SensorResult(
-        skip_reason=" ".join(one.text for one in shown if one.freshness.level != "fresh") or "Every source is fresh.",
-        asset_events=[*(one.evaluation(now) for one in news), *([_overview(shown)] if news else ())],
-        # A source that is being loaded now is as it was.
-        cursor=json.dumps(before | {one.name: one.freshness.level for one in shown}),
+        skip_reason=not_fresh or "Every source is fresh.",
+        asset_events=[*(report.evaluation(now) for report in news), *([_overview(reports)] if news else ())],
+        # A source that is being loaded now keeps its last level.
+        cursor=json.dumps(before | {report.name: report.freshness.level for report in reports}),
     )
 
 
 @dataclass(frozen=True)
-class Shown:
+class FreshnessReport:
     """How fresh a source is, as the UI shows it.
 
     Args:
-        freshness: how fresh.
-        next_step: of a source that is not fresh, what was tried last, and what will happen next.
+        freshness: how fresh it is.
+        pulls: the last and the next pull, in words; empty for a fresh source.
     """
 
     freshness: Freshness
-    next_step: str
+    pulls: str
 
     @property
     def name(self) -> str:
-        """Of the source."""
+        """Name of the source."""
         return self.freshness.source.name
 
     @property
     def text(self) -> str:
-        """All of it in words."""
-        return f"{self.freshness.text} {self.next_step}".strip()
+        """The whole report in words."""
+        return f"{self.freshness.text} {self.pulls}".strip()
 
     def evaluation(self, now: datetime) -> dg.AssetCheckEvaluation:
-        """As the answer of the source's check."""
+        """The report as a result of the source's freshness check."""
         key, finding = freshness_check(self.name), freshness_finding(self.freshness, now)
         return dg.AssetCheckEvaluation(
             asset_key=key.asset_key,
@@ -122,15 +124,19 @@ class Shown:
         )
 
 
-def _overview(shown: Sequence[Shown]) -> dg.AssetMaterialization:
-    """Each source with what is said of it, in words: a table in the UI would be as narrow as a newspaper's."""
-    old = sum(one.freshness.level != "fresh" for one in shown)
-    words = {one.freshness.source.title: f"{one.freshness.level.upper()}. {one.text}" for one in shown}
-    return dg.AssetMaterialization(OVERVIEW, metadata={"sources that are not fresh": old, **words})
+def _overview(reports: Sequence[FreshnessReport]) -> dg.AssetMaterialization:
+    """All reports in words, not as a table: the UI shows tables with very narrow columns."""
+    not_fresh = sum(report.freshness.level != "fresh" for report in reports)
+    texts = {report.freshness.source.title: f"{report.freshness.level.upper()}. {report.text}" for report in reports}
+    return dg.AssetMaterialization(OVERVIEW, metadata={"sources that are not fresh": not_fresh, **texts})
 
 
-def look(settings: Settings, now: datetime) -> list[Freshness]:
-    """How fresh each source is that is on. One that is being loaded is left to the next look."""
+def check_freshness(settings: Settings, now: datetime) -> list[Freshness]:
+    """How fresh each source is, without sources that are off. A source that is being loaded is left to the next tick.
+
+    Raises:
+        ImpulsumError: the ops store cannot be used.
+    """
     home, began = Home(settings.home, lock_seconds=_LOCK_SECONDS), first_starts(settings)
     found = []
     for source in SOURCES:
@@ -140,42 +146,48 @@ def look(settings: Settings, now: datetime) -> list[Freshness]:
             with home.read_raw(source.name) as connection:
                 found.append(assess(source, connection, settings, now, tried_since=began.get(source.name)))
         except ImpulsumError as error:
-            log.info("%s is looked at later: %s", source.title, error.what)
+            log.info("the freshness of %s is checked by the next tick: %s", source.title, error.what)
     return found
 
 
-def tell(settings: Settings, found: Sequence[Freshness], instance: dg.DagsterInstance, *, at: datetime) -> None:
-    """Raise an alert for each source that is stale, and end those of sources that were pulled since, or are off."""
-    from impulsum_pipelines.alerts.lifecycle import Raised, raise_alert, resolve, unresolved
+def update_alerts(
+    settings: Settings, found: Sequence[Freshness], instance: dg.DagsterInstance, *, at: datetime
+) -> None:
+    """Raise an alert for each stale source, and resolve those of sources that were pulled since, or are off.
 
-    by_name = {one.source.name: one for one in found}
-    raised = {
-        one.source.name: Raised(
-            key=_key(one.source),
+    Raises:
+        ImpulsumError: the ops store cannot be used.
+    """
+    from impulsum_pipelines.alerts.lifecycle import Problem, raise_alert, resolve, unresolved
+
+    by_name = {each.source.name: each for each in found}
+    problems = {
+        each.source.name: Problem(
+            key=_key(each.source),
             kind="freshness",
-            priority=_PRIORITIES[one.level],
-            title=one.text.removesuffix("."),
-            detail=_detail(one.source, settings, instance, at),
+            priority=_PRIORITIES[each.level],
+            title=each.text.removesuffix("."),
+            detail=_detail(each.source, settings, instance, at),
         )
-        for one in found
-        if one.level in _PRIORITIES
+        for each in found
+        if each.level in _PRIORITIES
     }
     with transaction(settings) as connection:
         for source in sorted(SOURCES, key=_key):
-            if source.name in raised:
-                raise_alert(connection, raised[source.name], at=at, settings=settings)
+            if source.name in problems:
+                raise_alert(connection, problems[source.name], at=at, settings=settings)
             elif (alert := unresolved(connection, _key(source))) is None:
                 continue
             elif why := why_off(source.name, settings):
-                resolve(connection, alert, by="freshness", at=at, settings=settings, note=f"it is off: {why}")
-            elif (one := by_name.get(source.name)) and _is_over(connection, alert, one, at):
-                resolve(connection, alert, by="freshness", at=at, settings=settings, note=one.text)
+                resolve(connection, alert, by="freshness", at=at, settings=settings, note=f"the source is off: {why}")
+            elif (current := by_name.get(source.name)) and _is_over(connection, alert, current, at):
+                resolve(connection, alert, by="freshness", at=at, settings=settings, note=current.text)
 
 
-def _is_over(connection: sa.Connection, alert: int, one: Freshness, at: datetime) -> bool:
-    """Whether pulls checked what was stale; after hours, when nothing counts as stale, that alone says nothing."""
+def _is_over(connection: sa.Connection, alert: int, current: Freshness, at: datetime) -> bool:
+    """Whether pulls checked the stale tables since. Outside business hours no table is stale, which proves nothing."""
     seen: datetime = connection.execute(sa.select(alerts.c.last_seen_at).where(alerts.c.id == alert)).scalar_one()
-    return all(table.since > seen or at - table.since <= table.allowed for table in one.tables)
+    return all(table.since > seen or at - table.since <= table.allowed for table in current.tables)
 
 
 def _key(source: Source) -> str:
@@ -184,36 +196,38 @@ def _key(source: Source) -> str:
 
 def _detail(source: Source, settings: Settings, instance: dg.DagsterInstance, now: datetime) -> str:
     allowed = (
-        f"{humanize(source.fresh_within)} are allowed in business hours, {humanize(source.lost_after)} at any hour."
+        f"At most {humanize(source.fresh_within)} are allowed in business hours, {humanize(source.lost_after)} at any "
+        "hour."
     )
-    doctor = f"`impulsum doctor` tries the account, `impulsum history {source.name}` shows every try."
-    return " ".join((allowed, _why_and_what_next(source, settings, instance, now), doctor))
+    safe = "Stored data is safe, but old."
+    next_step = f"Run `impulsum doctor` to test the account; `impulsum history {source.name}` lists every pull."
+    return " ".join((allowed, _last_and_next_pull(source, settings, instance, now), safe, next_step))
 
 
-def _why_and_what_next(source: Source, settings: Settings, instance: dg.DagsterInstance, now: datetime) -> str:
-    return f"{_last_try(source, settings)} {_next_try(source, settings, instance, now)}"
+def _last_and_next_pull(source: Source, settings: Settings, instance: dg.DagsterInstance, now: datetime) -> str:
+    return f"{_last_pull(source, settings)} {_next_pull(source, settings, instance, now)}"
 
 
-def _last_try(source: Source, settings: Settings) -> str:
+def _last_pull(source: Source, settings: Settings) -> str:
     sync = next(iter(recent(settings, source=source.name, limit=1)), None)
     if sync is None:
-        return "No try of it is on record."
+        return "No pull of it is recorded."
     at = f"{sync['started_at']:%Y-%m-%d %H:%M} UTC"
     if sync["status"] in {"done", "running"}:
-        return f"The last try began at {at} and is {sync['status']}."
-    return f"The last try, at {at}, ended as {sync['status']}: {sync['error'] or 'it left no reason'}."
+        return f"The last pull started at {at} and is {sync['status']}."
+    return f"The last pull, at {at}, ended as {sync['status']}: {sync['error'] or 'it gave no reason'}."
 
 
-def _next_try(source: Source, settings: Settings, instance: dg.DagsterInstance, now: datetime) -> str:
+def _next_pull(source: Source, settings: Settings, instance: dg.DagsterInstance, now: datetime) -> str:
     from impulsum_pipelines.webhooks.health.report import is_silent
 
-    if run := waiting_to_pull(instance, source.name, now):
-        return f"Run {run.run_id} waits to pull it."
+    if run := queued_live_pull(instance, source.name, now):
+        return f"Run {run.run_id} is queued and will pull it."
     schedules = {f"{source.name}_live": source.cron}
     if is_silent(settings, source.name):
         schedules[f"{source.name}_fallback"] = source.fallback_cron
-    going = [line for name, line in schedules.items() if not is_stopped(instance, name)]
-    if not going:
-        return f"There is no next try: the schedule {' and '.join(schedules)} is stopped."
-    due = min(next_tick(cron(line, settings), settings.impulsum_timezone, now) for line in going)
-    return f"The next try is due at {due.astimezone(settings.zone):%Y-%m-%d %H:%M %Z}."
+    active = [line for name, line in schedules.items() if not is_stopped(instance, name)]
+    if not active:
+        return f"No further pull is planned: the schedule {' and '.join(schedules)} is stopped."
+    due = min(next_tick(cron(line, settings), settings.impulsum_timezone, now) for line in active)
+    return f"The next pull is due at {due.astimezone(settings.zone):%Y-%m-%d %H:%M %Z}."

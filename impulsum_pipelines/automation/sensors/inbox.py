@@ -2,8 +2,8 @@
 
 A sensor that starts a run per file needs 4 to 10 s before any of our code runs. Here the code server itself processes
 the inbox, see :mod:`impulsum_pipelines.automation.sensors.watcher`; a tick reports what was done and requests pulls
-for urgent events. Where sensors share one thread (a ``dagster.yaml`` without ``sensors.use_threads``), a tick looks
-once, so that no other sensor waits for it.
+for urgent events. If all sensors share one thread (a ``dagster.yaml`` without ``sensors.use_threads``), a tick
+processes the inbox once, so that no other sensor waits for it.
 """
 
 # No postponed annotations here: Dagster compares the annotation of `context` with its own classes.
@@ -11,12 +11,12 @@ once, so that no other sensor waits for it.
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from impulsum_pipelines.automation.jobs import sync_job_name
-from impulsum_pipelines.automation.sensors.urgent import to_pull
+from impulsum_pipelines.automation.jobs import Job, sync_job_name
+from impulsum_pipelines.automation.sensors.urgent import sources_to_pull
 from impulsum_pipelines.base.failing import OWNER
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.tiers import CRITICAL
@@ -24,23 +24,23 @@ from impulsum_pipelines.tiers import CRITICAL
 if TYPE_CHECKING:
     from impulsum_pipelines.webhooks.events.inbox import InboxResult
 
-#: Seconds that a tick watches; Dagster ends a tick after 60.
+#: Seconds that a tick waits for something urgent; Dagster ends a tick after 60.
 WATCH = 25.0
-#: Seconds that it goes on after something urgent, so that one pull serves a burst.
+#: Seconds that it waits after something urgent, so that one pull serves a burst of events.
 GATHER = 1.0
 
 EVENTS = dg.AssetKey(["webhooks", "events"])
 
 
-def build_inbox(jobs: Sequence[Any]) -> dg.Definitions:
+def build_inbox(jobs: Sequence[Job]) -> dg.Definitions:
     """The sensor ``inbox``, on by default, and the asset ``webhooks/events`` that it materializes.
 
     Args:
-        jobs: those that pull the sources.
+        jobs: the jobs that pull the sources.
     """
     spec = dg.AssetSpec(
         EVENTS,
-        description="What the tools said by themselves: one row an event in the ops store, judged and kept whole.",
+        description="Webhook events: one row per event in the ops store, complete and with its priority.",
         group_name="webhooks",
         owners=[OWNER],
         kinds={"sql"},
@@ -54,7 +54,7 @@ def build_inbox(jobs: Sequence[Any]) -> dg.Definitions:
                 jobs=jobs,
                 minimum_interval_seconds=5,
                 default_status=dg.DefaultSensorStatus.RUNNING,
-                description="Commits drop files within moments, raises alerts, and pulls the source of what is urgent.",
+                description="Commits drop files within moments, raises alerts, and pulls sources with urgent events.",
             )
         ],
     )
@@ -62,47 +62,47 @@ def build_inbox(jobs: Sequence[Any]) -> dg.Definitions:
 
 def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     settings = load_settings()
-    worked = _watched(settings) if _has_threads(context.instance) else _looked_once(settings)
+    done = _wait_for_watcher(settings) if _has_threads(context.instance) else _process_once(settings)
     pulls = _pulls(context.instance, settings)
-    if not worked.files and not pulls:
-        left = f"; {worked.left} that can be neither read nor moved, see the log" if worked.left else ""
-        return dg.SkipReason(f"Nothing came in{left}.")
-    counted = f"{worked.committed} new events, {worked.repeated} repeated, {worked.failed} files refused"
+    if not done.files and not pulls:
+        left = f" {done.left} drop files can neither be read nor moved, see the log." if done.left else ""
+        return dg.SkipReason(f"No drop file arrived.{left}")
+    counts = f"{done.committed} new events, {done.repeated} repeated, {done.failed} files refused"
     return dg.SensorResult(
         run_requests=pulls,
-        skip_reason=None if pulls else f"No source is to be pulled at once: {counted}.",
+        skip_reason=None if pulls else f"No event needs a pull at once: {counts}.",
         asset_events=[
             dg.AssetMaterialization(
                 EVENTS,
-                metadata={"new": worked.committed, "repeated": worked.repeated, "refused": worked.failed},
+                metadata={"new": done.committed, "repeated": done.repeated, "refused": done.failed},
             )
         ]
-        if worked.files
+        if done.files
         else [],
     )
 
 
-def _watched(settings: Settings) -> "InboxResult":
-    from impulsum_pipelines.automation.sensors.watcher import LINGER, the_watcher
+def _wait_for_watcher(settings: Settings) -> "InboxResult":
+    from impulsum_pipelines.automation.sensors.watcher import LINGER, get_watcher
 
-    watcher = the_watcher(settings)
+    watcher = get_watcher(settings)
     watcher.watch(LINGER)
     if watcher.wait_for_urgent(WATCH):
         time.sleep(GATHER)
     return watcher.take()
 
 
-def _looked_once(settings: Settings) -> "InboxResult":
-    from impulsum_pipelines.automation.sensors.watcher import tell
+def _process_once(settings: Settings) -> "InboxResult":
+    from impulsum_pipelines.automation.sensors.watcher import send_notifications
     from impulsum_pipelines.webhooks.events.inbox import process_inbox
 
-    worked = process_inbox(settings)
-    tell(settings)
-    return worked
+    done = process_inbox(settings)
+    send_notifications(settings)
+    return done
 
 
 def _pulls(instance: dg.DagsterInstance, settings: Settings) -> list[dg.RunRequest]:
-    """A live pull of each source of which something urgent was said."""
+    """A live pull of each source with an urgent event."""
     now = datetime.now(UTC)
     return [
         dg.RunRequest(
@@ -110,7 +110,7 @@ def _pulls(instance: dg.DagsterInstance, settings: Settings) -> list[dg.RunReque
             partition_key=now.date().isoformat(),
             tags={"dagster/priority": str(CRITICAL.priority)},
         )
-        for source in to_pull(instance, settings, now)
+        for source in sources_to_pull(instance, settings, now)
     ]
 
 

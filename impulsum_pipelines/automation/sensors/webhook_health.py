@@ -1,8 +1,8 @@
-"""The sensor that holds webhooks and pulls against each other after every pull, and has missed days read again.
+"""The sensor ``webhook_health``: after every pull, compares it with the webhooks, and reads missed days again.
 
-It looks at the ops store once a minute, and at a source when a sync of it ended, whichever door started that. So no
-pull waits for it or fails with it. That a source is pulled faster while its webhooks are silent is its schedule's
-work, ``<source>_fallback``.
+It checks the ops store once a minute, and checks a source when a sync of it has ended, no matter what started the sync.
+So no pull waits for it or fails with it. The schedule ``<source>_fallback`` pulls a source faster while its webhooks
+are silent.
 """
 
 # No postponed annotations here: Dagster compares the annotation of `context` with its own classes.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from impulsum_pipelines.automation.jobs import sync_job_name
+from impulsum_pipelines.automation.jobs import Job, sync_job_name
 from impulsum_pipelines.automation.sensors.inbox import EVENTS
 from impulsum_pipelines.base.failing import OWNER
 from impulsum_pipelines.errors import ImpulsumError
@@ -24,23 +24,23 @@ from impulsum_pipelines.sources.registry import is_configured
 from impulsum_pipelines.tiers import READ_AGAIN, SOURCES
 
 if TYPE_CHECKING:
-    from impulsum_pipelines.webhooks.health.check import Checked
+    from impulsum_pipelines.webhooks.health.check import HealthCheckResult
 
 log = logging.getLogger(__name__)
 
 HEALTH = dg.AssetKey(["webhooks", "health"])
 
 
-def build_webhook_health(jobs: Sequence[Any]) -> dg.Definitions:
+def build_webhook_health(jobs: Sequence[Job]) -> dg.Definitions:
     """The sensor ``webhook_health``, on by default, and the asset ``webhooks/health`` that it materializes.
 
     Args:
-        jobs: those that pull the sources.
+        jobs: the jobs that pull the sources.
     """
     spec = dg.AssetSpec(
         HEALTH,
-        description="What webhooks told of held against what pulls saw: delivery rate, ranges that were missed, and "
-        "whether a source is pulled faster because its webhooks are silent.",
+        description="Changes that webhooks reported, compared with those that pulls saw: delivery rate, missed ranges, "
+        "and whether a source is pulled faster because its webhooks are silent.",
         deps=[EVENTS],
         group_name="webhooks",
         owners=[OWNER],
@@ -55,8 +55,8 @@ def build_webhook_health(jobs: Sequence[Any]) -> dg.Definitions:
                 jobs=jobs,
                 minimum_interval_seconds=60,
                 default_status=dg.DefaultSensorStatus.RUNNING,
-                description="After each pull, holds what it saw against what webhooks told of; alerts where they do "
-                "not agree, and reads days again whose events no pull has shown.",
+                description="After each pull, compares what it saw with what webhooks reported. Raises an alert when "
+                "they do not agree, and reads a day again when no pull has shown its events.",
             )
         ],
     )
@@ -67,13 +67,13 @@ def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReaso
     checked = _check(settings, now)
     requests = _read_again(settings, now)
     if not checked and not requests:
-        return dg.SkipReason("No pull of a source with webhooks ended since the last look.")
+        return dg.SkipReason("No pull of a source with webhooks has ended since the last check.")
     events = [dg.AssetMaterialization(HEALTH, metadata=_metadata(settings, checked, now))] if checked else []
     return dg.SensorResult(run_requests=requests, asset_events=events)
 
 
-def _check(settings: Settings, now: datetime) -> "list[Checked]":
-    """Look at the sources of which a sync ended. One that cannot be read now is looked at by the next tick."""
+def _check(settings: Settings, now: datetime) -> "list[HealthCheckResult]":
+    """Check the sources that had a sync end. A source that cannot be read now is checked by the next tick."""
     from impulsum_pipelines.webhooks.health.check import check, is_due
 
     found = []
@@ -82,12 +82,12 @@ def _check(settings: Settings, now: datetime) -> "list[Checked]":
             if is_configured(source.name, settings) and is_due(settings, source):
                 found.append(check(settings, source, at=now))
         except ImpulsumError as error:
-            log.warning("the webhooks of %s are looked at by a later tick: %s", source.name, error)
+            log.warning("the webhooks of %s are checked by a later tick: %s", source.name, error)
     return [checked for checked in found if checked is not None]
 
 
 def _read_again(settings: Settings, now: datetime) -> list[dg.RunRequest]:
-    """A run, once a day, for each day that is over and whose events no pull has shown."""
+    """One run per past day with events that no pull has shown, requested once a day."""
     from impulsum_pipelines.webhooks.health.missed import days_to_read_again
 
     with transaction(settings) as connection:
@@ -104,8 +104,8 @@ def _read_again(settings: Settings, now: datetime) -> list[dg.RunRequest]:
     ]
 
 
-def _metadata(settings: Settings, checked: "list[Checked]", now: datetime) -> dict[str, Any]:
-    """What each source's webhooks did today, where they were looked at."""
+def _metadata(settings: Settings, checked: "list[HealthCheckResult]", now: datetime) -> dict[str, Any]:
+    """Today's figures of the sources that were checked."""
     from impulsum_pipelines.webhooks.health.report import standings
 
     standing = {standing.source.name: standing for standing in standings(settings, at=now, days=1)}
@@ -113,8 +113,8 @@ def _metadata(settings: Settings, checked: "list[Checked]", now: datetime) -> di
     for each in checked:
         name, [today] = each.source.name, standing[each.source.name].days
         metadata[f"{name}: mode"] = standing[name].mode
-        metadata[f"{name}: changes of today that webhooks told of"] = today.told
-        metadata[f"{name}: changes of today that they missed"] = today.missed
+        metadata[f"{name}: changes of today that webhooks reported"] = today.told
+        metadata[f"{name}: changes of today that webhooks missed"] = today.missed
         metadata[f"{name}: events that no pull shows"] = each.unseen
         if today.rate is not None:
             metadata[f"{name}: delivery rate of today (%)"] = round(100 * today.rate, 1)

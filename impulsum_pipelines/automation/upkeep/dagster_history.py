@@ -1,12 +1,12 @@
-"""What Dagster keeps for ever, let go of by age: runs with their logs, check results, ticks, finished backfills, and
-what sensors reported outside of any run.
+"""Delete Dagster history older than a cutoff: runs with their logs, check results, ticks, finished backfills, and
+events that sensors reported outside of any run.
 
-Dagster has no retention of its own for most of it, and no public way to delete all of it: the private names that this
-needs are used here and nowhere else.
+Dagster has no retention for most of this, and no public API to delete all of it: only this module uses the private
+names that are needed.
 
-Kept, however old: the run that materialized an asset, or a day of it, last, since Dagster knows from that run that the
-day is held; the last result of each check; the last report on each asset and day; the last tick of each schedule and
-sensor, from which the next one is reckoned.
+Some of it is kept however old it is: the run that last materialized an asset or a day of it, because Dagster knows from
+that run that the day is loaded; the last result of each check; the last report on each asset and day; the last tick of
+each schedule and sensor, from which Dagster computes the next one.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from dagster._core.storage.event_log.schema import (
 from dagster._core.storage.runs import SqlRunStorage
 from dagster._core.storage.runs.schema import BackfillTagsTable, BulkActionsTable
 
-#: Records that are asked for at once.
+#: Records per query.
 _PIECE = 500
 
 
 @dataclass(frozen=True)
-class Forgotten:
-    """What was deleted of Dagster's history, and what is left on disk.
+class PrunedHistory:
+    """What was deleted, and how large Dagster's storage is.
 
     Args:
-        runs: runs deleted, with their events and logs.
-        runs_kept: runs as old that are kept, since an asset or a day of it was materialized last by them.
-        checks: results of checks deleted.
-        reports: events deleted that sensors reported outside of any run.
-        backfills: finished backfills deleted.
-        bytes_before: size of the storage before.
-        bytes_after: size of the storage after.
+        runs: deleted runs, with their events and logs.
+        runs_kept: old runs that are kept because they last materialized an asset or a day of it.
+        checks: deleted check results.
+        reports: deleted events that sensors reported outside of any run.
+        backfills: deleted finished backfills.
+        bytes_before: size of the storage before, in bytes.
+        bytes_after: size of the storage after, in bytes.
     """
 
     runs: int
@@ -57,8 +57,13 @@ class Forgotten:
     bytes_after: int
 
 
-def forget(instance: dg.DagsterInstance, before: datetime) -> Forgotten:
-    """Delete what ended before an instant. Whoever is killed on the way simply runs it again."""
+def prune_history(instance: dg.DagsterInstance, before: datetime) -> PrunedHistory:
+    """Delete what ended before a cutoff. After an interruption it can simply run again.
+
+    Args:
+        instance: Dagster's instance.
+        before: the cutoff, with a time zone.
+    """
     bytes_before = storage_size(instance)
     old = instance.get_run_ids(dg.RunsFilter(statuses=FINISHED_STATUSES, updated_before=before))
     needed = set(_last_materializing(instance, before)) if old else set()
@@ -66,7 +71,7 @@ def forget(instance: dg.DagsterInstance, before: datetime) -> Forgotten:
     for run_id in doomed:
         _delete_run(instance, run_id)
     _purge_ticks(instance, before)
-    return Forgotten(
+    return PrunedHistory(
         runs=len(doomed),
         runs_kept=len(old) - len(doomed),
         checks=_delete_checks(instance, before),
@@ -78,7 +83,7 @@ def forget(instance: dg.DagsterInstance, before: datetime) -> Forgotten:
 
 
 def storage_size(instance: dg.DagsterInstance) -> int:
-    """Bytes of Dagster's storage: of its database on PostgreSQL, and of the files in its folder."""
+    """Size of Dagster's storage in bytes: its PostgreSQL database, if it has one, and the files in its folder."""
     total = sum(file.stat().st_size for file in _files(instance))
     storage = instance.run_storage
     if isinstance(storage, SqlRunStorage):
@@ -94,7 +99,7 @@ def _files(instance: dg.DagsterInstance) -> Iterator[Path]:
 
 
 def _last_materializing(instance: dg.DagsterInstance, before: datetime) -> Iterator[str]:
-    """Runs before the instant that an asset, or a partition of it, was last materialized by."""
+    """Ids of old runs that last materialized an asset or a partition of it."""
     for key in instance.get_asset_keys():
         if (last := instance.get_latest_materialization_event(key)) is not None:
             yield last.run_id
@@ -111,12 +116,12 @@ def _pieces(ids: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 def _delete_run(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Like ``instance.delete_run``, but the run goes last, so that nothing of it is left behind by a kill -9."""
+    """Like ``instance.delete_run``, but the run itself is deleted last, so that a kill -9 leaves no orphans."""
     events = instance.event_log_storage
     events.delete_events(run_id)
     if isinstance(events, SqliteEventLogStorage):
         shard = Path(events.path_for_shard(run_id))
-        for file in shard.parent.glob(f"{shard.name}*"):  # with its log and index, which lie beside it
+        for file in shard.parent.glob(f"{shard.name}*"):  # with its write-ahead log and index beside it
             file.unlink(missing_ok=True)
     instance.compute_log_manager.delete_logs(prefix=[run_id])
     instance.run_storage.delete_run(run_id)
@@ -137,7 +142,7 @@ def _delete_reports(instance: dg.DagsterInstance, before: datetime) -> int:
     events = instance.event_log_storage
     if not isinstance(events, SqlEventLogStorage):
         return 0
-    if isinstance(events, SqliteEventLogStorage):  # has all of them once more, in a file of the run that there is not
+    if isinstance(events, SqliteEventLogStorage):  # stores them a second time, in the file of a run that does not exist
         with events.run_connection(RUNLESS_RUN_ID) as connection:
             _delete_reports_from(connection, before)
     with events.index_connection() as connection:
@@ -175,5 +180,5 @@ def _delete_backfills(instance: dg.DagsterInstance, before: datetime) -> int:
 
 
 def _as_stored(moment: datetime) -> datetime:
-    """Dagster's own tables hold UTC without saying so."""
+    """UTC without a zone, as Dagster's own tables store times."""
     return moment.astimezone(UTC).replace(tzinfo=None)

@@ -1,7 +1,7 @@
-"""The nightly job that keeps the ops store and Dagster's history from growing for ever.
+"""The nightly job ``maintenance``: deletes old rows of the ops store, old drop files and old Dagster history.
 
-How long they are kept say ``IMPULSUM_KEEP_DAYS`` and ``IMPULSUM_KEEP_RUN_DAYS``. Its steps do not wait for each
-other: one that fails does not keep the others from their work.
+``IMPULSUM_KEEP_DAYS`` and ``IMPULSUM_KEEP_RUN_DAYS`` say how long they are kept. The steps are independent: if one
+fails, the others still run.
 """
 
 # No postponed annotations here: Dagster compares the annotation of `context` with its own classes.
@@ -30,7 +30,8 @@ def build_maintenance(settings: Settings) -> dg.Definitions:
                 cron_schedule=_NIGHTLY,
                 execution_timezone=settings.impulsum_timezone,
                 default_status=dg.DefaultScheduleStatus.RUNNING,
-                description="Deletes what is older than IMPULSUM_KEEP_DAYS and IMPULSUM_KEEP_RUN_DAYS, every night.",
+                description="Runs maintenance every night: deletes what is older than IMPULSUM_KEEP_DAYS and "
+                "IMPULSUM_KEEP_RUN_DAYS.",
             )
         ],
     )
@@ -39,12 +40,12 @@ def build_maintenance(settings: Settings) -> dg.Definitions:
 @dg.op(out=dg.Out(dg.Nothing))
 def prune_ops_store(context: dg.OpExecutionContext) -> None:
     """Delete old events, syncs and resolved alerts from the ops store."""
-    from impulsum_pipelines.ops.retention import prune
+    from impulsum_pipelines.ops.retention import prune_store
 
     settings = load_settings()
     before = datetime.now(UTC) - timedelta(days=settings.impulsum_keep_days)
     try:
-        pruned = prune(settings, before)
+        pruned = prune_store(settings, before)
     except ImpulsumError as error:
         raise failure(error, context.retry_number) from error
     context.add_output_metadata(
@@ -59,27 +60,27 @@ def prune_ops_store(context: dg.OpExecutionContext) -> None:
 @dg.op(out=dg.Out(dg.Nothing))
 def prune_dagster_history(context: dg.OpExecutionContext) -> None:
     """Delete old runs with their logs, check results, ticks and finished backfills from Dagster's storage."""
-    from impulsum_pipelines.automation.upkeep.dagster_history import forget
+    from impulsum_pipelines.automation.upkeep.dagster_history import prune_history
 
     before = datetime.now(UTC) - timedelta(days=load_settings().impulsum_keep_run_days)
-    forgotten = forget(context.instance, before)
+    pruned = prune_history(context.instance, before)
     context.add_output_metadata(
         {
             "deleted before": dg.MetadataValue.timestamp(before),
-            "runs deleted": forgotten.runs,
-            "runs kept, the last of an asset or its day": forgotten.runs_kept,
-            "check results deleted": forgotten.checks,
-            "reports of sensors deleted": forgotten.reports,
-            "backfills deleted": forgotten.backfills,
-            **_sizes(forgotten.bytes_before, forgotten.bytes_after),
+            "runs deleted": pruned.runs,
+            "runs kept, the last of an asset or its day": pruned.runs_kept,
+            "check results deleted": pruned.checks,
+            "reports of sensors deleted": pruned.reports,
+            "backfills deleted": pruned.backfills,
+            **_sizes(pruned.bytes_before, pruned.bytes_after),
         }
     )
 
 
 @dg.op(out=dg.Out(dg.Nothing))
 def prune_inbox(context: dg.OpExecutionContext) -> None:
-    """Delete drop files that were worked off long ago, and after a longer time those that failed."""
-    from impulsum_pipelines.webhooks.receiving.dropfiles import prune, prune_failed
+    """Delete drop files that were processed long ago, and after a longer time those that failed."""
+    from impulsum_pipelines.webhooks.receiving.dropfiles import prune_failed, prune_processed
 
     settings = load_settings()
     home, now = Home.of(settings), datetime.now(UTC)
@@ -88,7 +89,7 @@ def prune_inbox(context: dg.OpExecutionContext) -> None:
     context.add_output_metadata(
         {
             "deleted before": dg.MetadataValue.timestamp(before),
-            "files deleted": prune(home, before),
+            "files deleted": prune_processed(home, before),
             "failed files deleted before": dg.MetadataValue.timestamp(failed_before),
             "failed files deleted": prune_failed(home, failed_before),
         }
@@ -98,10 +99,10 @@ def prune_inbox(context: dg.OpExecutionContext) -> None:
 @dg.job(
     executor_def=dg.in_process_executor,
     tags={"dagster/priority": "-20"},
-    description="Deletes what need not be kept any longer, in the ops store, the inbox and Dagster's history.",
+    description="Deletes old rows of the ops store, old drop files and old Dagster history.",
 )
 def maintenance() -> None:
-    """The steps, in no order."""
+    """The steps, in any order."""
     prune_ops_store()
     prune_inbox()
     prune_dagster_history()

@@ -1,4 +1,4 @@
-"""``impulsum alerts``: what is wrong, who was told, and who is at it."""
+"""``impulsum alerts``: what is wrong, who was notified, and who works on it."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import sqlalchemy as sa
 import typer
 
 from impulsum_pipelines.cli.commands.jobs import AsJson
-from impulsum_pipelines.cli.console import age, notes, plain, show_json, show_table
+from impulsum_pipelines.cli.console import age, format_value, notes, show_json, show_table
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.ops.schema import alert_changes, alerts, deliveries, notifications
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import load_settings
 
-app = typer.Typer(no_args_is_help=True, help="What is wrong, who was told, and who is at it.")
+app = typer.Typer(no_args_is_help=True, help="What is wrong, who was notified, and who works on it.")
 
-AlertId = Annotated[int, typer.Argument(metavar="ID", help="As `impulsum alerts list` shows it.")]
-By = Annotated[str | None, typer.Option(help="Who; default is the user of this shell.")]
-Note = Annotated[str | None, typer.Option(help="Kept in the alert's history.")]
+AlertId = Annotated[int, typer.Argument(metavar="ID", help="Id of the alert; `impulsum alerts list` shows it.")]
+By = Annotated[str | None, typer.Option(help="Your name; default: the user of this shell.")]
+Note = Annotated[str | None, typer.Option(help="A note for the history of the alert.")]
 
 
 @app.command("list")
 def list_alerts(
-    everything: Annotated[bool, typer.Option("--all", help="Also those that are resolved.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also list resolved alerts.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the alerts that are not resolved, the most urgent first."""
+    """List the alerts that are not resolved, most urgent first."""
     is_over = alerts.c.state == "resolved"
     wanted = sa.select(alerts).order_by(is_over, alerts.c.priority, alerts.c.opened_at, alerts.c.id)
     if not everything:
@@ -54,20 +54,21 @@ def list_alerts(
 
 @app.command()
 def show(alert_id: AlertId, as_json: AsJson = False) -> None:
-    """Show one alert: what is known, its history, and what was told where."""
+    """Show one alert: its facts, its history, and its notifications."""
     with transaction(load_settings()) as connection:
         alert = connection.execute(sa.select(alerts).where(alerts.c.id == alert_id)).mappings().first()
         if alert is None:
             raise ImpulsumError(
                 Category.CONFIGURATION,
                 f"There is no alert {alert_id}",
-                next_step="`impulsum alerts list --all` shows every alert.",
+                safe="Nothing was changed.",
+                next_step="choose one that `impulsum alerts list --all` shows.",
             )
         history = _rows(
             connection,
             sa.select(alert_changes).where(alert_changes.c.alert_id == alert_id).order_by(alert_changes.c.id),
         )
-        told = _rows(
+        sent = _rows(
             connection,
             sa.select(
                 notifications.c.what,
@@ -81,30 +82,30 @@ def show(alert_id: AlertId, as_json: AsJson = False) -> None:
             .order_by(notifications.c.id, deliveries.c.channel),
         )
     if as_json:
-        show_json({**alert, "history": history, "told": told})
+        show_json({**alert, "history": history, "told": sent})
         return
     facts = {name: value for name, value in alert.items() if name not in {"detail", "evidence"} and value is not None}
-    show_table(("alert", ""), [(name.replace("_", " "), plain(value)) for name, value in facts.items()])
+    show_table(("alert", ""), [(name.replace("_", " "), format_value(value)) for name, value in facts.items()])
     for line in (alert["detail"], *(f"{kind}: {_listed(values)}" for kind, values in alert["evidence"].items())):
         if line:
             typer.echo(line)
     _show("history", history, ("at", "change", "by", "note"))
-    _show("told", told, ("what", "channel", "status", "due_at", "sent_at", "attempts", "error"))
+    _show("notifications", sent, ("what", "channel", "status", "due_at", "sent_at", "attempts", "error"))
 
 
 @app.command()
 def ack(alert_id: AlertId, by: By = None, note: Note = None) -> None:
-    """Say that somebody is at it: it is not escalated any more."""
+    """Say that you work on it, so that it is not escalated."""
     from impulsum_pipelines.alerts.lifecycle import acknowledge
 
     with transaction(load_settings()) as connection:
         changed = acknowledge(connection, alert_id, by=by or getpass.getuser(), at=datetime.now(UTC), note=note)
-    _said(f"Alert {alert_id} is acknowledged.", changed)
+    _confirm(f"Alert {alert_id} is acknowledged.", changed)
 
 
 @app.command()
 def resolve(alert_id: AlertId, by: By = None, note: Note = None) -> None:
-    """Say that it is over. If it is not, it comes back, and that is told."""
+    """Say that the problem is over. If it is not, the alert opens again, and people are notified."""
     from impulsum_pipelines.alerts.lifecycle import resolve as close
 
     settings = load_settings()
@@ -118,14 +119,16 @@ def resolve(alert_id: AlertId, by: By = None, note: Note = None) -> None:
             note=note,
             person=True,
         )
-    _said(f"Alert {alert_id} is resolved.", changed)
+    _confirm(f"Alert {alert_id} is resolved.", changed)
 
 
 @app.command()
 def test(
-    channel: Annotated[str | None, typer.Option(help="Only this one, by the name that is shown.")] = None,
+    channel: Annotated[
+        str | None, typer.Option(help="Name of one channel, as this command shows it; default: all.")
+    ] = None,
 ) -> None:
-    """Send a test message through every configured channel, and say of each whether it was taken."""
+    """Send a test message to every configured channel, and show which channels accepted it."""
     from impulsum_pipelines.alerts.channels import Channels
 
     every = Channels.of(load_settings()).every
@@ -141,14 +144,14 @@ def test(
             f"There is no channel {channel}",
             next_step=f"choose from: {', '.join(every)}.",
         )
-    outcomes = [(name, _why_not(each)) for name, each in every.items() if channel in (None, name)]
-    show_table(("channel", "taken", "reason"), [(name, not reason, reason) for name, reason in outcomes])
+    outcomes = [(name, _send_test(each)) for name, each in every.items() if channel in (None, name)]
+    show_table(("channel", "accepted", "reason"), [(name, not reason, reason) for name, reason in outcomes])
     if any(reason for _, reason in outcomes):
         raise typer.Exit(1)
 
 
-def _why_not(channel: Any) -> str:
-    """Why the channel did not take a test message; nothing when it did."""
+def _send_test(channel: Any) -> str:
+    """Send a test message; returns why the channel did not accept it, or an empty text."""
     from impulsum_pipelines.alerts.channels import Sender
     from impulsum_pipelines.alerts.messages import Message
     from impulsum_pipelines.alerts.notifications import new_message_id
@@ -179,5 +182,5 @@ def _listed(values: list[Any]) -> str:
     return ", ".join(str(value) for value in values)
 
 
-def _said(done: str, changed: bool) -> None:
+def _confirm(done: str, changed: bool) -> None:
     notes().print(done if changed else f"{done} It was so before; nothing is changed.", highlight=False)

@@ -1,10 +1,10 @@
-"""``impulsum sql``, ``versions``, ``rollback``: the published file, as an analyst uses it."""
+"""``impulsum sql``, ``versions`` and ``rollback``: commands for the published file."""
 
 from __future__ import annotations
 
 import csv
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -23,12 +23,28 @@ def register(app: typer.Typer) -> None:
     app.command()(rollback)
 
 
-def query(statement: str, settings: Settings, **parameters: object) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Columns and rows of a statement over the published file, on a connection as short as the statement.
+class QueryResult(NamedTuple):
+    """The result of a query.
+
+    Args:
+        columns: names of the columns.
+        rows: one tuple per row.
+    """
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """The rows, each as a dict by column name."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+def query(statement: str, settings: Settings, **parameters: object) -> QueryResult:
+    """Run a statement over the published file. The connection is closed at once.
 
     Args:
         statement: SQL, in which ``$name`` stands for a parameter.
-        settings: where the file is.
+        settings: they say where the file is.
         parameters: values by name.
 
     Raises:
@@ -40,51 +56,52 @@ def query(statement: str, settings: Settings, **parameters: object) -> tuple[lis
     if not path.exists():
         raise ImpulsumError(
             Category.BAD_DATA,
-            f"Nothing is published yet: {path} does not exist",
-            next_step="run `impulsum build`, or `impulsum demo` to see it with generated data.",
+            f"Nothing is published yet: there is no file {path}",
+            next_step="run `impulsum build`, or `impulsum demo` to try it with generated data.",
         )
     try:
         with connect(path, read_only=True) as connection:
             result = connection.execute(statement, parameters)
-            return [column[0] for column in result.description or []], result.fetchall()
+            return QueryResult([column[0] for column in result.description or []], result.fetchall())
     except duckdb.Error as error:
         raise ImpulsumError(
             Category.CONFIGURATION,
             f"The statement cannot be run: {error}",
-            next_step='correct it; `impulsum sql "show all tables"` lists what there is.',
+            next_step='correct it; `impulsum sql "show all tables"` lists the tables.',
         ) from error
 
 
 def sql(
-    statement: Annotated[str, typer.Argument(help='Such as "from velocity.sprint_velocity".')],
+    statement: Annotated[str, typer.Argument(help='SQL, such as "from velocity.sprint_velocity".')],
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
     max_age: MaxAge = None,
 ) -> None:
-    """Query the published file. Times are UTC. With --json and --max-age: {"rows": …, "sources": age by source}."""
+    """Query the published file. Times are UTC. --json with --max-age prints {"rows": …, "sources": age by source}."""
     if as_json and as_csv:
-        raise ImpulsumError(Category.CONFIGURATION, "--json and --csv exclude each other", next_step="leave one out.")
+        raise ImpulsumError(
+            Category.CONFIGURATION, "--json and --csv cannot be used together", next_step="leave one out."
+        )
     settings = load_settings()
     refreshed = None if max_age is None else refresh(settings, max_age)
-    columns, rows = query(statement, settings)
+    result = query(statement, settings)
     if as_json:
-        records = [dict(zip(columns, row, strict=True)) for row in rows]
-        show_json({"rows": records, "sources": refreshed.facts()} if refreshed else records)
+        show_json({"rows": result.dicts(), "sources": refreshed.facts()} if refreshed else result.dicts())
     elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
+        writer.writerow(result.columns)
+        writer.writerows(result.rows)
     else:
-        show_table(columns, rows)
-        notes().print(f"{len(rows)} rows", style="dim", highlight=False)
+        show_table(result.columns, result.rows)
+        notes().print(f"{len(result.rows)} rows", style="dim", highlight=False)
     if refreshed:
-        refreshed.say()
-        refreshed.leave()
+        refreshed.print_ages()
+        refreshed.exit_unless_done()
 
 
 def versions(as_json: AsJson = False) -> None:
-    """List the published versions that are kept."""
-    from impulsum_pipelines.publishing.publish import versions as kept_versions
+    """List the kept versions of the published file, newest first."""
+    from impulsum_pipelines.publishing.publish import kept_versions
 
     kept = kept_versions(load_settings())
     if as_json:
@@ -100,7 +117,7 @@ def versions(as_json: AsJson = False) -> None:
 
 
 def rollback(version: Annotated[str, typer.Argument(help="A version that `impulsum versions` lists.")]) -> None:
-    """Put a kept version in place again. The next build publishes a new one as usual."""
+    """Make a kept version the published file again. The next build publishes a new version as usual."""
     from impulsum_pipelines.publishing.publish import rollback as go_back
 
     back = go_back(load_settings(), version)

@@ -1,4 +1,4 @@
-"""``impulsum demo``: everything, end to end, with a generated team history and no account anywhere."""
+"""``impulsum demo``: the whole pipeline with a generated team history, without any account."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ import typer
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.cli.commands.data import query
 from impulsum_pipelines.cli.commands.jobs import exit_unless_checked, show_checks
-from impulsum_pipelines.cli.commands.story import best_linked, show_story, tell
+from impulsum_pipelines.cli.commands.story import best_linked, load_story, show_story
 from impulsum_pipelines.cli.console import notes, show_table
 from impulsum_pipelines.cli.runs import run_job
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import SOURCES
 
-#: Measures of a sprint by the column that shows them; each exists in points and in issues.
-_SHOWN = {
+#: Column of the printed table -> measure of a sprint; each measure exists in points and in issues.
+_MEASURES = {
     "committed": "committed",
     "added": "added",
     "removed": "removed",
@@ -44,28 +44,27 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    seed: Annotated[int, typer.Option(help="The history is generated from it: same seed, same history.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed generates the same history.")] = 1,
     issues: Annotated[int, typer.Option(help="How many issues to generate.", min=1)] = 500,
 ) -> None:
-    """Generate a team's six tools, pull them, build and publish the marts, and compare velocity with the truth."""
+    """Generate a team's history in six tools, pull it, build and publish marts, and compare velocity with the truth."""
     settings = load_settings()
     home = Home.of(settings)
     folder = _fresh_folder(home)
-    notes().print(f"Generating {issues} issues of a team's history from seed {seed}.", highlight=False)
+    notes().print(f"Generating the history of a team: {issues} issues, seed {seed}.", highlight=False)
     truth_file = folder / "truth.json"
     with _sandbox(seed, issues, truth_file) as variables, _environment(variables):
         report = run_job("main", settings, partition_key=datetime.now(UTC).date().isoformat())
-    columns, rows = query("from velocity.sprint_velocity order by board_name, started_at", settings)
-    sprints = [dict(zip(columns, row, strict=True)) for row in rows]
-    show_table(("sprint", "state", "unit", *_SHOWN, "say/do %"), [_line(sprint) for sprint in sprints])
+    sprints = query("from velocity.sprint_velocity order by board_name, started_at", settings).dicts()
+    show_table(("sprint", "state", "unit", *_MEASURES, "say/do %"), [_line(sprint) for sprint in sprints])
     best = best_linked(settings)
-    show_story(tell(best, settings), title=f"\n{best} through all six tools")
+    show_story(load_story(best, settings), title=f"\n{best} in all six tools")
     show_checks(report)
     truths = json.loads(truth_file.read_text())["sprints"]
     wrong = differences(sprints, truths)
     notes().print(
-        f"{len(truths) - len({sprint for sprint, _, _, _ in wrong})} of {len(truths)} sprints equal the truth "
-        f"that the sandbox kept ({truth_file}).",
+        f"{len(truths) - len({sprint for sprint, _, _, _ in wrong})} of {len(truths)} sprints equal the truth, "
+        f"which the sandbox wrote to {truth_file}.",
         highlight=False,
     )
     if wrong:
@@ -76,23 +75,23 @@ def demo(
 
 
 def _line(sprint: Mapping[str, Any]) -> tuple[object, ...]:
-    """One sprint in its board's unit: points, or issues where the team does not estimate."""
+    """The table row of one sprint, in points, or in issues when the team does not estimate."""
     points = sprint["committed_points"] is not None
     unit = "points" if points else "issues"
     say_do = sprint["say_do_ratio" if points else "say_do_issue_ratio"]
-    measures = (sprint[f"{measure}_{unit}"] for measure in _SHOWN.values())
+    measures = (sprint[f"{measure}_{unit}"] for measure in _MEASURES.values())
     return sprint["sprint_name"], sprint["state"], unit, *measures, None if say_do is None else round(100 * say_do)
 
 
 def differences(sprints: list[dict[str, Any]], truths: list[dict[str, Any]]) -> list[tuple[str, str, object, object]]:
-    """Where the published velocity differs from the truth, exactly.
+    """Every difference between the published velocity and the truth; numbers are compared exactly.
 
     Args:
         sprints: rows of ``velocity.sprint_velocity``.
-        truths: the sandbox's own record; every column in it is compared, and one that the table lacks differs.
+        truths: the sandbox's own record. Every column in it is compared; a column that the table lacks is a difference.
 
     Returns:
-        (sprint_id, column, published, true); a sprint on one side only differs in its ``sprint_id``.
+        Tuples (sprint_id, column, published value, true value). A sprint on only one side differs in ``sprint_id``.
     """
     published = {str(sprint["sprint_id"]): sprint for sprint in sprints}
     true = {str(sprint["sprint_id"]): sprint for sprint in truths}
@@ -109,22 +108,23 @@ def differences(sprints: list[dict[str, Any]], truths: list[dict[str, Any]]) -> 
 
 
 def _exact(value: object) -> object:
-    """Numbers of any kind as decimals, so that 3, 3.0 and 3.000 are one and nothing is rounded."""
+    """Any number as a decimal, so that 3, 3.0 and 3.000 are equal and nothing is rounded."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return value
     return Decimal(str(value))
 
 
 def _fresh_folder(home: Home) -> Path:
-    """The demo's folder in an emptied home; a home that holds other data is refused.
+    """Empty the home and return the demo's folder in it; raises when the home contains other data.
 
-    The demo starts from nothing each time: what another seed left would be neither here nor there.
+    The demo starts from nothing each time, so that data of another seed is not mixed in.
     """
     folder = home.root / "demo"
     if not folder.exists() and any(home.raw(source.name).exists() for source in SOURCES):
         raise ImpulsumError(
             Category.CONFIGURATION,
-            f"{home.root} holds data that is not the demo's",
+            f"{home.root} contains data that is not the demo's",
+            safe="Nothing was deleted.",
             next_step="set IMPULSUM_HOME to another folder for the demo.",
         )
     for part in (home.raw("any").parent, home.versions, home.work, folder):
@@ -137,7 +137,7 @@ def _fresh_folder(home: Home) -> Path:
 
 @contextmanager
 def _sandbox(seed: int, issues: int, truth: Path) -> Iterator[Mapping[str, str]]:
-    """A sandbox in a process of its own, on a free port; the settings that point every source at it."""
+    """Run a sandbox in a separate process on a free port; yields the settings that point every source to it."""
     command = [
         sys.executable, "-m", "impulsum_pipelines.sandbox", "--port", "0",
         "--seed", str(seed), "--issues", str(issues), "--truth", str(truth),
@@ -147,14 +147,14 @@ def _sandbox(seed: int, issues: int, truth: Path) -> Iterator[Mapping[str, str]]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None  # noqa: S101  # it is piped
-            said = process.stdout.readline()
-            if "http://" not in said:
+            first_line = process.stdout.readline()
+            if "http://" not in first_line:
                 raise ImpulsumError(
                     Category.INTERNAL,
                     "The sandbox did not start",
-                    next_step="run `impulsum sandbox serve` to see why.",
+                    next_step="run `impulsum sandbox serve` to see the reason.",
                 )
-            yield env_of(said.split()[-1])
+            yield env_of(first_line.split()[-1])
         finally:
             process.terminate()
 
@@ -178,12 +178,12 @@ def _next_steps(home: Home) -> str:
     impulsum = Path(sys.executable).with_name("impulsum")
     shown = impulsum.relative_to(Path.cwd()) if impulsum.is_relative_to(Path.cwd()) else impulsum
     return f"""
-The data is in {home.published}: open it read-only with any DuckDB client.
+The data is in {home.published}. Open it read-only with any DuckDB client.
 
 Next:
   {shown} sql "from velocity.sprint_scope_changes limit 10"
-  {shown} story              another issue by its key, with its pull requests, threads, meetings, pages, hours
+  {shown} story KEY          an issue with its pull requests, threads, meetings, pages and hours
   {shown} sql "show all tables"
   {shown} status
-  make dev     the asset graph, partitions, checks and history, in a browser
-  README.md    to point it at your Jira"""
+  make dev     see assets, partitions, checks and history in a browser
+  README.md    how to connect your own Jira"""

@@ -1,4 +1,4 @@
-"""``impulsum doctor``: whether everything that a sync needs is there, and what to do where it is not."""
+"""``impulsum doctor``: checks everything that a sync needs, and says what to do about each problem."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.sources.registry import missing_settings, probe
 from impulsum_pipelines.tiers import SOURCES
 
-#: Below this much free disk a build may fail half-way, bytes.
+#: With less free disk, in bytes, a build may fail.
 LEAST_FREE = 1_000_000_000
 
-#: Names the database that Dagster stores its runs in.
+#: Environment variable with the address of Dagster's database.
 _DAGSTERS = "DAGSTER_POSTGRES_URL"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at.
+class Diagnosis:
+    """The result of one check.
 
     Args:
-        subject: what.
+        subject: what was checked.
         state: ``ok``, ``problem``, or ``off`` for a source that is not configured.
         says: what was found.
         next_step: what to do; empty unless it is a problem.
@@ -52,40 +52,40 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check settings, disk, versions, databases, and each source's account and permissions."""
-    findings = list(examine())
+    """Check settings, disk, versions, databases, and the account and permissions of each source."""
+    found = list(diagnose())
     if as_json:
-        show_json([vars(finding) for finding in findings])
+        show_json([vars(diagnosis) for diagnosis in found])
     else:
-        show_table(("what", "state", "says"), [(f.subject, f.state, f.says) for f in findings])
-    problems = [finding for finding in findings if finding.state == "problem"]
-    for finding in problems:
-        notes().print(f"{finding.subject}: {finding.next_step}", style="red", markup=False, highlight=False)
+        show_table(("what", "state", "found"), [(d.subject, d.state, d.says) for d in found])
+    problems = [diagnosis for diagnosis in found if diagnosis.state == "problem"]
+    for problem in problems:
+        notes().print(f"{problem.subject}: {problem.next_step}", style="red", markup=False, highlight=False)
     if problems:
         raise typer.Exit(1)
 
 
-def examine() -> Iterator[Finding]:
-    """Look at everything, one finding at a time; nothing is changed."""
+def diagnose() -> Iterator[Diagnosis]:
+    """Check everything; nothing is changed."""
     yield from _versions()
     try:
         settings = load_settings()
     except ImpulsumError as error:
-        yield Finding("settings", "problem", error.what, error.next_step)
+        yield Diagnosis("settings", "problem", error.what, error.next_step)
         return
-    yield Finding("settings", "ok", f"zone {settings.impulsum_timezone}, hours {settings.impulsum_business_hours}")
+    yield Diagnosis("settings", "ok", f"zone {settings.impulsum_timezone}, hours {settings.impulsum_business_hours}")
     yield from _disk(settings.home)
     yield from _databases(settings)
     for source in SOURCES:
         yield from _source(source.name, settings)
 
 
-def _versions() -> Iterator[Finding]:
-    """Whether what is installed is what this version was tested with."""
+def _versions() -> Iterator[Diagnosis]:
+    """Whether the installed packages are those that this version was tested with."""
     try:
         required = requires("impulsum-pipelines") or []
     except PackageNotFoundError:
-        yield Finding("packages", "problem", "impulsum_pipelines is not installed", "run `make venv`.")
+        yield Diagnosis("packages", "problem", "impulsum_pipelines is not installed", "run `make venv`.")
         return
     wrong = []
     for line in required:
@@ -99,17 +99,17 @@ def _versions() -> Iterator[Finding]:
         if installed == "nothing" or not requirement.specifier.contains(installed, prereleases=True):
             wrong.append(f"{requirement.name} {installed} instead of {requirement.specifier}")
     if wrong:
-        yield Finding("packages", "problem", "; ".join(wrong), "install requirements.lock again (`make venv`).")
+        yield Diagnosis("packages", "problem", "; ".join(wrong), "install requirements.lock again (`make venv`).")
     else:
-        yield Finding("packages", "ok", f"Python {sys.version.split()[0]}, duckdb {version('duckdb')}")
+        yield Diagnosis("packages", "ok", f"Python {sys.version.split()[0]}, duckdb {version('duckdb')}")
     dbt = Path(sys.executable).with_name("dbt")
     if dbt.exists():
-        yield Finding("dbt", "ok", str(version("dbt-core")))
+        yield Diagnosis("dbt", "ok", str(version("dbt-core")))
     else:
-        yield Finding("dbt", "problem", f"no dbt beside {sys.executable}", "install requirements.lock again.")
+        yield Diagnosis("dbt", "problem", f"no dbt beside {sys.executable}", "install requirements.lock again.")
 
 
-def _disk(home: Path) -> Iterator[Finding]:
+def _disk(home: Path) -> Iterator[Diagnosis]:
     folder = home
     while not folder.exists():
         folder = folder.parent
@@ -117,64 +117,66 @@ def _disk(home: Path) -> Iterator[Finding]:
         with TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        yield Finding(
+        yield Diagnosis(
             "state folder",
             "problem",
             f"{home} cannot be written: {error.strerror}",
             f"give user id {os.geteuid()} write access to {folder}, or set IMPULSUM_HOME to another folder.",
         )
         return
-    yield Finding("state folder", "ok", str(home) if folder == home else f"{home} will be created")
+    yield Diagnosis("state folder", "ok", str(home) if folder == home else f"{home} will be created")
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE:
-        yield Finding("disk", "problem", f"{free / 1e9:.1f} GB free", "free at least 1 GB, or move IMPULSUM_HOME.")
+        yield Diagnosis("disk", "problem", f"{free / 1e9:.1f} GB free", "free at least 1 GB, or move IMPULSUM_HOME.")
     else:
-        yield Finding("disk", "ok", f"{free / 1e9:.0f} GB free")
+        yield Diagnosis("disk", "ok", f"{free / 1e9:.0f} GB free")
 
 
-def _databases(settings: Settings) -> Iterator[Finding]:
-    """Whether the databases that are named can be reached; what is in them is left alone."""
-    from impulsum_pipelines.ops.store import address
+def _databases(settings: Settings) -> Iterator[Diagnosis]:
+    """Whether the configured databases can be reached; nothing in them is read or changed."""
+    from impulsum_pipelines.ops.store import store_url
 
     try:
-        ops = address(settings)
+        ops = store_url(settings)
     except ImpulsumError as error:
-        yield Finding("ops store", "problem", error.what, error.next_step)
+        yield Diagnosis("ops store", "problem", error.what, error.next_step)
     else:
         is_file, text = ops.get_backend_name() == "sqlite", ops.render_as_string(hide_password=False)
         yield _database("ops store", "IMPULSUM_OPS_URL", "" if is_file else text, settings)
     yield _database("Dagster's storage", _DAGSTERS, os.environ.get(_DAGSTERS, ""), settings)
 
 
-def _database(subject: str, variable: str, address: str, settings: Settings) -> Finding:
-    """Whether a PostgreSQL can be reached; without an address there is none, and SQLite is used."""
+def _database(subject: str, variable: str, address: str, settings: Settings) -> Diagnosis:
+    """Whether a PostgreSQL database can be reached; without an address SQLite is used."""
     import sqlalchemy as sa
 
     if not address:
-        return Finding(subject, "ok", "SQLite")
-    wrong = f"write {variable} as postgresql+psycopg2://user:password@host/database, and see that the server runs."
+        return Diagnosis(subject, "ok", "SQLite")
+    wrong = (
+        f"write {variable} as postgresql+psycopg2://user:password@host/database, and make sure that the server runs."
+    )
     if not address.startswith("postgresql"):
-        return Finding(subject, "problem", f"{variable} is not the address of a PostgreSQL database", wrong)
+        return Diagnosis(subject, "problem", f"{variable} is not the address of a PostgreSQL database", wrong)
     try:
         with sa.create_engine(address, connect_args={"connect_timeout": 10}).connect() as connection:
             zone = str(connection.execute(sa.text("show timezone")).scalar_one())
     except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
-        said = sanitized(" ".join(str(getattr(error, "orig", None) or error).split()), settings, longest=300)
-        return Finding(subject, "problem", said, wrong)
+        reason = sanitized(" ".join(str(getattr(error, "orig", None) or error).split()), settings, longest=300)
+        return Diagnosis(subject, "problem", reason, wrong)
     says = f"PostgreSQL, database {sa.make_url(address).database}"
     if variable == _DAGSTERS and zone.removeprefix("Etc/") not in {"UTC", "UCT", "GMT"}:
-        says = f"{says}, writes times in {zone}; Dagster takes them for UTC"
-        return Finding(subject, "problem", says, "set PGTZ=UTC for all of Dagster's programs.")
-    return Finding(subject, "ok", says)
+        says = f"{says}, writes times in {zone}, but Dagster reads them as UTC"
+        return Diagnosis(subject, "problem", says, "set PGTZ=UTC for every Dagster program.")
+    return Diagnosis(subject, "ok", says)
 
 
-def _source(source: str, settings: Settings) -> Iterator[Finding]:
-    """Whether the source answers, and lets the account see what a sync reads."""
+def _source(source: str, settings: Settings) -> Iterator[Diagnosis]:
+    """Whether the source answers, and the account may see everything that a sync reads."""
     if missing := missing_settings(source, settings):
-        yield Finding(source, "off", f"{', '.join(missing)} not set")
+        yield Diagnosis(source, "off", f"{', '.join(missing)} not set")
         return
     try:
         for subject, says in probe(source, settings):
-            yield Finding(f"{source} {subject}", "ok", says)
+            yield Diagnosis(f"{source} {subject}", "ok", says)
     except ImpulsumError as error:
-        yield Finding(source, "problem", f"{error.category.value}: {error.what}", error.next_step)
+        yield Diagnosis(source, "problem", f"{error.category.value}: {error.what}", error.next_step)

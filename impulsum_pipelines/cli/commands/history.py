@@ -1,4 +1,4 @@
-"""``impulsum history``: the syncs that were, from whichever door, and how each ended."""
+"""``impulsum history``: past syncs, by any schedule, sensor or person, and how each ended."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def register(app: typer.Typer) -> None:
 
 
 def history(
-    source: Annotated[str | None, typer.Argument(help="Only this source; all if left out.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many syncs, the newest first.")] = 20,
+    source: Annotated[str | None, typer.Argument(help="Only this source; default: all sources.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many syncs to show, newest first.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show the latest syncs: who started them, how they ended, how long they took and what they wrote."""
+    """Show the latest syncs: who started them, how they ended, how long they took, and what they wrote."""
     from impulsum_pipelines.loading.history import recent
 
     if source is not None:
@@ -34,7 +34,18 @@ def history(
         show_json(syncs)
         return
     show_table(
-        ("started (UTC)", "source", "started by", "pull", "status", "seconds", *_WRITTEN, "requests", "parts", "error"),
+        (
+            "started (UTC)",
+            "source",
+            "started by",
+            "mode",
+            "status",
+            "seconds",
+            *_WRITTEN,
+            "requests",
+            "scopes",
+            "error",
+        ),
         [_line(sync) for sync in syncs],
     )
     if not syncs:
@@ -49,24 +60,24 @@ def _line(sync: dict[str, Any]) -> tuple[object, ...]:
         sync["started_at"],
         sync["source"],
         sync["started_by"],
-        _pull(sync),
+        _mode(sync),
         sync["status"],
         took,
         *(sum(counts[name] for counts in tables) if sync["rows"] is not None else None for name in _WRITTEN),
         sync["requests"],
-        _parts(sync["scopes"]),
+        _scope_names(sync["scopes"]),
         error,
     )
 
 
-def _pull(sync: dict[str, Any]) -> str:
+def _mode(sync: dict[str, Any]) -> str:
     if sync["window_start"]:
         return f"{in_utc(sync['window_start']):%Y-%m-%d %H:%M}..{in_utc(sync['window_end']):%Y-%m-%d %H:%M}"
     return "live with census" if sync["census"] else "live"
 
 
-def _parts(scopes: list[dict[str, Any]]) -> str:
-    """The names of the parts that were written to, as far as there is room."""
+def _scope_names(scopes: list[dict[str, Any]]) -> str:
+    """The names of the scopes that were written to: the first three, and how many more."""
     names = [scope["name"] or scope["scope"] for scope in scopes]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more

@@ -1,4 +1,4 @@
-"""``impulsum sync`` and ``impulsum build``: the same jobs that schedules run, here and now."""
+"""``impulsum sync`` and ``impulsum build``: run the jobs of the schedules now. ``impulsum dagster-home``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from impulsum_pipelines.base.home import Home
-from impulsum_pipelines.cli.console import notes, plain, show_json, show_table
+from impulsum_pipelines.base.home import Home, fetch_dicts
+from impulsum_pipelines.cli.console import format_value, notes, show_json, show_table
 from impulsum_pipelines.cli.runs import RunReport, dagster_home, run_job
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings, load_settings
@@ -20,7 +20,7 @@ from impulsum_pipelines.tiers import SOURCES
 _STAGES = ("extract", "normalize", "load")
 _COUNTS = ("new", "changed", "unchanged", "deleted", "unreachable")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -33,11 +33,11 @@ def register(app: typer.Typer) -> None:
 def sync(
     source: Annotated[str, typer.Argument(help=f"One of: {', '.join(source.name for source in SOURCES)}.")],
     since: Annotated[str | None, typer.Option(help="First day (UTC) to read again, such as 2026-11-01.")] = None,
-    until: Annotated[str | None, typer.Option(help="Last day (UTC) to read again; today if left out.")] = None,
-    census: Annotated[bool, typer.Option("--census", help="Also find what was deleted at the source.")] = False,
+    until: Annotated[str | None, typer.Option(help="Last day (UTC) to read again; default: today.")] = None,
+    census: Annotated[bool, typer.Option("--census", help="Also find rows that were deleted at the source.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Pull one source: what changed since the last pull, or the days from --since to --until."""
+    """Pull one source: everything that changed since the last sync, or the days from --since to --until."""
     settings = load_settings()
     require_configured(source, settings)
     today = datetime.now(UTC).date()
@@ -60,12 +60,12 @@ def sync(
     else:
         _show_syncs(source, syncs)
         show_checks(report)
-        notes().print("Next: `impulsum build` to bring it to the published file.", style="dim", highlight=False)
+        notes().print("Next: `impulsum build` to publish it.", style="dim", highlight=False)
     exit_unless_checked(report)
 
 
 def build(as_json: AsJson = False) -> None:
-    """Build the marts from what is held, check them, and publish."""
+    """Build the marts from the stored data, check them, and publish them."""
     settings = load_settings()
     report = run_job("build", settings)
     release = report.materialized["published/impulsum"]
@@ -79,40 +79,40 @@ def build(as_json: AsJson = False) -> None:
 
 
 def show_dagster_home() -> None:
-    """Print the DAGSTER_HOME in use, made ready, so that the UI shows what the shell did."""
+    """Create DAGSTER_HOME if needed and print it. With it the UI shows runs of the shell too."""
     typer.echo(dagster_home(load_settings()))
 
 
 def require_known(source: str) -> None:
-    """Raise, naming those that there are, unless the source exists."""
+    """Raise an error that names the sources, unless this source exists."""
     if source not in {source.name for source in SOURCES}:
         known = ", ".join(source.name for source in SOURCES)
-        raise _wrong(f"No source is called {source!r}", f"choose one of: {known}.")
+        raise _wrong(f"There is no source {source!r}", f"choose one of: {known}.")
 
 
 def require_configured(source: str, settings: Settings) -> None:
-    """Raise, naming what to set, unless the source exists and is on."""
+    """Raise an error that names the settings to set, unless the source exists and is on."""
     require_known(source)
     if missing := missing_settings(source, settings):
         raise _wrong(
             f"{source} is off: {', '.join(missing)} not set",
-            f"set {' and '.join(missing)}, or point them at a sandbox (`impulsum sandbox serve`).",
+            f"set {' and '.join(missing)}, or try it with a sandbox (`impulsum sandbox serve`).",
         )
 
 
 def show_checks(report: RunReport) -> None:
-    """Say how many checks passed, and list those that did not."""
+    """Print how many checks passed, and list those that failed."""
     passed = len(report.checks) - len(report.failed)
     notes().print(f"Checks: {passed} passed, {len(report.failed)} failed.", highlight=False)
     if report.failed:
         show_table(
-            ("check", "asset", "severity", "says"),
+            ("check", "asset", "severity", "message"),
             [(c.name, c.asset, "error" if c.is_error else "warning", c.says) for c in report.failed],
         )
 
 
 def exit_unless_checked(report: RunReport) -> None:
-    """Leave with exit code 1 when a check failed as an error: what was asked is not done then."""
+    """End with exit code 1 when a check failed as an error."""
     if any(check.is_error for check in report.failed):
         raise typer.Exit(1)
 
@@ -131,7 +131,7 @@ def _days(since: str, until: str | None, start: date, today: date) -> tuple[date
         raise _wrong(f"That is not a day: {error}", "write days as 2026-11-01.") from None
     if not start <= first <= last <= today:
         raise _wrong(
-            f"The days {first} to {last} are not within {start} to {today}, in this order",
+            f"The days {first} to {last} are not a range within {start} to {today}",
             "correct --since and --until, or set IMPULSUM_START_DATE to an earlier day.",
         )
     return first, last
@@ -142,18 +142,18 @@ def _wrong(what: str, next_step: str) -> ImpulsumError:
 
 
 def _syncs(source: str, settings: Settings, report: RunReport) -> list[dict[str, Any]]:
-    """The source's own record of the pulls that this run made, oldest first."""
+    """The rows of ``syncs`` in the raw file that this run wrote, oldest first."""
     ids = {
         sync_id for metadata in report.materialized.values() for sync_id in str(metadata.get("sync", "")).split(", ")
     }
     with Home.of(settings).read_raw(source) as connection:
         if connection is None:
             return []
-        result = connection.execute(
-            "select * from raw.syncs where sync_id in (select unnest(?)) order by started_at", [sorted(ids)]
+        syncs = fetch_dicts(
+            connection.execute(
+                "select * from raw.syncs where sync_id in (select unnest(?)) order by started_at", [sorted(ids)]
+            )
         )
-        names = [column[0] for column in result.description]
-        syncs = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
     for record in syncs:
         for column in ("rows", "streams"):
             record[column] = json.loads(record[column] or "{}")
@@ -170,10 +170,12 @@ def _show_syncs(source: str, syncs: list[dict[str, Any]]) -> None:
         facts = [
             f"{source} {record['mode']}{' with census' if record['census'] else ''}",
             f"{record['requests']} requests",
-            f"{plain(seconds)} s: " + ", ".join(f"{s} {plain(record[f'{s}_seconds'])}" for s in _STAGES),
+            f"{format_value(seconds)} s: " + ", ".join(f"{s} {format_value(record[f'{s}_seconds'])}" for s in _STAGES),
         ]
         if record["limit_waits"]:
-            facts.append(f"{record['limit_waits']} waits for limits, {plain(record['limit_wait_seconds'])} s")
+            facts.append(
+                f"{record['limit_waits']} waits for rate limits, {format_value(record['limit_wait_seconds'])} s"
+            )
         if record["watermark_to"]:
-            facts.append(f"read until {plain(record['watermark_to'])} UTC")
+            facts.append(f"read until {format_value(record['watermark_to'])} UTC")
         notes().print("; ".join(facts) + ".", highlight=False)

@@ -1,4 +1,4 @@
-"""``impulsum sandbox``: the local stand-in of the services, served here."""
+"""``impulsum sandbox``: local stand-ins for the six services."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 8765
 
-app = typer.Typer(no_args_is_help=True, help="A local stand-in of the services, over real HTTP.")
+app = typer.Typer(no_args_is_help=True, help="Local stand-ins for the six services, over real HTTP.")
 
 Port = Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=0, max=65535)]
 
@@ -25,21 +25,22 @@ Port = Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=0, max=65535)]
 @app.command()
 def serve(
     port: Port = DEFAULT_PORT,
-    seed: Annotated[int, typer.Option(help="The history is generated from it: same seed, same history.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed generates the same history.")] = 1,
     issues: Annotated[int, typer.Option(help="How many issues to generate.", min=1)] = 500,
     jira_export: Annotated[
-        Path | None, typer.Option(help="Serve this export, one issue a line as JSON (.gz too), instead.")
+        Path | None, typer.Option(help="Serve this Jira export instead: JSON, one issue per line, may be .gz.")
     ] = None,
-    now: Annotated[str | None, typer.Option(help="Where the clock starts, such as 2026-11-01T00:00:00Z.")] = None,
-    latency_ms: Annotated[int, typer.Option(help="Added to every answer, milliseconds.", min=0)] = 0,
-    truth: Annotated[Path | None, typer.Option(help="Write what is true of every sprint to this file.")] = None,
+    now: Annotated[
+        str | None, typer.Option(help="Start time of the sandbox's clock, such as 2026-11-01T00:00:00Z.")
+    ] = None,
+    latency_ms: Annotated[int, typer.Option(help="Milliseconds to wait before every answer.", min=0)] = 0,
+    truth: Annotated[Path | None, typer.Option(help="Write the true velocity of every sprint to this file.")] = None,
 ) -> None:
-    """Serve until interrupted. Prints the settings that point every source at it once it listens."""
+    """Serve until interrupted. Once it listens, it prints the settings that point every source to it."""
     import requests
 
-    from impulsum_pipelines.sandbox.__main__ import build
-    from impulsum_pipelines.sandbox.server import env_lines
-    from impulsum_pipelines.sandbox.server import serve as serve_world
+    from impulsum_pipelines.sandbox.server import env_lines, serve_sandbox
+    from impulsum_pipelines.sandbox.worlds import make_world
 
     if jira_export and not jira_export.exists():
         raise ImpulsumError(
@@ -48,24 +49,24 @@ def serve(
     moment = _moment(now)
 
     def world() -> JiraWorld:
-        return build(seed=seed, issues=issues, now=moment, jira_export=jira_export, truth=truth)
+        return make_world(seed=seed, issues=issues, now=moment, jira_export=jira_export, truth=truth)
 
     def ready(url: str) -> None:
         notes().print(f"The sandbox listens on {url}. Stop it with Ctrl-C.", highlight=False)
         for line in env_lines(int(url.rsplit(":", 1)[1])):
             typer.echo(line)
         if latency_ms:
-            # Waits in the socket's queue until the server, which runs in this thread, takes it.
+            # The request waits in the queue of the socket until the server, which runs in this thread, reads it.
             threading.Thread(
                 target=requests.post, args=(f"{url}/_sandbox/latency",), kwargs={"json": {"milliseconds": latency_ms}}
             ).start()
 
-    serve_world(world, port, ready)
+    serve_sandbox(world, port, ready)
 
 
 @app.command()
 def env(port: Port = DEFAULT_PORT) -> None:
-    """Print the `export NAME=value` lines that point every source at the sandbox on this port."""
+    """Print the `export NAME=value` lines that point every source to the sandbox on this port."""
     from impulsum_pipelines.sandbox.server import env_lines
 
     for line in env_lines(port):
@@ -82,7 +83,7 @@ def _moment(text: str | None) -> datetime | None:
     if moment is None or moment.tzinfo is None:
         raise ImpulsumError(
             Category.CONFIGURATION,
-            f"--now {text} is not a moment with a zone",
+            f"--now {text} is not a time with a time zone",
             next_step="write it as 2026-11-01T00:00:00Z.",
         )
     return moment

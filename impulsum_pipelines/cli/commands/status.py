@@ -1,4 +1,4 @@
-"""``impulsum status``: what is held, how fresh it is, and what analysts see."""
+"""``impulsum status``: the stored data, how fresh it is, and the published version."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import typer
 
-from impulsum_pipelines.base.home import Home
+from impulsum_pipelines.base.home import Home, fetch_dicts
 from impulsum_pipelines.cli.commands.jobs import AsJson
-from impulsum_pipelines.cli.console import age, in_utc, notes, plain, show_json, show_table
+from impulsum_pipelines.cli.console import age, format_value, in_utc, notes, show_json, show_table
 from impulsum_pipelines.cli.max_age import MaxAge, refresh
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.loading.closed_days import closing, in_words
-from impulsum_pipelines.publishing.publish import published
+from impulsum_pipelines.publishing.publish import current_release
 from impulsum_pipelines.publishing.release import Release
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.sources.base.table import ALIVE
@@ -27,12 +27,12 @@ def register(app: typer.Typer) -> None:
 
 
 def status(as_json: AsJson = False, max_age: MaxAge = None) -> None:
-    """Show each source's last sync, watermark, census, rows and days never closed, and the published version."""
+    """Show the last sync, watermark, census, rows and days never closed of each source, and the published version."""
     settings = load_settings()
     refreshed = None if max_age is None else refresh(settings, max_age)
     home = Home.of(settings)
     sources = {source.name: source_status(source.name, settings) for source in SOURCES}
-    release = published(settings)
+    release = current_release(settings)
     if as_json:
         file = None if release is None else {"path": str(home.published), **vars(release)}
         asked = {"refreshed": refreshed.facts()} if refreshed else {}
@@ -42,7 +42,7 @@ def status(as_json: AsJson = False, max_age: MaxAge = None) -> None:
         for trouble in _webhook_troubles(settings):
             notes().print(f"{trouble} Next: `impulsum webhooks health`.", style="yellow", highlight=False)
     if refreshed:
-        refreshed.leave()
+        refreshed.exit_unless_done()
 
 
 def _show(home: Home, sources: dict[str, dict[str, Any]], release: Release | None) -> None:
@@ -52,8 +52,8 @@ def _show(home: Home, sources: dict[str, dict[str, Any]], release: Release | Non
     )
     if any(facts["configured"] and facts["never_closed"] for facts in sources.values()):
         notes().print(
-            "Days never closed may lack what became visible late. While Dagster runs (`make dev`), its sensor catch_up "
-            "fills them after the next live pull; `impulsum sync SOURCE --since DAY --until DAY` does it now.",
+            "A day that was never closed may miss changes that became visible late. While Dagster runs (`make dev`), "
+            "its sensor catch_up closes such days; `impulsum sync SOURCE --since DAY --until DAY` does it now.",
             highlight=False,
         )
     if release is None:
@@ -61,13 +61,13 @@ def _show(home: Home, sources: dict[str, dict[str, Any]], release: Release | Non
     else:
         notes().print(
             f"{home.published}: version {release.version}, published {age(release.published_at)}, "
-            f"data as of {plain(release.data_as_of) or 'no sync yet'}.",
+            f"data as of {format_value(release.data_as_of) or 'no sync yet'}.",
             highlight=False,
         )
 
 
 def source_status(source: str, settings: Settings) -> dict[str, Any]:
-    """What the raw file of one source says of itself; nulls where there was no sync yet."""
+    """The facts about one source in its raw file, for JSON; None where there was no sync yet."""
     missing = missing_settings(source, settings)
     facts: dict[str, Any] = {
         "configured": not missing,
@@ -84,10 +84,12 @@ def source_status(source: str, settings: Settings) -> dict[str, Any]:
     with Home.of(settings).read_raw(source) as connection:
         if connection is None:
             return facts
-        last = connection.execute(
-            "select sync_id, mode, status, started_at, finished_at, error from raw.syncs "
-            "order by started_at desc limit 1"
-        ).fetchall()
+        last = fetch_dicts(
+            connection.execute(
+                "select sync_id, mode, status, started_at, finished_at, error from raw.syncs "
+                "order by started_at desc limit 1"
+            )
+        )
         ((watermark, pulled_at, census_at),) = connection.execute(
             "select max(watermark_to) filter (mode = 'live'), max(started_at) filter (mode = 'live'), "
             "max(finished_at) filter (census) from raw.syncs where status = 'done'"
@@ -97,9 +99,7 @@ def source_status(source: str, settings: Settings) -> dict[str, Any]:
             for table in tables(source)
         }
         facts["never_closed"] = closing(connection, source, now, settings).never_closed
-    if last:
-        names = ("sync_id", "mode", "status", "started_at", "finished_at", "error")
-        facts["last_sync"] = dict(zip(names, last[0], strict=True))
+    facts["last_sync"] = last[0] if last else None
     facts["watermark"] = watermark
     facts["last_census_at"] = census_at
     if pulled_at is not None:
@@ -109,13 +109,13 @@ def source_status(source: str, settings: Settings) -> dict[str, Any]:
 
 
 def _webhook_troubles(settings: Settings) -> list[str]:
-    """A sentence a source whose webhooks and pulls do not agree."""
+    """One sentence per source whose webhooks and pulls disagree."""
     from impulsum_pipelines.webhooks.health.report import standings
 
     try:
         return [found.trouble for found in standings(settings, at=datetime.now(UTC)) if found.trouble]
     except ImpulsumError as error:
-        return [f"How webhooks stand is not known: {error.what}."]
+        return [f"The state of webhooks is unknown: {error.what}."]
 
 
 def _line(name: str, facts: dict[str, Any]) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""``impulsum story``: one issue through all six tools."""
+"""``impulsum story``: one issue in all six tools."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from impulsum_pipelines.settings import Settings, load_settings
 
 _STORY = Path(__file__).with_suffix(".sql")
 
-#: Rows of one kind that are shown; `--all` shows the rest.
-SHOWN = 3
+#: How many rows of each kind are shown without `--all`.
+MOST_ROWS = 3
 
-#: The issue that most kinds of records speak of; of several the one that changed last.
+#: The issue that is mentioned in most tools, then by most kinds of records, then changed last.
 _BEST_LINKED = """
 select any_value(issues.issue_key) as issue_key
 from core.work_links as links
@@ -38,14 +38,18 @@ def register(app: typer.Typer) -> None:
 
 
 def story(
-    issue: Annotated[str | None, typer.Argument(help="Key of the issue; without one the best linked issue.")] = None,
-    show_all: Annotated[bool, typer.Option("--all", help="Show every record, not the first of each kind.")] = False,
+    issue: Annotated[
+        str | None, typer.Argument(help="Key of the issue; default: the issue that is linked in most tools.")
+    ] = None,
+    show_all: Annotated[
+        bool, typer.Option("--all", help=f"Show every record, not only the first {MOST_ROWS} of each kind.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show one issue with its pull requests, reviews, threads, meetings, pages and hours. Times are UTC."""
     settings = load_settings()
     key = issue or best_linked(settings)
-    rows = tell(key, settings)
+    rows = load_story(key, settings)
     if as_json:
         show_json([dict(zip(("kind", "what", "who", "at"), row, strict=True)) for row in rows])
         return
@@ -53,47 +57,47 @@ def story(
 
 
 def best_linked(settings: Settings) -> str:
-    """Key of the issue that most kinds of records speak of.
+    """Key of the issue that is linked in most tools, and by most kinds of records.
 
     Raises:
-        ImpulsumError: when no record speaks of any issue.
+        ImpulsumError: when no record mentions an issue.
     """
-    _, rows = query(_BEST_LINKED, settings)
+    rows = query(_BEST_LINKED, settings).rows
     if not rows:
         raise ImpulsumError(
             Category.BAD_DATA,
             "No issue is linked to anything yet",
-            next_step="pull more than Jira: `impulsum sync`, then `impulsum build`.",
+            next_step="pull another source too (`impulsum sync SOURCE`), then run `impulsum build`.",
         )
     return str(rows[0][0])
 
 
-def tell(key: str, settings: Settings) -> list[tuple[Any, ...]]:
-    """What is held of an issue, as (kind, what, who, when), issue first, each kind in the order that it happened.
+def load_story(key: str, settings: Settings) -> list[tuple[Any, ...]]:
+    """Everything published about an issue, as rows (kind, what, who, when): by kind, the issue first, then by time.
 
     Raises:
         ImpulsumError: when no issue has or had that key.
     """
-    _, rows = query(_STORY.read_text(encoding="utf-8"), settings, key=key.strip().upper())
+    rows = query(_STORY.read_text(encoding="utf-8"), settings, key=key.strip().upper()).rows
     if not rows:
         raise ImpulsumError(
             Category.CONFIGURATION,
-            f"No issue {key} is held",
-            next_step='check the key; `impulsum sql "select issue_key, summary from core.issues"` lists them.',
+            f"There is no issue {key} in the published file",
+            next_step='check the key; `impulsum sql "select issue_key, summary from core.issues"` lists all issues.',
         )
     return rows
 
 
 def show_story(rows: Sequence[tuple[Any, ...]], *, show_all: bool = False, title: str | None = None) -> None:
-    """Print the story, of each kind the first few records."""
+    """Print the story: the first few records of each kind, or all."""
     seen: Counter[str] = Counter()
     shown = []
     for kind, what, who, at in rows:
         seen[kind] += 1
-        if show_all or seen[kind] <= SHOWN:
+        if show_all or seen[kind] <= MOST_ROWS:
             shown.append((kind if seen[kind] == 1 else "", " ".join(str(what).split()), who, at))
     show_table(("", "what", "who", "when (UTC)"), shown, title=title)
-    hidden = {kind: count - SHOWN for kind, count in seen.items() if count > SHOWN and not show_all}
+    hidden = {kind: count - MOST_ROWS for kind, count in seen.items() if count > MOST_ROWS and not show_all}
     if hidden:
         more = ", ".join(f"{count} more of {kind}" for kind, count in hidden.items())
-        notes().print(f"{more}: add --all.", style="dim", highlight=False)
+        notes().print(f"{more}: show them with `impulsum story KEY --all`.", style="dim", highlight=False)

@@ -1,4 +1,4 @@
--- One row a thing that happened to the issue $key: kind, what, who, when. What is private says only that it is.
+-- The story of the issue $key: one row per event, with kind, what, who and when. A private item shows no text.
 with issue as (
     select * from core.issues
     where issue_id = (

@@ -1,4 +1,4 @@
-"""``impulsum webhooks``: the receiver of what the tools say by themselves, and whether they say all of it."""
+"""``impulsum webhooks``: the receiver of webhooks, and whether webhooks report every change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from impulsum_pipelines.cli.commands.jobs import AsJson
-from impulsum_pipelines.cli.console import age, notes, plain, show_json, show_table
+from impulsum_pipelines.cli.console import age, format_value, notes, show_json, show_table
 from impulsum_pipelines.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 8780
 
-app = typer.Typer(no_args_is_help=True, help="What the tools say by themselves, taken in as drop files.")
+app = typer.Typer(no_args_is_help=True, help="Receive webhooks as drop files, and check that none is missing.")
 
 
 @app.command()
@@ -28,19 +28,18 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = DEFAULT_PORT,
     allow_unsigned: Annotated[
-        bool, typer.Option("--allow-unsigned", help="Take deliveries of sources without a secret, too.")
+        bool, typer.Option("--allow-unsigned", help="Also accept deliveries of sources without a secret.")
     ] = False,
 ) -> None:
-    """Receive webhook deliveries until interrupted. Prints the URL of each source once it listens."""
-    from impulsum_pipelines.webhooks.receiving.serving import is_loopback
-    from impulsum_pipelines.webhooks.receiving.serving import serve as serve_receiver
+    """Receive webhooks until interrupted. Once it listens, it prints the URL of each source."""
+    from impulsum_pipelines.webhooks.receiving.serving import is_loopback, serve_receiver
 
     settings = load_settings()
     _log_to_stderr()
     if not is_loopback(host):
         notes().print(
-            f"{host} is reached from other machines: put a proxy with TLS in front, for deliveries are not secret to "
-            "who reads along",
+            f"Other machines can reach {host}. Put a proxy with TLS in front, so that nobody on the network can read "
+            "the deliveries.",
             style="yellow",
             highlight=False,
         )
@@ -57,7 +56,7 @@ def health(
     days: Annotated[int, typer.Option(min=1, max=400, help="Days (UTC) to show, today included.")] = 7,
     as_json: AsJson = False,
 ) -> None:
-    """Show what webhooks told of beside what pulls saw: mode, delivery rate, what was missed."""
+    """Compare webhooks with pulls, for each source: its mode, its delivery rate, and what was missed."""
     from impulsum_pipelines.webhooks.health.report import rate, standings
 
     found = standings(load_settings(), at=datetime.now(UTC), days=days)
@@ -70,12 +69,12 @@ def health(
             "mode",
             "last event",
             "events",
-            "changes",
-            "told of",
+            "changes pulled",
+            "reported",
             "missed",
-            "rate",
-            "not yet seen",
-            "in no pull",
+            "delivery rate",
+            "not pulled yet",
+            "overdue",
         ),
         [
             (
@@ -103,7 +102,7 @@ def _show_more(found: list[Standing]) -> None:
     """Each day, each missed range and each event that no pull shows, where there are any."""
     listed = {
         "delivery rate": (
-            ("day", "source", "events", "told of", "missed", "not watched", "rate"),
+            ("day", "source", "events", "reported", "missed", "not watched", "rate"),
             [
                 (day.day, standing.source.name, day.events, day.told, day.missed, day.unwatched, _percent(day.rate))
                 for standing in found
@@ -141,7 +140,7 @@ _RANGE = ("from_at", "to_at", "source", "what", "changes", "status", "covered_by
 
 
 def _mode(standing: Standing) -> str:
-    return f"{standing.mode} since {plain(standing.since)}" if standing.since else standing.mode
+    return f"{standing.mode} since {format_value(standing.since)}" if standing.since else standing.mode
 
 
 def _percent(share: float | None) -> str | None:
@@ -156,7 +155,7 @@ def _document(standing: Standing) -> dict[str, Any]:
 def _show_sources(settings: Settings, url: str, *, allow_unsigned: bool) -> None:
     from impulsum_pipelines.webhooks.receiving.vendors import VENDORS
 
-    without = "taken unsigned" if allow_unsigned else "refused"
+    without = "accepted unsigned" if allow_unsigned else "refused"
     for source in VENDORS:
         has_secret = bool(settings.source(source).webhook_secrets())
         signing = "signed" if has_secret else f"{without}, {source.upper()}_WEBHOOK_SECRET is not set"
@@ -164,7 +163,7 @@ def _show_sources(settings: Settings, url: str, *, allow_unsigned: bool) -> None
 
 
 def _log_to_stderr() -> None:
-    """One line a request, with its time in UTC: a service that says nothing cannot be looked after."""
+    """Log one line per request to stderr, with its time in UTC."""
     formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler = logging.StreamHandler(sys.stderr)

@@ -1,7 +1,7 @@
-"""How the ops store's tables came to be what :mod:`impulsum_pipelines.ops.schema` says, one revision a change.
+"""Alembic revisions that create the tables of :mod:`impulsum_pipelines.ops.schema`, one revision per change.
 
-After a change of the schema ``python -m impulsum_pipelines.ops.migrations "what changed"`` writes the next revision;
-read it, and name it in :data:`HEAD`.
+After a change of the schema, run ``python -m impulsum_pipelines.ops.migrations "what changed"``. It writes the next
+revision; review it, and set :data:`HEAD` to it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 if TYPE_CHECKING:
     from alembic.config import Config
 
-#: The newest revision. Stands here so that a store that has it is recognized without importing Alembic.
+#: The newest revision. It stands here so that an up-to-date store is recognized without importing Alembic.
 HEAD = "0004"
 
 _version = sa.table("alembic_version", sa.column("version_num", sa.Text))
@@ -28,28 +28,28 @@ class NewerStoreError(Exception):
 
 
 def bring_up_to_date(connection: sa.Connection) -> None:
-    """Create the tables, or change those of an older store, in the caller's transaction.
+    """Create the tables, or migrate those of an older store, in the caller's transaction.
 
-    The caller sees to it that nobody else does the same.
+    The caller ensures that no other process does the same at the same time.
 
     Raises:
-        NewerStoreError: the store has a revision that is not known here.
+        NewerStoreError: the store has a revision that this version does not know.
     """
-    revision = held_revision(connection)
+    revision = stored_revision(connection)
     if revision == HEAD:
         return
     from alembic import command
     from alembic.script import ScriptDirectory
 
-    config = configuration(connection)
+    config = alembic_config(connection)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if revision is not None and revision not in known:
         raise NewerStoreError(revision)
     command.upgrade(config, HEAD)
 
 
-def configuration(connection: sa.Connection) -> Config:
-    """Alembic's configuration for a store; there is no file of it, so it leaves the process's loggers alone."""
+def alembic_config(connection: sa.Connection) -> Config:
+    """Alembic's configuration for a store. It has no file, so Alembic does not change the process's loggers."""
     from alembic.config import Config
 
     config = Config()
@@ -58,8 +58,8 @@ def configuration(connection: sa.Connection) -> Config:
     return config
 
 
-def held_revision(connection: sa.Connection) -> str | None:
-    """The revision of a store; None for one that is empty."""
+def stored_revision(connection: sa.Connection) -> str | None:
+    """The revision of a store; None for an empty one."""
     if not sa.inspect(connection).has_table(_version.name):
         return None
     return connection.execute(sa.select(_version.c.version_num)).scalar()

@@ -1,4 +1,4 @@
-"""Write the next revision: what the schema says beyond what the revisions make."""
+"""Write the next revision: the difference between the schema and the tables that the revisions create."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import sqlalchemy as sa
 from alembic import command
 
-from impulsum_pipelines.ops.migrations import HEAD, bring_up_to_date, configuration
+from impulsum_pipelines.ops.migrations import HEAD, alembic_config, bring_up_to_date
 
 
 def main(message: str) -> None:
@@ -18,7 +18,7 @@ def main(message: str) -> None:
         engine = sa.create_engine(f"sqlite:///{Path(folder) / 'ops.sqlite'}")
         with engine.begin() as connection:
             bring_up_to_date(connection)
-            command.revision(configuration(connection), message, autogenerate=True, rev_id=f"{int(HEAD) + 1:04}")
+            command.revision(alembic_config(connection), message, autogenerate=True, rev_id=f"{int(HEAD) + 1:04}")
         engine.dispose()
 
 

@@ -12,5 +12,5 @@ down_revision = ${repr(down_revision)}
 
 
 def upgrade() -> None:
-    """Go to this revision."""
+    """Upgrade to this revision."""
     ${upgrades if upgrades else "pass"}

@@ -1,4 +1,4 @@
-"""The control door of the sandbox's Fireflies: what people and the vendor do to meetings."""
+"""Fireflies' verbs at the control door: what people and the vendor do to meetings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from impulsum_pipelines.sandbox.fireflies import history
-from impulsum_pipelines.sandbox.fireflies.limits import PER_DAY, PER_MINUTE, Limits
+from impulsum_pipelines.sandbox.fireflies.limits import PER_DAY, PER_MINUTE, FirefliesLimits
 from impulsum_pipelines.sandbox.fireflies.meetings import Meeting, Meetings
 
 Answer = dict[str, Any]
@@ -16,10 +16,10 @@ _PRIVACIES = ("link", "owner", "participants", "teammatesandparticipants", "team
 _WRITTEN = ("epoch_ms", "iso", "seconds", "none")
 
 
-class Control:
+class FirefliesControl:
     """The verbs at ``/_sandbox/fireflies/<verb>``. Meetings are named by id."""
 
-    def __init__(self, meetings: Meetings, limits: Limits) -> None:
+    def __init__(self, meetings: Meetings, limits: FirefliesLimits) -> None:
         self._meetings = meetings
         self._limits = limits
         self.revoked = False
@@ -28,7 +28,7 @@ class Control:
         self.retry_after = "epoch_ms"
         self._broken: Counter[tuple[str, str]] = Counter()
         self._disturbances: list[str] = []
-        #: How often what was said in a meeting was asked for.
+        #: How often the sentences of a meeting were asked for.
         self._reads: Counter[str] = Counter()
 
     def _one(self, meeting: str) -> Meeting:
@@ -36,7 +36,7 @@ class Control:
             found = self._meetings.all[meeting]
         except KeyError:
             raise LookupError(f"there is no meeting {meeting}") from None
-        self._meetings.team.clock.tick()  # whatever is done to it happens at a time of its own
+        self._meetings.team.clock.tick()  # no two edits happen in the same millisecond
         return found
 
     def _breaks(self, meeting: str, field: str) -> bool:
@@ -46,7 +46,7 @@ class Control:
         return True
 
     def _between_pages(self) -> None:
-        """What was ordered to happen while somebody pages."""
+        """Make the next change that :meth:`disturb` ordered, if any."""
         if not self._disturbances:
             return
         if self._disturbances.pop(0) == "insert":
@@ -54,10 +54,10 @@ class Control:
         else:
             self.delete(self._meetings.visible()[0].id)
 
-    # -- looking
+    # -- reading
 
     def truth(self) -> Answer:
-        """Every row that the source must hold now, by raw table and id."""
+        """Every row that the source must have stored now, by raw table and id."""
         return self._meetings.truth()
 
     def meetings(self) -> Answer:
@@ -71,11 +71,11 @@ class Control:
         }
 
     def limits(self) -> Answer:
-        """How many requests were refused because there were too many."""
+        """How many requests the limits refused."""
         return {"refused": self._limits.refused}
 
     def reads(self, reset: bool = False) -> Answer:
-        """How often the sentences of each meeting were asked for, by its id."""
+        """How often the sentences of each meeting were asked for, by the meeting's id."""
         counted = dict(self._reads)
         if reset:
             self._reads.clear()
@@ -93,8 +93,8 @@ class Control:
         count: int = 1,
         about: str = "the plan",
     ) -> Answer:
-        """Hold meetings that are over (or, live, going on); ``status`` is that of their summaries."""
-        held = []
+        """Hold meetings that have ended or, with ``live``, are going on; ``status`` is that of their summaries."""
+        ids = []
         for _ in range(count):
             date = self._meetings.team.clock.tick() - round((minutes_ago + (0 if live else minutes)) * _MINUTE)
             organizer = self._meetings.chance.choice(self._meetings.team.people)
@@ -103,15 +103,15 @@ class Control:
             )
             meeting.live = live
             meeting.status = "processing" if live else status
-            held.append(meeting.id)
-        return {"id": held[-1], "ids": held}
+            ids.append(meeting.id)
+        return {"id": ids[-1], "ids": ids}
 
     def upload_old(self, days_ago: float, title: str = "An old recording", status: str = "processed") -> Answer:
-        """Upload a recording that carries an old date."""
+        """Upload a recording with an old date."""
         return self.hold_meeting(title=title, minutes_ago=days_ago * 24 * 60, status=status)
 
     def end_meeting(self, meeting: str) -> Answer:
-        """End a live meeting: its summary is now being made."""
+        """End a live meeting; its summary is then being made."""
         found = self._one(meeting)
         found.live, found.status = False, "processing"
         return {}
@@ -123,7 +123,7 @@ class Control:
         return {}
 
     def fail_processing(self, meeting: str) -> Answer:
-        """Give a summary up: what was said stays, without a summary."""
+        """Fail to make a summary; the sentences stay."""
         found = self._one(meeting)
         found.live, found.status = False, "failed"
         return {}
@@ -134,32 +134,32 @@ class Control:
         return {}
 
     def rename_speaker(self, meeting: str, name: str) -> Answer:
-        """Say who the first speaker really was."""
+        """Change the name of the first speaker."""
         found = self._one(meeting)
         found.names[found.lines[0][0]] = name
         return {}
 
     def set_privacy(self, meeting: str, privacy: str) -> Answer:
-        """Change who may see a meeting; the key's owner still does."""
+        """Change who may see a meeting; the key's owner still sees it."""
         if privacy not in _PRIVACIES:
             raise ValueError(f"there is no privacy {privacy}")
         self._one(meeting).privacy = privacy
         return {}
 
     def share(self, meeting: str, email: str = "guest@example.com") -> Answer:
-        """Share a meeting; with the key's owner, too, if it was taken away."""
+        """Share a meeting, also with the key's owner if it was hidden from that person."""
         found = self._one(meeting)
         found.shared.append(email)
         found.hidden = False
         return {}
 
     def unshare(self, meeting: str) -> Answer:
-        """Take a meeting out of the sight of the key's owner."""
+        """Hide a meeting from the key's owner."""
         self._one(meeting).hidden = True
         return {}
 
     def delete(self, meeting: str) -> Answer:
-        """Delete a meeting; nothing tells of it afterwards."""
+        """Delete a meeting; nothing shows afterwards that it existed."""
         self._one(meeting)
         del self._meetings.all[meeting]
         return {}
@@ -179,7 +179,7 @@ class Control:
     def set_quota(
         self, per_day: int = PER_DAY, per_minute: int = PER_MINUTE, retry_after: str = "epoch_ms", forget: bool = False
     ) -> Answer:
-        """Set the limits, how retryAfter is written, and (forget) begin a new day."""
+        """Set the limits and the form of retryAfter; ``forget`` drops the requests counted so far."""
         if retry_after not in _WRITTEN:
             raise ValueError(f"retryAfter is one of {', '.join(_WRITTEN)}")
         self._limits.per_day, self._limits.per_minute, self.retry_after = per_day, per_minute, retry_after
@@ -187,22 +187,22 @@ class Control:
             self._limits.forget()
         return {}
 
-    # -- bad days
+    # -- faults
 
     def fail_field(self, meeting: str, field: str, count: int = 1) -> Answer:
-        """Let a field of one meeting fail in the next answers: the rest of the answer is whole."""
+        """Let a field of one meeting fail in the next answers; the rest of the answer is complete."""
         self._one(meeting)
         self._broken[meeting, field] = count
         return {}
 
     def disturb(self, what: str = "insert", count: int = 1) -> Answer:
-        """Let a meeting be held (insert) or deleted (delete) while somebody goes to the next page."""
+        """Hold (insert) or delete (delete) a meeting at each of the next requests for a further page."""
         if what not in ("insert", "delete"):
             raise ValueError(f"there is no disturbance {what}")
         self._disturbances += [what] * count
         return {}
 
     def date_bounds(self, exclusive: bool) -> Answer:
-        """Read fromDate and toDate as excluding what is exactly at them, or as including it."""
+        """Let fromDate and toDate exclude, or include, a meeting exactly at them."""
         self.exclusive_dates = exclusive
         return {}

@@ -1,4 +1,4 @@
-"""The meetings that a team has had: about the tickets that it worked on, and every week to plan."""
+"""The meetings of a team until now: about its tickets, and one planning per week."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from impulsum_pipelines.sandbox.team import Person, Team, Ticket
 
 _MINUTE = 60_000
 _DAY = 24 * 60 * _MINUTE
-#: Tickets beside the featured ones that a meeting was held about, and weeks with a planning.
+#: How many other tickets than the featured ones had a meeting, and how many weeks a planning.
 MOST_TICKETS, WEEKS = 30, 12
-#: Nothing in the history is younger: it is over and processed.
+#: Every meeting of the history is older than this, ms: it has ended and is processed.
 YOUNGEST = 3 * 60 * _MINUTE
 
 
-def build(team: Team) -> Meetings:
-    """The meetings of a team, the same for the same seed."""
+def build_world(team: Team) -> Meetings:
+    """The meetings of a team; the same for the same seed."""
     meetings = Meetings(team)
     now = team.clock.now()
     for ticket in team.featured:
@@ -38,7 +38,7 @@ def hold(
     size: int = 4,
     tasks: bool = True,
 ) -> Meeting:
-    """A meeting as it is held."""
+    """Hold a meeting of ``size`` people at ``date`` (epoch ms), with ``tasks`` if it ended with promises."""
     people = meetings.people(size, organizer)
     chance = meetings.chance
     return meetings.add(

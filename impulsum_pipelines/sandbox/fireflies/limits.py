@@ -1,6 +1,6 @@
-"""How often Fireflies may be asked: so many requests a minute and a day, by the real clock.
+"""Fireflies' limits, counted in real time: requests per minute and per day.
 
-Vendor page: https://docs.fireflies.ai/fundamentals/limits. A refusal is not counted as a request.
+Vendor page: https://docs.fireflies.ai/fundamentals/limits. A refused request is not counted.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ PER_MINUTE, PER_DAY = 60, 500
 _MINUTE, _DAY = 60.0, 86_400.0
 
 
-class Limits:
-    """The requests of the last day."""
+class FirefliesLimits:
+    """Counts the requests of the last day, and refuses those beyond the limits."""
 
     def __init__(self) -> None:
         self.per_minute, self.per_day = PER_MINUTE, PER_DAY
@@ -21,7 +21,7 @@ class Limits:
         self._at: deque[float] = deque()
 
     def wait(self) -> float:
-        """0 when a request may be answered, which then counts; else the seconds until one may."""
+        """Seconds until a request may be answered; 0 when it may be answered now, and is then counted."""
         now = time.time()
         while self._at and self._at[0] <= now - _DAY:
             self._at.popleft()
@@ -38,5 +38,5 @@ class Limits:
         return 0.0
 
     def forget(self) -> None:
-        """A new day begins."""
+        """Drop all requests counted so far, as if a new day began."""
         self._at.clear()

@@ -1,4 +1,4 @@
-"""What there is at the sandbox's Fireflies: meetings with what was said in them, and who may see them."""
+"""The meetings of the sandbox's Fireflies: their sentences, their summaries, and who may see them."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ class Meeting:
     """One meeting.
 
     Args:
-        id: as Fireflies gives it out; says nothing about time.
+        id: in the form of Fireflies; it contains no time.
         title: its title.
-        date: when it began, epoch ms. An upload carries the date that its file says.
+        date: when it began, epoch ms. An upload has the date of its file.
         minutes: how long it took.
         organizer: who called it; the host, too.
-        people: who was there, organizer included.
-        lines: what was said: (number of the person, sentence).
-        tasks: what was promised: (number of the person, or None for nobody, sentence).
+        people: everybody who was there, the organizer too.
+        lines: the sentences: (number of the person, text).
+        tasks: the promises: (number of the person, or None for nobody, text).
         status: ``meeting_info.summary_status``.
-        live: it is going on, and what was said so far are captions.
+        live: whether it is going on; then the sentences are captions.
         privacy: one of the vendor's levels.
         shared: addresses that it was shared with.
         names: speakers that were renamed in this meeting, by the person's number.
-        hidden: the key does not see it (any more).
+        hidden: whether the key does not see it.
     """
 
     id: str
@@ -55,7 +55,7 @@ class Meeting:
 
     @property
     def finished(self) -> bool:
-        """Whether it is over and nothing of it is still being made."""
+        """Whether it has ended and its summary is no longer being made."""
         return not self.live and self.status != UNFINISHED
 
     @property
@@ -65,7 +65,7 @@ class Meeting:
 
     @property
     def action_items(self) -> str | None:
-        """The promises as the vendor writes them: one text, a heading per person, a time after each."""
+        """The promises as the vendor writes them: one text with a heading per person and a time after each promise."""
         if not self.overview:
             return None
         text = ""
@@ -78,11 +78,11 @@ class Meeting:
         return text
 
     def speaker(self, number: int) -> str:
-        """The name under which a person speaks here."""
+        """The name of a person as a speaker of this meeting."""
         return self.names.get(number) or next(p.name for p in self.people if p.number == number)
 
     def sentences(self) -> Iterator[Document]:
-        """What was said, with times in seconds."""
+        """The sentences, with times in seconds from the start."""
         step = self.minutes * 60 / max(len(self.lines), 1)
         for index, (person, text) in enumerate(self.lines):
             yield {
@@ -98,7 +98,7 @@ class Meeting:
 
 
 class Meetings:
-    """Every meeting of the team, the one whose key asks, and what happens to them.
+    """All meetings of the team, and the owner of the key that asks for them.
 
     Args:
         team: whose meetings they are; the first of its people owns the key and is an administrator.
@@ -109,29 +109,29 @@ class Meetings:
         self.chance = team.rng("fireflies")
         self.all: dict[str, Meeting] = {}
         self.owner = team.people[0]
-        #: Requests that were made, so that a signed link is new in each answer.
+        #: How many links were signed, so that a signed link is new in each answer.
         self.signatures = 0
 
     def new_id(self) -> str:
-        """An id as Fireflies makes them."""
+        """A new id in the form of Fireflies."""
         return "01" + "".join(self.chance.choices(_CROCKFORD, k=24))
 
     def add(self, meeting: Meeting) -> Meeting:
-        """Let a meeting exist."""
+        """Add a meeting."""
         self.all[meeting.id] = meeting
         return meeting
 
     def visible(self) -> list[Meeting]:
-        """What the key sees, newest first."""
+        """The meetings that the key sees, newest first."""
         return sorted((m for m in self.all.values() if not m.hidden), key=lambda m: (-m.date, m.id))
 
     def people(self, count: int, first: Person) -> list[Person]:
-        """A person and some others."""
+        """``first`` and some others: at most ``count`` people."""
         others = [person for person in self.team.people if person is not first]
         return [first, *self.chance.sample(others, min(count - 1, len(others)))]
 
     def document(self, meeting: Meeting) -> Document:
-        """A meeting as the schema's Transcript, without what was said."""
+        """A meeting as the schema's Transcript, without its sentences."""
         self.signatures += 1
         over = meeting.overview
         seen_by = [person.email for person in meeting.people]
@@ -185,7 +185,7 @@ class Meetings:
         }
 
     def user(self, person: Person) -> Document:
-        """A member of the team; counts the meetings that they called, seen by the key or not."""
+        """A member of the team; counts the meetings that the person organized, also those that the key does not see."""
         return {
             "user_id": f"user-{person.number}",
             "email": person.email,
@@ -198,7 +198,7 @@ class Meetings:
         }
 
     def truth(self) -> dict[str, dict[str, Document]]:
-        """Every row that must be held now, by table and id. Of an unfinished meeting only the meeting itself."""
+        """Every row that must be stored now, by table and id; for an unfinished meeting only its transcript."""
         truth: dict[str, dict[str, Document]] = {
             "transcripts": {},
             "sentences": {},
@@ -251,8 +251,8 @@ class Meetings:
 
 
 def conversation(chance: Random, people: list[Person], about: str, count: int) -> list[tuple[int, str]]:
-    """What people say about something."""
-    said = (
+    """``count`` sentences of people about something."""
+    phrases = (
         "Let us talk about {about}.",
         "I looked at {about} yesterday, and it is nearly there.",
         "What is left to do?",
@@ -264,6 +264,6 @@ def conversation(chance: Random, people: list[Person], about: str, count: int) -
         "Fine with me.",
     )
     return [
-        (people[0 if n == 0 else chance.randrange(len(people))].number, said[n % len(said)].format(about=about))
+        (people[0 if n == 0 else chance.randrange(len(people))].number, phrases[n % len(phrases)].format(about=about))
         for n in range(count)
     ]

@@ -1,6 +1,6 @@
 """The part of Fireflies' GraphQL schema that the sandbox serves, word for word as the vendor publishes it.
 
-Types are whole; of the queries there are those that a reader of meetings needs.
+Its types are complete; it has only the queries that a reader of meetings needs.
 Vendor page: https://docs.fireflies.ai/schema (introspection of https://api.fireflies.ai/graphql).
 """
 

@@ -1,6 +1,6 @@
-"""Fireflies over HTTP: ``POST /fireflies/graphql`` with a Bearer key. Errors come with status 200, as the vendor's do.
+"""Fireflies over HTTP: ``POST /fireflies/graphql`` with a Bearer key. As with the vendor, errors have status 200.
 
-The query is parsed and executed against the vendor's schema, so an answer has what was asked for and nothing else.
+The query is parsed and executed with the vendor's schema: an answer has the fields asked for, and no others.
 Vendor pages: https://docs.fireflies.ai/graphql-api/query/transcripts,
 https://docs.fireflies.ai/miscellaneous/error-codes.
 """
@@ -23,8 +23,8 @@ from starlette.routing import Route
 from impulsum_pipelines.sandbox.clock import to_datetime, to_ms
 from impulsum_pipelines.sandbox.faults import Fault
 from impulsum_pipelines.sandbox.fireflies import history
-from impulsum_pipelines.sandbox.fireflies.control import Control
-from impulsum_pipelines.sandbox.fireflies.limits import Limits
+from impulsum_pipelines.sandbox.fireflies.control import FirefliesControl
+from impulsum_pipelines.sandbox.fireflies.limits import FirefliesLimits
 from impulsum_pipelines.sandbox.fireflies.meetings import Document, Meeting, Meetings
 from impulsum_pipelines.sandbox.fireflies.schema import SDL
 from impulsum_pipelines.sandbox.team import Team
@@ -38,18 +38,18 @@ def env(url: str) -> dict[str, str]:
     return {"FIREFLIES_API_URL": f"{url}/fireflies/graphql", "FIREFLIES_API_KEY": KEY}
 
 
-def build(team: Team) -> Fireflies:
+def build_service(team: Team) -> Fireflies:
     """The service with the team's meetings in it."""
     return Fireflies(team)
 
 
 class Fireflies:
-    """The service: who may ask how often, and what is answered."""
+    """The service: checks the key and the limits, and executes queries."""
 
     def __init__(self, team: Team) -> None:
-        self.meetings = history.build(team)
-        self.limits = Limits()
-        self.control = Control(self.meetings, self.limits)
+        self.meetings = history.build_world(team)
+        self.limits = FirefliesLimits()
+        self.control = FirefliesControl(self.meetings, self.limits)
         self.schema = build_schema(SDL)
         self.app = Starlette(routes=[Route("/fireflies/graphql", self._answer, methods=["POST"])])
 
@@ -59,12 +59,12 @@ class Fireflies:
         if wait := self.limits.wait():
             return _json({"errors": [self._too_many(wait)]})
         asked = orjson.loads(await request.body())
-        query = Query(self.meetings, self.control, request.scope.get("sandbox.fault"))
+        query = FirefliesQuery(self.meetings, self.control, request.scope.get("sandbox.fault"))
         result = graphql_sync(self.schema, asked["query"], query.root(), variable_values=asked.get("variables") or {})
         return _json(_formatted(result))
 
     def _too_many(self, wait: float) -> Document:
-        """The docs say that retryAfter is a time, not how it is written; the control door chooses."""
+        """The error for too many requests. The docs do not say how retryAfter is written: the control door chooses."""
         until = to_datetime(round((time.time() + wait) * 1000))
         written: dict[str, Any] = {
             "epoch_ms": to_ms(until),
@@ -77,16 +77,16 @@ class Fireflies:
         return _error("too_many_requests", message, 429, {} if metadata["retryAfter"] is None else metadata)
 
 
-class Query:
+class FirefliesQuery:
     """The queries of the schema, for one request."""
 
-    def __init__(self, meetings: Meetings, control: Control, fault: Fault | None) -> None:
+    def __init__(self, meetings: Meetings, control: FirefliesControl, fault: Fault | None) -> None:
         self.meetings = meetings
         self.control = control
         self.fault = fault
 
     def root(self) -> dict[str, Callable[..., Any]]:
-        """What resolves the fields of the type Query."""
+        """The resolvers of the fields of the type Query."""
         return {"transcripts": self.transcripts, "transcript": self.transcript, "users": self.users, "user": self.user}
 
     def transcripts(self, _info: object, **given: Any) -> list[Document]:
@@ -106,7 +106,7 @@ class Query:
         return [self._document(meeting) for meeting in page]
 
     def transcript(self, _info: object, id: str) -> Document:
-        """One meeting. One that the key does not see is not found, whether it exists or not."""
+        """One meeting. A meeting that the key does not see gives the same error as one that does not exist."""
         meeting = self.meetings.all.get(id)
         if meeting is None or meeting.hidden:
             raise GraphQLError(
@@ -130,18 +130,18 @@ class Query:
 
     def _document(self, meeting: Meeting) -> Document:
         document = self.meetings.document(meeting)
-        document["sentences"] = partial(self._said, meeting)
+        document["sentences"] = partial(self._sentences, meeting)
         for name, value in document.items():
             document[name] = partial(self._resolved, meeting, name, value)
         return document
 
     def _resolved(self, meeting: Meeting, name: str, value: Any, info: object) -> Any:
-        """A field that was asked for: its value, or an error where one was ordered."""
+        """The value of a field that was asked for, or the error that was ordered for it."""
         if self.control._breaks(meeting.id, name):
             raise GraphQLError("Something went wrong", extensions=_extensions("internal_server_error", 500, {}))
         return value(info) if callable(value) else value
 
-    def _said(self, meeting: Meeting, _info: object) -> list[Document]:
+    def _sentences(self, meeting: Meeting, _info: object) -> list[Document]:
         self.control._reads[meeting.id] += 1
         return list(meeting.sentences())
 

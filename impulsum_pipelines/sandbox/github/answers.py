@@ -1,4 +1,4 @@
-"""What GitHub's API answers: one function an endpoint."""
+"""The answers of GitHub's API: one function per endpoint."""
 
 from __future__ import annotations
 
@@ -7,38 +7,41 @@ from collections.abc import Iterable
 from typing import Any
 
 from impulsum_pipelines.sandbox.clock import to_ms
-from impulsum_pipelines.sandbox.github.asking import VERSIONS, Asked, Refusal
-from impulsum_pipelines.sandbox.github.documents import Document
-from impulsum_pipelines.sandbox.github.state import Comment, Issue, Run
+from impulsum_pipelines.sandbox.github.documents.repositories import Document
+from impulsum_pipelines.sandbox.github.request import VERSIONS, GitHubRefusal, GitHubRequest
+from impulsum_pipelines.sandbox.github.state import GitHubComment, GitHubIssue, Run
 from impulsum_pipelines.sources.base.values import as_datetime
 
 
-def nothing(asked: Asked) -> Any:
-    raise Refusal(404, "Not Found")
+def not_found(asked: GitHubRequest) -> Any:
+    """Any path that the API does not have."""
+    raise GitHubRefusal(404, "Not Found")
 
 
 # ---------------------------------------------------------------- repositories
 
 
-def of_user(asked: Asked) -> list[Document]:
+def list_user_repositories(asked: GitHubRequest) -> list[Document]:
+    """``users/{owner}/repos``: the repositories of an owner that the token sees."""
     owner = asked.request.path_params["owner"].lower()
     theirs = [r for r in asked.world.repositories.values() if r.owner.lower() == owner and not r.hidden]
     if not theirs:
-        raise Refusal(404, "Not Found")
+        raise GitHubRefusal(404, "Not Found")
     return asked.page(sorted(theirs, key=lambda r: r.full_name), asked.show.repository)
 
 
-def organization(asked: Asked) -> list[Document]:
+def list_organization_repositories(asked: GitHubRequest) -> list[Document]:
+    """``orgs/{owner}/repos``: the same for an organization; a person is none."""
     if asked.request.path_params["owner"] in {person.login for person in asked.world.people}:
-        raise Refusal(404, "Not Found")
-    return of_user(asked)
+        raise GitHubRefusal(404, "Not Found")
+    return list_user_repositories(asked)
 
 
 # ------------------------------------------------- pull requests and issues
 
 
-def _listed(asked: Asked, issues: Iterable[Issue]) -> list[Issue]:
-    """Issues of a state, since a time, in an order: open ones, newest first, unless asked otherwise."""
+def _listed(asked: GitHubRequest, issues: Iterable[GitHubIssue]) -> list[GitHubIssue]:
+    """Issues filtered by state and time, and sorted; by default open ones, newest first."""
     state, by = asked.query.get("state", "open"), asked.query.get("sort", "created")
     since = asked.moment("since")
     chosen = [
@@ -48,67 +51,73 @@ def _listed(asked: Asked, issues: Iterable[Issue]) -> list[Issue]:
         and (since is None or issue.updated // 1000 * 1000 >= since)
     ]
     ordered = sorted(chosen, key=lambda i: (i.updated if by == "updated" else i.created, i.id))
-    # Only the list of pull requests turns round when it is sorted.
+    # Sorted by update, only the list of pull requests ascends by default.
     up = by == "updated" and asked.request.url.path.endswith("/pulls")
     return ordered if asked.query.get("direction", "asc" if up else "desc") == "asc" else ordered[::-1]
 
 
-def pulls(asked: Asked) -> list[Document]:
+def list_pulls(asked: GitHubRequest) -> list[Document]:
+    """``pulls``: pull requests of a state, sorted."""
     of = [i for i in asked.world.issues.values() if i.repository == asked.repository.id and i.pull]
     found = [i.pull for i in _listed(asked, of)]
     return asked.page(found, lambda one: asked.show.pull(one, merge_sha=asked.version == VERSIONS[0]))
 
 
-def pull(asked: Asked) -> Document:
+def show_pull(asked: GitHubRequest) -> Document:
+    """``pulls/{number}``: one pull request, with its counts."""
     return asked.show.full_pull(_pull_of(asked), merge_sha=asked.version == VERSIONS[0])
 
 
-def reviews(asked: Asked) -> list[Document]:
+def list_reviews(asked: GitHubRequest) -> list[Document]:
+    """``pulls/{number}/reviews``: submitted reviews, oldest first."""
     of = [r for r in asked.world.reviews.values() if r.pull is _pull_of(asked)]
     return asked.page(of, asked.show.review)
 
 
-def pull_commits(asked: Asked) -> list[Document]:
+def list_pull_commits(asked: GitHubRequest) -> list[Document]:
+    """``pulls/{number}/commits``: at most 250, as GitHub gives."""
     repository = asked.repository
     return asked.page(
         _pull_of(asked).commits, lambda sha: asked.show.commit(repository, repository.commits[sha]), most=250
     )
 
 
-def _pull_of(asked: Asked) -> Any:
+def _pull_of(asked: GitHubRequest) -> Any:
     try:
         return asked.world.pull(asked.repository, asked.number)
     except LookupError:
-        raise Refusal(404, "Not Found") from None
+        raise GitHubRefusal(404, "Not Found") from None
 
 
-def issues(asked: Asked) -> list[Document]:
+def list_issues(asked: GitHubRequest) -> list[Document]:
+    """``issues``: issues and pull requests. As at GitHub, a ``since`` of 1970 finds nothing."""
     if not asked.repository.has_issues:
-        raise Refusal(410, "Issues has been disabled in this repository.")
+        raise GitHubRefusal(410, "Issues has been disabled in this repository.")
     of = [i for i in asked.world.issues.values() if i.repository == asked.repository.id]
     since = asked.query.get("since", "")
     return asked.page([] if since.startswith("1970") else _listed(asked, of), asked.show.issue)
 
 
-def issue(asked: Asked) -> Document:
+def show_issue(asked: GitHubRequest) -> Document:
+    """``issues/{number}``: one issue; 301 when it was transferred, 410 when it was deleted."""
     repository = asked.repository
     if (repository.id, asked.number) in asked.world.gone:
         successor = asked.world.gone[repository.id, asked.number]
         if successor is None:
-            raise Refusal(410, "This issue was deleted")
+            raise GitHubRefusal(410, "This issue was deleted")
         home = asked.world.repositories[successor.repository]
         url = f"{asked.show.api}/repositories/{home.id}/issues/{successor.number}"
-        raise Refusal(301, "Moved Permanently", {"Location": url}, url=url)
+        raise GitHubRefusal(301, "Moved Permanently", {"Location": url}, url=url)
     try:
         return asked.show.issue(asked.world.numbered(repository, asked.number))
     except LookupError:
-        raise Refusal(404, "Not Found") from None
+        raise GitHubRefusal(404, "Not Found") from None
 
 
 # -------------------------------------------------------------- comments
 
 
-def _comments(asked: Asked, comments: Iterable[Comment]) -> list[Comment]:
+def _comments(asked: GitHubRequest, comments: Iterable[GitHubComment]) -> list[GitHubComment]:
     since = asked.moment("since")
     by_update = asked.query.get("sort") == "updated"
     chosen = [
@@ -121,21 +130,24 @@ def _comments(asked: Asked, comments: Iterable[Comment]) -> list[Comment]:
     return ordered[::-1] if down else ordered
 
 
-def review_comments(asked: Asked) -> list[Document]:
+def list_review_comments(asked: GitHubRequest) -> list[Document]:
+    """``pulls/comments``: comments on lines, of all pull requests."""
     return asked.page(_comments(asked, asked.world.review_comments.values()), asked.show.review_comment)
 
 
-def issue_comments(asked: Asked) -> list[Document]:
+def list_issue_comments(asked: GitHubRequest) -> list[Document]:
+    """``issues/comments``: comments on all issues and pull requests."""
     return asked.page(_comments(asked, asked.world.issue_comments.values()), asked.show.issue_comment)
 
 
 # --------------------------------------------------------------- commits
 
 
-def commits(asked: Asked) -> list[Document]:
+def list_commits(asked: GitHubRequest) -> list[Document]:
+    """``commits``: commits of the default branch, newest first; the bounds are committers' dates."""
     repository = asked.repository
     if not repository.main:
-        raise Refusal(409, "Git Repository is empty.")
+        raise GitHubRefusal(409, "Git Repository is empty.")
     since, until = asked.moment("since"), asked.moment("until")
     dates = {sha: repository.commits[sha].committed // 1000 * 1000 for sha in repository.main}
     chosen = [
@@ -146,19 +158,19 @@ def commits(asked: Asked) -> list[Document]:
     return asked.page(chosen, lambda sha: asked.show.commit(repository, repository.commits[sha]))
 
 
-def compare(asked: Asked) -> Document:
-    """What the head reaches and the base does not, oldest first."""
+def compare_commits(asked: GitHubRequest) -> Document:
+    """``compare/{base}...{head}``: the commits that the head reaches and the base does not, oldest first."""
     repository = asked.repository
     base, dots, head = str(asked.request.path_params["basehead"]).partition("...")
     base, head = (repository.head or "" if name == repository.default_branch else name for name in (base, head))
     if not dots or base not in repository.commits or head not in repository.commits:
-        raise Refusal(404, "Not Found")
+        raise GitHubRefusal(404, "Not Found")
     behind, ahead = repository.reached_from(base), repository.reached_from(head)
     new = [sha for sha in repository.commits if sha in ahead - behind]
     lost = behind - ahead
     shared = [sha for sha in repository.commits if sha in ahead & behind]
     if not shared:
-        raise Refusal(404, "Not Found")
+        raise GitHubRefusal(404, "Not Found")
 
     def show(sha: str) -> Document:
         return asked.show.commit(repository, repository.commits[sha])
@@ -185,34 +197,38 @@ def compare(asked: Asked) -> Document:
 # ----------------------------------------- releases, deployments and runs
 
 
-def releases(asked: Asked) -> list[Document]:
+def list_releases(asked: GitHubRequest) -> list[Document]:
+    """``releases``: newest first."""
     of = asked.world.of(asked.world.releases.values(), asked.repository)
     return asked.page(sorted(of, key=lambda r: (r.created, r.id), reverse=True), asked.show.release)
 
 
-def deployments(asked: Asked) -> list[Document]:
+def list_deployments(asked: GitHubRequest) -> list[Document]:
+    """``deployments``: newest first."""
     of = asked.world.of(asked.world.deployments.values(), asked.repository)
     return asked.page(of[::-1], asked.show.deployment)
 
 
-def statuses(asked: Asked) -> list[Document]:
+def list_deployment_statuses(asked: GitHubRequest) -> list[Document]:
+    """``deployments/{number}/statuses``: newest first."""
     deployment = asked.world.deployments.get(asked.number)
     if deployment is None or deployment.repository != asked.repository.id:
-        raise Refusal(404, "Not Found")
+        raise GitHubRefusal(404, "Not Found")
     of = [s for s in asked.world.statuses.values() if s.deployment is deployment]
     return asked.page(of[::-1], asked.show.deployment_status)
 
 
-def runs(asked: Asked) -> Document:
+def list_runs(asked: GitHubRequest) -> Document:
+    """``actions/runs``: newest first; a filter by creation gives at most as many as the token's cap."""
     of = asked.world.of(asked.world.runs.values(), asked.repository)
     created = asked.query.get("created")
     chosen = [run for run in reversed(of) if created is None or _within(run, created)]
-    page = asked.page(chosen, asked.show.run, most=asked.account.run_cap if created else None)
+    page = asked.page(chosen, asked.show.run, most=asked.token.run_cap if created else None)
     return {"total_count": len(chosen), "workflow_runs": page}
 
 
 def _within(run: Run, span: str) -> bool:
-    """Whether a run was created in a span: ``A..B``, ``>=A``, ``<=B``; both ends count."""
+    """Whether a run was created in a span: ``A..B``, ``>=A`` or ``<=B``; the bounds are included."""
     first, _, last = span.partition("..") if ".." in span else (
         (span[2:], "", "*") if span.startswith(">=") else ("*", "", span[2:])
     )  # fmt: skip
@@ -226,12 +242,13 @@ def _within(run: Run, span: str) -> bool:
 def _ms(text: str) -> int:
     found = as_datetime(text)
     if found is None:
-        raise Refusal(422, "Validation Failed", errors=[f"{text} is no time"])
+        raise GitHubRefusal(422, "Validation Failed", errors=[f"{text} is no time"])
     return to_ms(found)
 
 
-def run(asked: Asked) -> Document:
+def show_run(asked: GitHubRequest) -> Document:
+    """``actions/runs/{number}``: one run."""
     found = asked.world.runs.get(asked.number)
     if found is None or found.repository != asked.repository.id:
-        raise Refusal(404, "Not Found")
+        raise GitHubRefusal(404, "Not Found")
     return asked.show.run(found)

@@ -1,4 +1,4 @@
-"""The verbs of GitHub's control door. Repositories are named by name, issues and pull requests by number."""
+"""GitHub's verbs at the control door. Repositories are named by name, issues and pull requests by number."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ from datetime import datetime
 from typing import Any
 
 from impulsum_pipelines.sandbox.clock import to_ms
-from impulsum_pipelines.sandbox.github.asking import Account
-from impulsum_pipelines.sandbox.github.state import Account as Person
-from impulsum_pipelines.sandbox.github.state import Comment, Repository
+from impulsum_pipelines.sandbox.github.request import GitHubToken
+from impulsum_pipelines.sandbox.github.state import GitHubAccount, GitHubComment, Repository
 from impulsum_pipelines.sandbox.github.truth import truth
 from impulsum_pipelines.sandbox.github.world import GitHubWorld
 
 Answer = dict[str, Any]
 
 
-class Control:
-    """What a test or a demo can do at the sandbox's GitHub. People are numbered from 0."""
+class GitHubControl:
+    """The verbs. People are numbered from 0."""
 
-    def __init__(self, world: GitHubWorld, account: Account) -> None:
+    def __init__(self, world: GitHubWorld, token: GitHubToken) -> None:
         self._world = world
-        self._account = account
+        self._token = token
 
     def _repository(self, name: str) -> Repository:
         for repository in self._world.repositories.values():
@@ -28,23 +27,23 @@ class Control:
                 return repository
         raise LookupError(f"there is no repository {name}")
 
-    def _person(self, number: int) -> Person:
+    def _person(self, number: int) -> GitHubAccount:
         return self._world.people[number % len(self._world.people)]
 
     @property
     def _now(self) -> int:
         return self._world.clock.tick()
 
-    def _comment(self, comment: int) -> tuple[dict[int, Comment], Comment]:
-        for held in (self._world.issue_comments, self._world.review_comments):
-            if comment in held:
-                return held, held[comment]
+    def _comment(self, comment: int) -> tuple[dict[int, GitHubComment], GitHubComment]:
+        for comments in (self._world.issue_comments, self._world.review_comments):
+            if comment in comments:
+                return comments, comments[comment]
         raise LookupError(f"there is no comment {comment}")
 
-    # -- looking
+    # -- reading
 
     def truth(self) -> Answer:
-        """What the source must hold now: by raw table and id, the columns and their values."""
+        """Every record that the source must have stored now, by raw table and id."""
         return truth(self._world)
 
     def pull_requests(self) -> Answer:
@@ -65,8 +64,8 @@ class Control:
         }
 
     def stats(self) -> Answer:
-        """What the limits counted: requests used of the hour, and refusals."""
-        return {"used": self._account.limits.used, "refused": self._account.limits.refused}
+        """What the limits counted: requests used in this hour, and refused ones."""
+        return {"used": self._token.limits.used, "refused": self._token.limits.refused}
 
     # -- commits and pull requests
 
@@ -78,7 +77,7 @@ class Control:
         count: int = 1,
         author: int = 0,
     ) -> Answer:
-        """Push commits to the default branch (dated when their committer's machine says so), or to a pull request."""
+        """Push commits to the default branch or to a pull request; ``dated`` is the committer's date, else now."""
         at, home = self._now, self._repository(repository)
         when = to_ms(datetime.fromisoformat(dated)) if dated else None
         for number in range(count):
@@ -97,7 +96,7 @@ class Control:
         return {"dropped": self._world.force_push(home, drop, self._now)}
 
     def forget_commits(self, repository: str = "platform") -> Answer:
-        """Let go of what no branch and no pull request reaches, as git does after some time."""
+        """Delete the commits that no branch and no pull request reaches, as git does after some time."""
         home = self._repository(repository)
         kept = set(home.main).union(*(p.commits for p in self._world.pulls.values() if p.repository == home.id))
         forgotten = [sha for sha in home.commits if sha not in kept]
@@ -118,7 +117,7 @@ class Control:
     def review(
         self, number: int, repository: str = "platform", state: str = "APPROVED", author: int = 1, line: str = ""
     ) -> Answer:
-        """Review a pull request, with a comment on a line where one is given."""
+        """Review a pull request; ``line`` is the text of a comment on a line of the diff."""
         at = self._now
         pull = self._world.pull(self._repository(repository), number)
         made = self._world.review(pull, self._person(author), state, at)
@@ -136,15 +135,15 @@ class Control:
         return {"id": self._world.comment(issue, self._person(author), text, self._now).id}
 
     def edit_comment(self, comment: int, text: str = "Edited") -> Answer:
-        """Edit a comment of either kind; what it belongs to is not touched."""
+        """Edit a comment of either kind; its issue or pull request does not change."""
         _, found = self._comment(comment)
         found.body, found.updated = text, self._now
         return {}
 
     def delete_comment(self, comment: int) -> Answer:
-        """Delete a comment of either kind; nothing tells of it."""
-        held, found = self._comment(comment)
-        del held[found.id]
+        """Delete a comment of either kind; nothing shows afterwards that it existed."""
+        comments, found = self._comment(comment)
+        del comments[found.id]
         return {}
 
     def merge(self, number: int, repository: str = "platform", method: str = "squash", author: int = 2) -> Answer:
@@ -160,7 +159,7 @@ class Control:
         return {}
 
     def edit_title(self, number: int, title: str, repository: str = "platform") -> Answer:
-        """Give an issue or pull request another title."""
+        """Change the title of an issue or pull request."""
         issue = self._world.numbered(self._repository(repository), number)
         issue.title, issue.updated = title, self._now
         return {}
@@ -186,7 +185,7 @@ class Control:
     # -- repositories
 
     def create_repository(self, name: str, fork_of: str | None = None) -> Answer:
-        """Make an empty repository, or a fork with the same commits."""
+        """Create an empty repository, or a fork with the same commits."""
         made = self._world.create_repository(name, self._now)
         if fork_of:
             origin = self._repository(fork_of)
@@ -200,18 +199,18 @@ class Control:
         return {}
 
     def archive_repository(self, repository: str, archived: bool = True) -> Answer:
-        """Archive a repository, or bring it back."""
+        """Archive a repository, or restore it."""
         home = self._repository(repository)
         home.archived, home.updated = archived, self._now
         return {}
 
     def hide_repository(self, repository: str, hidden: bool = True) -> Answer:
-        """Take the account's sight of a repository, or give it back."""
+        """Hide a repository from the token, or show it again."""
         self._repository(repository).hidden = hidden
         return {}
 
     def disable_issues(self, repository: str, disabled: bool = True) -> Answer:
-        """Turn the issues of a repository off, or on; its pull requests stay."""
+        """Turn the issues of a repository off or on; its pull requests stay."""
         self._repository(repository).has_issues = not disabled
         return {}
 
@@ -227,7 +226,7 @@ class Control:
         return {}
 
     def deploy(self, repository: str = "platform", environment: str = "production", state: str | None = None) -> Answer:
-        """Deploy the newest commit; with a state, that status at once."""
+        """Deploy the newest commit; with a state, give the deployment that status at once."""
         at = self._now
         made = self._world.deploy(self._repository(repository), self._person(0), environment, at)
         if state:
@@ -247,13 +246,13 @@ class Control:
         return {}
 
     def run_workflow(self, repository: str = "platform", conclusion: str | None = "success", count: int = 1) -> Answer:
-        """Run a workflow; without a conclusion it goes on."""
+        """Run a workflow; without a conclusion the run is in progress."""
         home = self._repository(repository)
         made = [self._world.run(home, self._person(0), self._now, conclusion=conclusion) for _ in range(count)]
         return {"id": made[-1].id}
 
     def finish_run(self, run: int, conclusion: str = "success") -> Answer:
-        """End a run that goes on."""
+        """End a run that is in progress."""
         found = self._world.runs[run]
         found.status, found.conclusion, found.updated = "completed", conclusion, self._now
         return {}
@@ -271,21 +270,21 @@ class Control:
         del self._world.runs[run]
         return {}
 
-    # -- the account
+    # -- the token
 
     def revoke_token(self, revoked: bool = True) -> Answer:
         """Revoke the token, or make it valid again."""
-        self._account.revoked = revoked
+        self._token.revoked = revoked
         return {}
 
     def deny(self, permission: str, denied: bool = True) -> Answer:
         """Take a permission (contents, issues, pull_requests, deployments, actions, metadata), or give it back."""
-        (self._account.denied.add if denied else self._account.denied.discard)(permission)
+        (self._token.denied.add if denied else self._token.denied.discard)(permission)
         return {}
 
     def require_sso(self, required: bool = True) -> Answer:
-        """Let the organization refuse tokens that were not authorized for it."""
-        self._account.sso = required
+        """Let the organization refuse tokens that are not authorized for it."""
+        self._token.sso = required
         return {}
 
     def limits(
@@ -297,12 +296,12 @@ class Control:
         run_cap: int | None = None,
         reset: bool = False,
     ) -> Answer:
-        """Set the limits: requests an hour, a minute and endpoint, 403 or 429, Retry-After, results of a run filter."""
-        limits = self._account.limits
+        """Set requests per hour, per minute and endpoint; 403 or 429; Retry-After; most results of filtered runs."""
+        limits = self._token.limits
         for name, value in (("primary", primary), ("minute", minute), ("status", status), ("says_when", says_when)):
             if value is not None:
                 setattr(limits, name, value)
-        self._account.run_cap = run_cap or self._account.run_cap
+        self._token.run_cap = run_cap or self._token.run_cap
         if reset:
             limits.used = limits.refused = 0
         return self.stats()

@@ -1,4 +1,4 @@
-"""A team's history at the code host, out of its tickets: branches, pull requests, reviews, deployments, runs."""
+"""A team's history at GitHub, made from its tickets: branches, pull requests, reviews, deployments, runs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 from random import Random
 
-from impulsum_pipelines.sandbox.github.state import Account, Pull, Repository
+from impulsum_pipelines.sandbox.github.state import GitHubAccount, Pull, Repository
 from impulsum_pipelines.sandbox.github.world import ENVIRONMENTS, REPOSITORIES, GitHubWorld
 from impulsum_pipelines.sandbox.team import Team, Ticket
 
 HOUR = 3_600_000
-#: Of so many tickets one has no pull request: not every ticket is code.
+#: One in this many tickets has no pull request: not every ticket is code.
 WITHOUT_CODE = 4
 _PROJECTS = ("ATLAS", "BEAM", "CARGO")
 _REMARKS = (
@@ -21,19 +21,19 @@ _REMARKS = (
     "Nice, much simpler than before.",
 )
 
-#: When, and what happens then.
+#: An instant (epoch ms), and what happens then.
 Event = tuple[int, Callable[[int], None]]
 
 
 def build_world(team: Team) -> GitHubWorld:
-    """The repositories of a team, with everything that happened in them until now."""
-    people = [Account(4_000_001 + p.number, p.login, p.name, p.email) for p in team.people]
+    """The team's repositories, with everything that happened in them until now; the same for the same seed."""
+    people = [GitHubAccount(4_000_001 + p.number, p.login, p.name, p.email) for p in team.people]
     world = GitHubWorld(team.clock, people, team.seed)
-    return _History(world, team).play()
+    return _GitHubHistory(world, team).play()
 
 
-class _History:
-    """Plans what happens about each ticket, then plays all of it in the order of time."""
+class _GitHubHistory:
+    """Plans what happens for each ticket, then plays all of it in the order of time."""
 
     def __init__(self, world: GitHubWorld, team: Team) -> None:
         self.world = world
@@ -66,17 +66,17 @@ class _History:
         place = 2 if ticket.id % 5 == 0 else _PROJECTS.index(ticket.project) if ticket.project in _PROJECTS else 0
         return list(self.world.repositories.values())[place]
 
-    def _account(self, ticket: Ticket) -> Account:
+    def _account(self, ticket: Ticket) -> GitHubAccount:
         return self.world.people[ticket.assignee.number]
 
-    def _other(self, author: Account) -> Account:
+    def _other(self, author: GitHubAccount) -> GitHubAccount:
         return self.rng.choice([person for person in self.world.people if person is not author] or [author])
 
     def _at(self, at: int, happen: Callable[[int], None]) -> None:
         self.events.append((min(at, self.now), happen))
 
     def _plan_issue(self, ticket: Ticket) -> None:
-        """A bug report from outside, some with an answer."""
+        """Plan a bug report from outside, with up to two answers."""
         repository, author, answers = self._repository(ticket), self._account(ticket), self.rng.randrange(3)
         closed = ticket.resolved
 
@@ -107,11 +107,11 @@ class _History:
             made.append(pull)
             world.run(repository, author, at, event="pull_request", pull=pull, ended=at + HOUR // 10)
 
-        def look(at: int) -> None:
+        def review(at: int) -> None:
             state = rng.choice(("COMMENTED", "CHANGES_REQUESTED", "APPROVED"))
-            review = world.review(made[0], reviewer, state, at)
+            submitted = world.review(made[0], reviewer, state, at)
             if rng.random() < 0.5:
-                world.review_comment(review, rng.choice(_REMARKS), at)
+                world.review_comment(submitted, rng.choice(_REMARKS), at)
             if rng.random() < 0.4:
                 world.comment(made[0].issue, author, f"Thanks, see the newest commit for {ticket.key}.", at)
 
@@ -124,11 +124,11 @@ class _History:
             self._deploy(repository, author, at)
 
         self._at(opened, open_it)
-        self._at(opened + (end - opened) // 2, look)
+        self._at(opened + (end - opened) // 2, review)
         if ticket.resolved:
             self._at(end, finish)
 
-    def _deploy(self, repository: Repository, author: Account, at: int) -> None:
+    def _deploy(self, repository: Repository, author: GitHubAccount, at: int) -> None:
         """Every third merge is deployed, and every sixth released."""
         merges = self.merges[repository.id] = self.merges.get(repository.id, 0) + 1
         if merges % 3:

@@ -1,7 +1,7 @@
-"""GitHub's limits, held against real time: a test that asks too fast is refused as it would be by GitHub.
+"""GitHub's limits, counted in real time: a test that asks too fast is refused as GitHub would refuse it.
 
-https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api: 5,000 requests an hour for a user, of
-which an answer 304 costs none; and 900 points a minute for one endpoint, of which a GET costs one.
+https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api: 5,000 requests per hour for a user, of
+which an answer with status 304 costs none; and 900 points per minute for one endpoint, of which a GET costs one.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Limits:
-    """What one token may ask, and what it has.
+class GitHubLimits:
+    """How much one token may ask, and how much it has asked.
 
     Args:
-        primary: requests an hour; 0 counts none, as GitHub Enterprise does whose limits are off.
-        minute: requests a minute to one endpoint.
-        status: a refusal is 403 or 429, as GitHub pleases.
-        says_when: whether a secondary refusal carries Retry-After.
+        primary: requests per hour; 0 means no limit, as in a GitHub Enterprise whose limits are off.
+        minute: requests per minute to one endpoint.
+        status: the status of a refusal; GitHub uses both 403 and 429.
+        says_when: whether a refusal by the secondary limit has the header Retry-After.
     """
 
     primary: int = 5_000
@@ -32,7 +32,7 @@ class Limits:
     _recent: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
 
     def take(self, endpoint: str) -> str | None:
-        """Count one request: None, or the limit that refuses it (``primary`` or ``secondary``)."""
+        """Count one request; returns None, or the limit that refuses it (``primary`` or ``secondary``)."""
         now = time.monotonic()
         if now >= self.resets:
             self.used, self.resets = 0, now + 3600
@@ -49,11 +49,11 @@ class Limits:
         return None
 
     def give_back(self) -> None:
-        """A 304 costs nothing of the primary limit."""
+        """Take back one request from the primary limit: an answer with status 304 costs nothing."""
         self.used -= 1
 
     def headers(self, clock_ms: int) -> dict[str, str]:
-        """What GitHub says about the primary limit in each answer; the reset is by the sandbox's clock."""
+        """The headers about the primary limit in each answer; the time of the reset is by the sandbox's clock."""
         left = max(self.resets - time.monotonic(), 0)
         return {
             "X-RateLimit-Limit": str(self.primary),

@@ -1,4 +1,4 @@
-"""GitHub's REST API over HTTP: its paths, and what every request passes on its way in."""
+"""GitHub's REST API over HTTP: its paths, and the checks that every request passes."""
 
 from __future__ import annotations
 
@@ -13,53 +13,53 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from impulsum_pipelines.sandbox.github import answers
-from impulsum_pipelines.sandbox.github.asking import TOKEN, VERSIONS, Account, Asked, Refusal
+from impulsum_pipelines.sandbox.github.request import TOKEN, VERSIONS, GitHubRefusal, GitHubRequest, GitHubToken
 from impulsum_pipelines.sandbox.github.state import Repository
 from impulsum_pipelines.sandbox.github.world import GitHubWorld
 
-Handler = Callable[[Asked], Any]
+Handler = Callable[[GitHubRequest], Any]
 
 
-def build_app(world: GitHubWorld, account: Account) -> Starlette:
-    """The API as an application; its paths begin with /github."""
+def build_app(world: GitHubWorld, token: GitHubToken) -> Starlette:
+    """The API as an application; its paths begin with ``/github``."""
     of_repository: list[tuple[str, Handler, str]] = [
         ("", lambda a: a.show.full_repository(a.repository), "metadata"),
-        ("/pulls", answers.pulls, "pull_requests"),
-        ("/pulls/comments", answers.review_comments, "pull_requests"),
-        ("/pulls/{number:int}", answers.pull, "pull_requests"),
-        ("/pulls/{number:int}/reviews", answers.reviews, "pull_requests"),
-        ("/pulls/{number:int}/commits", answers.pull_commits, "pull_requests"),
-        ("/issues", answers.issues, "issues"),
-        ("/issues/comments", answers.issue_comments, "issues"),
-        ("/issues/{number:int}", answers.issue, "issues"),
-        ("/commits", answers.commits, "contents"),
-        ("/compare/{basehead}", answers.compare, "contents"),
-        ("/releases", answers.releases, "contents"),
-        ("/deployments", answers.deployments, "deployments"),
-        ("/deployments/{number:int}/statuses", answers.statuses, "deployments"),
-        ("/actions/runs", answers.runs, "actions"),
-        ("/actions/runs/{number:int}", answers.run, "actions"),
+        ("/pulls", answers.list_pulls, "pull_requests"),
+        ("/pulls/comments", answers.list_review_comments, "pull_requests"),
+        ("/pulls/{number:int}", answers.show_pull, "pull_requests"),
+        ("/pulls/{number:int}/reviews", answers.list_reviews, "pull_requests"),
+        ("/pulls/{number:int}/commits", answers.list_pull_commits, "pull_requests"),
+        ("/issues", answers.list_issues, "issues"),
+        ("/issues/comments", answers.list_issue_comments, "issues"),
+        ("/issues/{number:int}", answers.show_issue, "issues"),
+        ("/commits", answers.list_commits, "contents"),
+        ("/compare/{basehead}", answers.compare_commits, "contents"),
+        ("/releases", answers.list_releases, "contents"),
+        ("/deployments", answers.list_deployments, "deployments"),
+        ("/deployments/{number:int}/statuses", answers.list_deployment_statuses, "deployments"),
+        ("/actions/runs", answers.list_runs, "actions"),
+        ("/actions/runs/{number:int}", answers.show_run, "actions"),
     ]
     elsewhere: list[tuple[str, Handler]] = [
         ("/user", lambda a: a.show.user(world.people[0])),
-        ("/orgs/{owner}/repos", answers.organization),
-        ("/users/{owner}/repos", answers.of_user),
+        ("/orgs/{owner}/repos", answers.list_organization_repositories),
+        ("/users/{owner}/repos", answers.list_user_repositories),
     ]
-    door = _Door(world, account)
+    door = _Door(world, token)
     routes = [Route(f"/github{path}", door.plain(path, handler)) for path, handler in elsewhere]
     for path, handler, permission in of_repository:
         for prefix in ("/repos/{owner}/{repo}", "/repositories/{repository:int}"):
             routes.append(Route(f"/github{prefix}{path}", door.of_repository(path, handler, permission)))
-    missing = Route("/{rest:path}", door.plain("other", answers.nothing))
+    missing = Route("/{rest:path}", door.plain("other", answers.not_found))
     return Starlette(routes=[*routes, missing])
 
 
 class _Door:
-    """What every request passes: the token, the limits, the permission, the name of the repository, the ETag."""
+    """The checks of every request: token, limits, repository, permission; and the ETag of its answer."""
 
-    def __init__(self, world: GitHubWorld, account: Account) -> None:
+    def __init__(self, world: GitHubWorld, token: GitHubToken) -> None:
         self.world = world
-        self.account = account
+        self.token = token
 
     def plain(self, path: str, handler: Handler) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
@@ -84,18 +84,18 @@ class _Door:
                 rest = request.url.path.split("/", 5)[5:]
                 base = f"{request.url.scheme}://{request.url.netloc}/github/repositories/{moved.id}"
                 url = "/".join([base, *rest]) + (f"?{request.url.query}" if request.url.query else "")
-                raise Refusal(301, "Moved Permanently", {"Location": url}, url=url)
+                raise GitHubRefusal(301, "Moved Permanently", {"Location": url}, url=url)
         if found is None or found.hidden:
-            raise Refusal(404, "Not Found")
-        if self.account.sso:
-            raise Refusal(
+            raise GitHubRefusal(404, "Not Found")
+        if self.token.sso:
+            raise GitHubRefusal(
                 403,
                 "Resource protected by organization SAML enforcement. You must grant your Personal Access token "
                 "access to this organization.",
                 {"X-GitHub-SSO": "required; url=https://code.example.com/orgs/harbour/sso"},
             )
-        if permission in self.account.denied:
-            raise Refusal(
+        if permission in self.token.denied:
+            raise GitHubRefusal(
                 403,
                 "Resource not accessible by personal access token",
                 {"X-Accepted-GitHub-Permissions": f"{permission}=read"},
@@ -105,11 +105,11 @@ class _Door:
     def _answer(
         self, request: Request, endpoint: str, handler: Handler, named: Callable[[], Repository | None]
     ) -> Response:
-        limits = self.account.limits
+        limits = self.token.limits
         headers: dict[str, str] = {}
         try:
             self._admit(request, endpoint)
-            asked = Asked(self.world, self.account, request, named())
+            asked = GitHubRequest(self.world, self.token, request, named())
             body = orjson.dumps(handler(asked))
             etag = f'W/"{hashlib.sha256(TOKEN.encode() + body).hexdigest()}"'
             headers = {"ETag": etag, "X-GitHub-Api-Version-Selected": asked.version}
@@ -119,25 +119,25 @@ class _Door:
             if request.headers.get("if-none-match") == etag:
                 limits.give_back()
                 status, body = 304, b""
-        except Refusal as refusal:
+        except GitHubRefusal as refusal:
             status, body, headers = refusal.status, orjson.dumps(refusal.body), refusal.headers
         headers = {**limits.headers(self.world.clock.now()), **headers, "X-GitHub-Media-Type": "github.v3"}
         return Response(body, status, headers, media_type="application/json; charset=utf-8")
 
     def _admit(self, request: Request, endpoint: str) -> None:
         given = request.headers.get("authorization", "")
-        if given not in (f"Bearer {TOKEN}", f"token {TOKEN}") or self.account.revoked:
-            raise Refusal(401, "Bad credentials")
-        limits = self.account.limits
+        if given not in (f"Bearer {TOKEN}", f"token {TOKEN}") or self.token.revoked:
+            raise GitHubRefusal(401, "Bad credentials")
+        limits = self.token.limits
         if refused := limits.take(endpoint):
             if refused == "primary":
-                raise Refusal(limits.status, "API rate limit exceeded for user ID 4000001.")
+                raise GitHubRefusal(limits.status, "API rate limit exceeded for user ID 4000001.")
             when = {"Retry-After": "60"} if limits.says_when else {}
-            raise Refusal(
+            raise GitHubRefusal(
                 limits.status,
                 "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
                 when,
             )
         version = request.headers.get("x-github-api-version")
         if version is not None and version not in VERSIONS:
-            raise Refusal(400, f"Invalid API version: {version}")
+            raise GitHubRefusal(400, f"Invalid API version: {version}")

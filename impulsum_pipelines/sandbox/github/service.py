@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp
 
-from impulsum_pipelines.sandbox.github.asking import TOKEN, Account
-from impulsum_pipelines.sandbox.github.control import Control
+from impulsum_pipelines.sandbox.github.control import GitHubControl
 from impulsum_pipelines.sandbox.github.history import build_world
+from impulsum_pipelines.sandbox.github.request import TOKEN, GitHubToken
 from impulsum_pipelines.sandbox.github.routes import build_app
 from impulsum_pipelines.sandbox.github.world import OWNER, REPOSITORIES
 from impulsum_pipelines.sandbox.team import Team
 
 
 class GitHub:
-    """The API, and the door through which its world changes."""
+    """The API, and its verbs at the control door."""
 
     def __init__(self, team: Team) -> None:
-        account = Account()
+        token = GitHubToken()
         world = build_world(team)
-        self.app: ASGIApp = build_app(world, account)
-        self.control = Control(world, account)
+        self.app: ASGIApp = build_app(world, token)
+        self.control = GitHubControl(world, token)
 
 
 def env(url: str) -> dict[str, str]:
@@ -31,6 +31,6 @@ def env(url: str) -> dict[str, str]:
     }
 
 
-def build(team: Team) -> GitHub:
+def build_service(team: Team) -> GitHub:
     """The service with the team's history in it."""
     return GitHub(team)

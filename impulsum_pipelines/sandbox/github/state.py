@@ -1,4 +1,4 @@
-"""What there is at the sandbox's GitHub. Times are epoch milliseconds; GitHub shows whole seconds."""
+"""The records of the sandbox's GitHub. Times are epoch milliseconds; GitHub shows whole seconds."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Account:
-    """A user."""
+class GitHubAccount:
+    """One user account."""
 
     id: int
     login: str
@@ -17,11 +17,11 @@ class Account:
 
 @dataclass
 class Commit:
-    """One commit. ``committed`` is the committer's date: what the committer's machine said, at any time."""
+    """One commit. ``committed`` is the date by the committer's machine, which may be wrong in any way."""
 
     sha: str
     message: str
-    author: Account
+    author: GitHubAccount
     authored: int
     committed: int
     parents: list[str]
@@ -29,7 +29,7 @@ class Commit:
 
 @dataclass
 class Repository:
-    """One repository; ``main`` lists what its default branch reaches, oldest first."""
+    """One repository; ``main`` lists the commits that its default branch reaches, oldest first."""
 
     id: int
     owner: str
@@ -55,7 +55,7 @@ class Repository:
 
     @property
     def head(self) -> str | None:
-        """The tip of the default branch; None of an empty repository."""
+        """The newest commit of the default branch; None in an empty repository."""
         return self.main[-1] if self.main else None
 
     def reached_from(self, sha: str) -> set[str]:
@@ -71,41 +71,41 @@ class Repository:
 
 
 @dataclass
-class Issue:
-    """What GitHub numbers: an issue, or the issue side of a pull request."""
+class GitHubIssue:
+    """An issue, or the issue side of a pull request: both are numbered in one sequence."""
 
     id: int
     repository: int
     number: int
     title: str
     body: str
-    author: Account
+    author: GitHubAccount
     created: int
     updated: int
     closed: int | None = None
-    closed_by: Account | None = None
+    closed_by: GitHubAccount | None = None
     labels: list[str] = field(default_factory=list)
-    assignee: Account | None = None
+    assignee: GitHubAccount | None = None
     pull: Pull | None = None
 
 
 @dataclass
 class Pull:
-    """The pull-request side of a numbered thing; title, state and update time are those of its issue."""
+    """The pull-request side of an issue; title, state and update time are those of the issue."""
 
     id: int
-    issue: Issue
+    issue: GitHubIssue
     branch: str
     base: str
     commits: list[str]
     draft: bool = False
     merged: int | None = None
-    merged_by: Account | None = None
+    merged_by: GitHubAccount | None = None
     merge_sha: str | None = None
     additions: int = 0
     deletions: int = 0
     files: int = 1
-    reviewers: list[Account] = field(default_factory=list)
+    reviewers: list[GitHubAccount] = field(default_factory=list)
 
     @property
     def repository(self) -> int:
@@ -119,7 +119,7 @@ class Review:
 
     id: int
     pull: Pull
-    author: Account
+    author: GitHubAccount
     state: str
     body: str
     submitted: int
@@ -132,12 +132,12 @@ class Review:
 
 
 @dataclass
-class Comment:
+class GitHubComment:
     """A comment on an issue or pull request, or, with a path, on a line of a pull request's diff."""
 
     id: int
-    issue: Issue
-    author: Account
+    issue: GitHubIssue
+    author: GitHubAccount
     body: str
     created: int
     updated: int
@@ -154,7 +154,7 @@ class Comment:
 
 
 @dataclass
-class Release:
+class GitHubRelease:
     """One release."""
 
     id: int
@@ -162,7 +162,7 @@ class Release:
     tag: str
     name: str
     body: str
-    author: Account
+    author: GitHubAccount
     created: int
     published: int
     prerelease: bool = False
@@ -177,7 +177,7 @@ class Deployment:
     sha: str
     ref: str
     environment: str
-    creator: Account
+    creator: GitHubAccount
     created: int
     updated: int
 
@@ -190,7 +190,7 @@ class DeploymentStatus:
     deployment: Deployment
     state: str
     description: str
-    creator: Account
+    creator: GitHubAccount
     created: int
 
     @property
@@ -212,7 +212,7 @@ class Run:
     branch: str
     sha: str
     title: str
-    actor: Account
+    actor: GitHubAccount
     created: int
     updated: int
     started: int

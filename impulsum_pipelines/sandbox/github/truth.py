@@ -1,17 +1,17 @@
-"""The truth: every record that the source must hold alive now, with the columns that a mistake would show in."""
+"""The truth: every record that the source must have stored alive now, with the columns that show a mistake."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from impulsum_pipelines.sandbox.github.documents import iso
+from impulsum_pipelines.sandbox.github.documents.repositories import iso
 from impulsum_pipelines.sandbox.github.world import GitHubWorld
 
 Rows = dict[str, dict[str, Any]]
 
 
 def truth(world: GitHubWorld) -> dict[str, Rows]:
-    """By raw table and id, columns and values; of repositories that the account sees."""
+    """Columns and values by raw table and id, for the repositories that the token sees."""
     seen = {r.id for r in world.repositories.values() if not r.hidden}
     pulls = [p for p in world.pulls.values() if p.repository in seen]
     return {
@@ -115,7 +115,7 @@ def truth(world: GitHubWorld) -> dict[str, Rows]:
 
 
 def _commits(world: GitHubWorld, seen: set[int]) -> Rows:
-    """What the default branch reaches, and what is in a pull request."""
+    """The commits that the default branch reaches, and those of pull requests."""
     found: Rows = {}
     for repository in world.repositories.values():
         if repository.id not in seen:

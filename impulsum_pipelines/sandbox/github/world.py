@@ -1,4 +1,4 @@
-"""What can happen at the sandbox's GitHub, each at a time: by the history's generator, and at the control door."""
+"""The edits of the sandbox's GitHub, each at a given time; the generated history and the control door make them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TypeVar
 
 from impulsum_pipelines.sandbox.clock import Clock
 from impulsum_pipelines.sandbox.github.state import (
-    Account,
-    Comment,
     Commit,
     Deployment,
     DeploymentStatus,
-    Issue,
+    GitHubAccount,
+    GitHubComment,
+    GitHubIssue,
+    GitHubRelease,
     Pull,
-    Release,
     Repository,
     Review,
     Run,
@@ -27,7 +27,7 @@ REPOSITORIES = ("platform", "mobile", "operations")
 ENVIRONMENTS = ("staging", "production")
 WORKFLOWS = {"CI": 501, "Deploy": 502}
 
-T = TypeVar("T", Review, Comment, Release, Deployment, DeploymentStatus, Run)
+T = TypeVar("T", Review, GitHubComment, GitHubRelease, Deployment, DeploymentStatus, Run)
 
 
 class GitHubWorld:
@@ -35,54 +35,62 @@ class GitHubWorld:
 
     Args:
         clock: the team's clock.
-        people: the accounts.
-        seed: makes commit ids.
+        people: the user accounts.
+        seed: commit ids are made from it.
     """
 
-    def __init__(self, clock: Clock, people: list[Account], seed: int) -> None:
+    def __init__(self, clock: Clock, people: list[GitHubAccount], seed: int) -> None:
         self.clock = clock
         self.people = people
         self.seed = seed
         self.repositories: dict[int, Repository] = {}
-        self.issues: dict[int, Issue] = {}
+        self.issues: dict[int, GitHubIssue] = {}
         self.pulls: dict[int, Pull] = {}
         self.reviews: dict[int, Review] = {}
-        self.review_comments: dict[int, Comment] = {}
-        self.issue_comments: dict[int, Comment] = {}
-        self.releases: dict[int, Release] = {}
+        self.review_comments: dict[int, GitHubComment] = {}
+        self.issue_comments: dict[int, GitHubComment] = {}
+        self.releases: dict[int, GitHubRelease] = {}
         self.deployments: dict[int, Deployment] = {}
         self.statuses: dict[int, DeploymentStatus] = {}
         self.runs: dict[int, Run] = {}
-        #: (repository, number) of issues that are gone: where to, or None for deleted.
-        self.gone: dict[tuple[int, int], Issue | None] = {}
+        #: Issues that are gone, by (repository, number): the issue that a transfer made, or None for a deleted one.
+        self.gone: dict[tuple[int, int], GitHubIssue | None] = {}
         self._ids = {name: count(start) for name, start in _FIRST_IDS.items()}
         self._commits = count(1)
 
-    # ------------------------------------------------------------- looking
+    # ------------------------------------------------------------- reading
 
     def find(self, owner: str, name: str) -> Repository | None:
-        """A repository by its name now."""
+        """A repository by its present name."""
         wanted = f"{owner}/{name}".lower()
         return next((r for r in self.repositories.values() if r.full_name.lower() == wanted), None)
 
     def renamed(self, owner: str, name: str) -> Repository | None:
-        """A repository by a name that it had."""
+        """A repository by a former name."""
         wanted = f"{owner}/{name}".lower()
         return next((r for r in self.repositories.values() if wanted in r.former_names), None)
 
     def of(self, things: Iterable[T], repository: Repository) -> list[T]:
-        """Those of a repository."""
+        """The things that belong to a repository."""
         return [thing for thing in things if thing.repository == repository.id]
 
-    def numbered(self, repository: Repository, number: int) -> Issue:
-        """An issue or pull request by its number."""
+    def numbered(self, repository: Repository, number: int) -> GitHubIssue:
+        """An issue or pull request by its number.
+
+        Raises:
+            LookupError: there is none.
+        """
         for issue in self.issues.values():
             if issue.repository == repository.id and issue.number == number:
                 return issue
         raise LookupError(f"there is no number {number} in {repository.full_name}")
 
     def pull(self, repository: Repository, number: int) -> Pull:
-        """A pull request by its number."""
+        """A pull request by its number.
+
+        Raises:
+            LookupError: there is none.
+        """
         found = self.numbered(repository, number).pull
         if found is None:
             raise LookupError(f"{number} of {repository.full_name} is no pull request")
@@ -91,27 +99,31 @@ class GitHubWorld:
     # -------------------------------------------------------- repositories
 
     def create_repository(self, name: str, at: int, owner: str = OWNER) -> Repository:
-        """An empty repository."""
+        """Create an empty repository."""
         made = Repository(next(self._ids["repository"]), owner, name, created=at, updated=at, pushed=at)
         self.repositories[made.id] = made
         return made
 
     def rename(self, repository: Repository, owner: str, name: str, at: int) -> None:
-        """Rename or transfer it: the old name answers 301 until somebody else takes it."""
+        """Rename or transfer a repository: the old name answers 301 until another repository takes it."""
         repository.former_names.append(repository.full_name.lower())
         repository.owner, repository.name, repository.updated = owner, name, at
 
     # ------------------------------------------------------------- commits
 
-    def commit(self, repository: Repository, author: Account, message: str, at: int, parents: list[str]) -> Commit:
-        """A commit on no branch yet; ``at`` is what its committer's machine says."""
+    def commit(
+        self, repository: Repository, author: GitHubAccount, message: str, at: int, parents: list[str]
+    ) -> Commit:
+        """Make a commit that is on no branch yet; ``at`` (epoch ms) is the time of its committer's machine."""
         sha = sha1(f"{self.seed}-{next(self._commits)}".encode(), usedforsecurity=False).hexdigest()
         made = Commit(sha, message, author, authored=at, committed=at, parents=parents)
         repository.commits[sha] = made
         return made
 
-    def push(self, repository: Repository, author: Account, message: str, at: int, dated: int | None = None) -> Commit:
-        """A commit straight onto the default branch, pushed now, dated now or whenever."""
+    def push(
+        self, repository: Repository, author: GitHubAccount, message: str, at: int, dated: int | None = None
+    ) -> Commit:
+        """Push a commit to the default branch at ``at``; ``dated`` is the committer's date, ``at`` when None."""
         parents = [repository.head] if repository.head else []
         made = self.commit(repository, author, message, dated if dated is not None else at, parents)
         repository.main.append(made.sha)
@@ -119,7 +131,7 @@ class GitHubWorld:
         return made
 
     def force_push(self, repository: Repository, drop: int, at: int) -> list[str]:
-        """Rewrite the newest commits of the default branch as one; those that it no longer reaches."""
+        """Rewrite the newest commits of the default branch as one; returns those that it no longer reaches."""
         if not 0 < drop < len(repository.main):
             raise ValueError(f"{repository.full_name} has {len(repository.main)} commits")
         before = list(repository.main)
@@ -137,18 +149,20 @@ class GitHubWorld:
         repository.last_number += 1
         return repository.last_number
 
-    def open_issue(self, repository: Repository, author: Account, title: str, at: int, body: str = "") -> Issue:
-        """An issue."""
-        made = Issue(
+    def open_issue(
+        self, repository: Repository, author: GitHubAccount, title: str, at: int, body: str = ""
+    ) -> GitHubIssue:
+        """Open an issue."""
+        made = GitHubIssue(
             next(self._ids["issue"]), repository.id, self._number(repository), title, body, author, at, at
         )  # fmt: skip
         self.issues[made.id] = made
         return made
 
     def open_pull(
-        self, repository: Repository, author: Account, title: str, at: int, commits: int, branch: str
+        self, repository: Repository, author: GitHubAccount, title: str, at: int, commits: int, branch: str
     ) -> Pull:
-        """A pull request against the default branch, with commits of its own."""
+        """Open a pull request into the default branch, with this many commits."""
         issue = self.open_issue(repository, author, title, at, f"Closes the ticket in the title: {title}")
         made = Pull(next(self._ids["pull"]), issue, branch, repository.default_branch, [])
         issue.pull = self.pulls[made.id] = made
@@ -156,8 +170,8 @@ class GitHubWorld:
             self.push_to_pull(made, author, f"{title} ({number + 1})", at)
         return made
 
-    def push_to_pull(self, pull: Pull, author: Account, message: str, at: int) -> Commit:
-        """One more commit in a pull request."""
+    def push_to_pull(self, pull: Pull, author: GitHubAccount, message: str, at: int) -> Commit:
+        """Push one more commit to a pull request."""
         repository = self.repositories[pull.repository]
         tip = pull.commits[-1] if pull.commits else repository.head
         made = self.commit(repository, author, message, at, [tip] if tip else [])
@@ -169,13 +183,13 @@ class GitHubWorld:
         return made
 
     def force_push_pull(self, pull: Pull, at: int) -> list[str]:
-        """Replace a pull request's commits by one; those that went."""
+        """Replace the commits of a pull request by one; returns the replaced ones."""
         dropped, pull.commits = pull.commits, []
         self.push_to_pull(pull, pull.issue.author, f"{pull.issue.title} (squashed)", at)
         return dropped
 
-    def review(self, pull: Pull, author: Account, state: str, at: int, body: str = "") -> Review:
-        """A submitted review: APPROVED, CHANGES_REQUESTED or COMMENTED."""
+    def review(self, pull: Pull, author: GitHubAccount, state: str, at: int, body: str = "") -> Review:
+        """Submit a review: APPROVED, CHANGES_REQUESTED or COMMENTED."""
         made = Review(next(self._ids["review"]), pull, author, state, body, at, pull.commits[-1])
         self.reviews[made.id] = made
         pull.issue.updated = at
@@ -186,9 +200,9 @@ class GitHubWorld:
         review.state = "DISMISSED"
         review.pull.issue.updated = at
 
-    def review_comment(self, review: Review, text: str, at: int, reply_to: int | None = None) -> Comment:
-        """A comment on a line of the diff."""
-        made = Comment(
+    def review_comment(self, review: Review, text: str, at: int, reply_to: int | None = None) -> GitHubComment:
+        """Comment on a line of the diff."""
+        made = GitHubComment(
             next(self._ids["review_comment"]), review.pull.issue, review.author, text, at, at,
             review=review.id, path="src/main.py", line=7, reply_to=reply_to, sha=review.sha,
         )  # fmt: skip
@@ -196,14 +210,14 @@ class GitHubWorld:
         review.pull.issue.updated = at
         return made
 
-    def comment(self, issue: Issue, author: Account, text: str, at: int) -> Comment:
-        """A comment in the conversation of an issue or pull request."""
-        made = Comment(next(self._ids["issue_comment"]), issue, author, text, at, at)
+    def comment(self, issue: GitHubIssue, author: GitHubAccount, text: str, at: int) -> GitHubComment:
+        """Comment on an issue or pull request."""
+        made = GitHubComment(next(self._ids["issue_comment"]), issue, author, text, at, at)
         self.issue_comments[made.id] = made
         issue.updated = at
         return made
 
-    def merge(self, pull: Pull, author: Account, at: int, method: str = "squash") -> None:
+    def merge(self, pull: Pull, author: GitHubAccount, at: int, method: str = "squash") -> None:
         """Merge a pull request by ``squash``, ``merge`` or ``rebase``."""
         repository = self.repositories[pull.repository]
         tip = [repository.head] if repository.head else []
@@ -225,22 +239,22 @@ class GitHubWorld:
         repository.pushed = at
         self.close(pull.issue, author, at)
 
-    def close(self, issue: Issue, author: Account, at: int) -> None:
+    def close(self, issue: GitHubIssue, author: GitHubAccount, at: int) -> None:
         """Close an issue or pull request."""
         issue.closed, issue.closed_by, issue.updated = at, author, at
 
-    def reopen(self, issue: Issue, at: int) -> None:
-        """Open it again."""
+    def reopen(self, issue: GitHubIssue, at: int) -> None:
+        """Reopen an issue or pull request."""
         issue.closed, issue.closed_by, issue.updated = None, None, at
 
-    def remove_issue(self, issue: Issue, successor: Issue | None = None) -> None:
-        """Delete an issue with its comments, or leave where it was transferred to."""
+    def remove_issue(self, issue: GitHubIssue, successor: GitHubIssue | None = None) -> None:
+        """Delete an issue with its comments; ``successor`` is the issue that a transfer made of it."""
         del self.issues[issue.id]
         self.gone[issue.repository, issue.number] = successor
         for comment in [c for c in self.issue_comments.values() if c.issue is issue]:
             del self.issue_comments[comment.id]
 
-    def transfer(self, issue: Issue, repository: Repository, at: int) -> Issue:
+    def transfer(self, issue: GitHubIssue, repository: Repository, at: int) -> GitHubIssue:
         """Move an issue to another repository: it gets another id and number, and so do its comments."""
         moved = self.open_issue(repository, issue.author, issue.title, issue.created, issue.body)
         moved.updated = at
@@ -252,15 +266,15 @@ class GitHubWorld:
 
     # ------------------------------------- releases, deployments and runs
 
-    def release(self, repository: Repository, author: Account, tag: str, at: int) -> Release:
-        """A release of the newest commit; its ``created`` is that commit's date."""
+    def release(self, repository: Repository, author: GitHubAccount, tag: str, at: int) -> GitHubRelease:
+        """Release the newest commit; ``created`` of the release is that commit's date."""
         dated = repository.commits[repository.main[-1]].committed
-        made = Release(next(self._ids["release"]), repository.id, tag, tag, "Changes", author, dated, at)
+        made = GitHubRelease(next(self._ids["release"]), repository.id, tag, tag, "Changes", author, dated, at)
         self.releases[made.id] = made
         return made
 
-    def deploy(self, repository: Repository, author: Account, environment: str, at: int) -> Deployment:
-        """A deployment of the newest commit."""
+    def deploy(self, repository: Repository, author: GitHubAccount, environment: str, at: int) -> Deployment:
+        """Deploy the newest commit."""
         sha = repository.main[-1]
         made = Deployment(
             next(self._ids["deployment"]), repository.id, sha, repository.default_branch, environment, author, at, at
@@ -268,8 +282,8 @@ class GitHubWorld:
         self.deployments[made.id] = made
         return made
 
-    def deployment_status(self, deployment: Deployment, state: str, author: Account, at: int) -> DeploymentStatus:
-        """A status; a success makes the deployment before it in its environment inactive, as GitHub does."""
+    def deployment_status(self, deployment: Deployment, state: str, author: GitHubAccount, at: int) -> DeploymentStatus:
+        """Give a deployment a status. As at GitHub, a success makes earlier ones in the environment inactive."""
         made = DeploymentStatus(next(self._ids["status"]), deployment, state, f"is {state}", author, at)
         self.statuses[made.id] = made
         if state == "success":
@@ -281,13 +295,13 @@ class GitHubWorld:
         return made
 
     def state_of(self, deployment: Deployment) -> str | None:
-        """The newest state of a deployment."""
+        """The newest state of a deployment; None when it has no status."""
         return next((s.state for s in reversed(self.statuses.values()) if s.deployment is deployment), None)
 
     def run(
         self,
         repository: Repository,
-        actor: Account,
+        actor: GitHubAccount,
         at: int,
         *,
         name: str = "CI",
@@ -296,7 +310,7 @@ class GitHubWorld:
         conclusion: str | None = "success",
         ended: int | None = None,
     ) -> Run:
-        """A run of a workflow; one without a conclusion goes on."""
+        """Run a workflow; a run without a conclusion is in progress."""
         repository.last_run += 1
         sha = pull.commits[-1] if pull else repository.main[-1]
         made = Run(

@@ -1,1 +1,1 @@
-"""A Jira Cloud site that lives in this process: its data, its language of queries, its REST answers."""
+"""A stand-in of a Jira Cloud site: its data, its query language (JQL) and its REST interface."""

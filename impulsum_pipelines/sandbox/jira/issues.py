@@ -1,7 +1,7 @@
-"""An issue and the changes that people make to it, each with the changelog items that Jira writes for it.
+"""An issue, and the changes that people make to it, each with the changelog items that Jira writes for it.
 
-Every function here changes the issue and returns the items of the history; an edit that changes nothing returns no
-item. As in Jira, what is set when an issue is created leaves no history.
+A function that edits changes the issue and returns the items of the history; an edit that changes nothing returns no
+items. As in Jira, values that are set when an issue is created leave no history.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from impulsum_pipelines.sandbox.jira.site import (
     Document,
     Field,
     JiraSiteData,
+    JiraUser,
     Project,
     Status,
-    User,
     platform_time,
 )
 
@@ -41,11 +41,11 @@ INLINE_COMMENTS = 20
 
 
 @dataclass
-class Issue:
-    """One issue as it stands. ``fields`` is Jira's ``fields`` object without the Sprint field.
+class JiraIssue:
+    """One issue as it is now. ``fields`` is Jira's ``fields`` object without the Sprint field.
 
-    The Sprint field holds documents of sprints, which change without the issue: it is kept as ``sprint_ids`` and
-    written out when an answer leaves.
+    The Sprint field contains the documents of sprints, which change without the issue: it is stored as ``sprint_ids``
+    and written out in each answer.
     """
 
     id: int
@@ -68,7 +68,7 @@ class Issue:
 
     @property
     def stub(self) -> Document:
-        """As a link or a child shows it."""
+        """The short form that a link or a child shows."""
         shown = {name: self.fields[name] for name in ("summary", "status", "priority", "issuetype")}
         return {"id": str(self.id), "key": self.key, "self": f"{API}/issue/{self.id}", "fields": shown}
 
@@ -81,16 +81,16 @@ def new_issue(
     type_name: str,
     summary: str,
     status: Status,
-    reporter: User,
-    assignee: User | None = None,
+    reporter: JiraUser,
+    assignee: JiraUser | None = None,
     priority: str = "Medium",
     labels: list[str] | None = None,
-    parent: Issue | None = None,
+    parent: JiraIssue | None = None,
     description: str = "",
     sprint_ids: list[int] | None = None,
     estimates: dict[str, float] | None = None,
-) -> Issue:
-    """An issue that is created at ``at``, numbered next in its project."""
+) -> JiraIssue:
+    """An issue that is created at ``at`` (epoch ms), with the next number of its project."""
     key = f"{project.key}-{project.next_number}"
     project.next_number += 1
     fields: Document = {
@@ -110,7 +110,7 @@ def new_issue(
         "labels": labels or [],
         "fixVersions": [],
         "components": [],
-        "description": rich_text(description) if description else None,
+        "description": atlassian_document(description) if description else None,
         "issuelinks": [],
         "timespent": None,
         "timeoriginalestimate": None,
@@ -129,11 +129,11 @@ def new_issue(
             fields[EPIC_LINK_FIELD] = parent.key
     if status.category == "done":
         fields |= {"resolution": DONE, "resolutiondate": platform_time(at)}
-    return Issue(issue_id, key, project.id, at, at, fields, list(sprint_ids or ()))
+    return JiraIssue(issue_id, key, project.id, at, at, fields, list(sprint_ids or ()))
 
 
 def comment_page(issue_id: int, shown: list[Document], total: int) -> Document:
-    """The field ``comment`` of an issue."""
+    """The field ``comment`` of an issue: the comments shown, and how many there are in all."""
     return {
         "comments": shown,
         "self": f"{API}/issue/{issue_id}/comment",
@@ -143,7 +143,7 @@ def comment_page(issue_id: int, shown: list[Document], total: int) -> Document:
     }
 
 
-def rich_text(text: str) -> Document:
+def atlassian_document(text: str) -> Document:
     """Text in Atlassian's document format, as one paragraph."""
     paragraph = {"type": "paragraph", "content": [{"type": "text", "text": text}]}
     return {"type": "doc", "version": 1, "content": [paragraph]}
@@ -161,8 +161,8 @@ def _item(name: str, field_id: str, kind: str, old: tuple[Any, Any], new: tuple[
     }
 
 
-def set_status(issue: Issue, status: Status, at: int) -> list[Document]:
-    """Move to a status; the resolution follows the status's category, as on most sites."""
+def set_status(issue: JiraIssue, status: Status, at: int) -> list[Document]:
+    """Move to a status; as on most sites, the resolution follows from the category of the status."""
     old = issue.fields["status"]
     if old["id"] == status.id:
         return []
@@ -179,7 +179,7 @@ def set_status(issue: Issue, status: Status, at: int) -> list[Document]:
     return items
 
 
-def set_sprints(issue: Issue, sprint_ids: list[int], site: JiraSiteData) -> list[Document]:
+def set_sprints(issue: JiraIssue, sprint_ids: list[int], site: JiraSiteData) -> list[Document]:
     """Set the Sprint field; the history lists the ids and the names, separated by a comma and a space."""
     if sprint_ids == issue.sprint_ids:
         return []
@@ -193,14 +193,14 @@ def set_sprints(issue: Issue, sprint_ids: list[int], site: JiraSiteData) -> list
     return [item]
 
 
-def move_to_sprint(issue: Issue, sprint_id: int | None, site: JiraSiteData) -> list[Document]:
+def move_to_sprint(issue: JiraIssue, sprint_id: int | None, site: JiraSiteData) -> list[Document]:
     """Put an issue into one open sprint, or into the backlog; closed sprints stay in the field."""
     closed = [i for i in issue.sprint_ids if i in site.sprints and site.sprints[i].state == "closed"]
     return set_sprints(issue, closed + ([sprint_id] if sprint_id is not None else []), site)
 
 
-def set_number(issue: Issue, number: Field, value: float | None) -> list[Document]:
-    """Set a numeric field, such as an estimate; the history has it in the strings, its ids are null."""
+def set_number(issue: JiraIssue, number: Field, value: float | None) -> list[Document]:
+    """Set a numeric field, such as an estimate; the history has the values as strings, and null as ids."""
     old = issue.fields.get(number.id)
     if old == value:
         return []
@@ -213,7 +213,7 @@ def set_number(issue: Issue, number: Field, value: float | None) -> list[Documen
     return [_item(number.name, number.id, kind, (None, text(old)), (None, text(value)))]
 
 
-def set_text(issue: Issue, field_id: str, value: str | None) -> list[Document]:
+def set_text(issue: JiraIssue, field_id: str, value: str | None) -> list[Document]:
     """Set a plain text field, such as the summary or the due date."""
     old = issue.fields.get(field_id)
     if old == value:
@@ -222,7 +222,7 @@ def set_text(issue: Issue, field_id: str, value: str | None) -> list[Document]:
     return [_item(field_id, field_id, "jira", (None, old), (None, value))]
 
 
-def set_labels(issue: Issue, labels: list[str]) -> list[Document]:
+def set_labels(issue: JiraIssue, labels: list[str]) -> list[Document]:
     """Set the labels."""
     old = issue.fields.get("labels") or []
     if old == labels:
@@ -231,8 +231,8 @@ def set_labels(issue: Issue, labels: list[str]) -> list[Document]:
     return [_item("labels", "labels", "jira", (None, " ".join(old)), (None, " ".join(labels)))]
 
 
-def set_assignee(issue: Issue, user: User | None) -> list[Document]:
-    """Hand an issue to somebody, or to nobody."""
+def set_assignee(issue: JiraIssue, user: JiraUser | None) -> list[Document]:
+    """Assign an issue to somebody, or to nobody."""
     old = issue.fields.get("assignee") or {}
     new = user.document if user else None
     if old.get("accountId") == (user.account_id if user else None):
@@ -243,8 +243,8 @@ def set_assignee(issue: Issue, user: User | None) -> list[Document]:
     return [_item("assignee", "assignee", "jira", before, after)]
 
 
-def move_to_project(issue: Issue, source: Project, target: Project) -> list[Document]:
-    """Move an issue: the id stays, the key is the next one of the target."""
+def move_to_project(issue: JiraIssue, source: Project, target: Project) -> list[Document]:
+    """Move an issue to another project: the id stays, the key is the next one of the target."""
     old_key = issue.key
     issue.key = f"{target.key}-{target.next_number}"
     target.next_number += 1
@@ -256,6 +256,6 @@ def move_to_project(issue: Issue, source: Project, target: Project) -> list[Docu
     ]
 
 
-def history(history_id: int, author: User, at: int, items: list[Document]) -> Document:
+def history(history_id: int, author: JiraUser, at: int, items: list[Document]) -> Document:
     """The document of one history."""
     return {"id": str(history_id), "author": author.document, "created": platform_time(at), "items": items}

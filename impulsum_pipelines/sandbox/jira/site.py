@@ -1,8 +1,8 @@
-"""What a Jira site is made of besides its issues: people, projects, statuses, fields, boards, sprints, versions.
+"""The parts of a Jira site other than issues: people, projects, statuses, fields, boards, sprints, versions.
 
-Each class knows the document that Jira's REST interface gives for it. Ids are those of Jira: text in the platform's
-documents, numbers in those of boards and sprints. Times are epoch milliseconds inside and written in UTC;
-:func:`impulsum_pipelines.sandbox.jira.api.answers.in_zone` puts a whole answer into the token user's zone.
+Each class writes the document that Jira's REST interface gives for it. Ids are as in Jira: text in the platform's
+documents, numbers in those of boards and sprints. Times are epoch milliseconds, and are written in UTC;
+:func:`impulsum_pipelines.sandbox.jira.api.answers.in_zone` converts an answer to the token user's zone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from impulsum_pipelines.sandbox.clock import to_datetime
 
 Document = dict[str, Any]
 
-#: Base of the `self` links in documents. A reserved name: nothing that follows one leaves this machine.
+#: Base of the `self` links in documents. The name is reserved: a request that follows a link reaches nobody.
 SITE = "https://sandbox.invalid"
 API = f"{SITE}/rest/api/3"
 AGILE = f"{SITE}/rest/agile/1.0"
@@ -39,12 +39,12 @@ def platform_time(ms: int) -> str:
 
 
 def agile_time(ms: int) -> str:
-    """A time as the interface of boards writes it, such as ``2026-11-01T10:11:12.345Z``."""
+    """A time as Jira Software's interface (boards, sprints) writes it, such as ``2026-11-01T10:11:12.345Z``."""
     return to_datetime(ms).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 @dataclass
-class User:
+class JiraUser:
     """A person or an app with an account."""
 
     account_id: str
@@ -56,7 +56,7 @@ class User:
 
     @property
     def document(self) -> Document:
-        """As it appears inside issues, comments and histories: the e-mail address is hidden there."""
+        """The document inside issues, comments and histories, which hides the e-mail address."""
         return {
             "self": f"{API}/user?accountId={self.account_id}",
             "accountId": self.account_id,
@@ -68,7 +68,7 @@ class User:
 
     @property
     def profile(self) -> Document:
-        """As ``users/search`` and ``myself`` give it."""
+        """The document that ``users/search`` and ``myself`` give."""
         return self.document | ({"emailAddress": self.email} if self.email else {})
 
 
@@ -83,7 +83,7 @@ class Status:
 
     @property
     def document(self) -> Document:
-        """As it appears inside issues and in ``status``."""
+        """The document inside issues and in ``status``."""
         category = _CATEGORIES[self.category]
         document: Document = {
             "self": f"{API}/status/{self.id}",
@@ -100,7 +100,7 @@ class Status:
 
 @dataclass
 class Field:
-    """A system or custom field; ``clause`` is its name in JQL."""
+    """A system or custom field; ``custom`` is the type of a custom one."""
 
     id: str
     name: str
@@ -111,7 +111,7 @@ class Field:
 
     @property
     def document(self) -> Document:
-        """As ``field`` gives it."""
+        """The document that ``field`` gives."""
         schema: Document = {"type": self.type} | ({"items": self.items} if self.items else {})
         if self.custom:
             number = int(self.id.removeprefix("customfield_"))
@@ -188,7 +188,7 @@ class Project:
 
     @property
     def document(self) -> Document:
-        """As it appears inside issues and in ``project/search``."""
+        """The document inside issues and in ``project/search``."""
         return {
             "self": f"{API}/project/{self.id}",
             "id": self.id,
@@ -202,7 +202,7 @@ class Project:
 
 
 @dataclass
-class Version:
+class JiraVersion:
     """A version (release) of a project; dates are plain dates."""
 
     id: str
@@ -215,7 +215,7 @@ class Version:
 
     @property
     def document(self) -> Document:
-        """As ``project/{id}/version`` gives it."""
+        """The document that ``project/{id}/version`` gives."""
         document: Document = {
             "self": f"{API}/version/{self.id}",
             "id": self.id,
@@ -230,11 +230,15 @@ class Version:
 
 @dataclass
 class Board:
-    """A board: its columns (name, status ids) from left to right, and what it estimates with.
+    """A board.
 
-    ``estimation_field`` None stands for a board that counts issues. ``borrowed`` are sprints of other boards whose
-    issues this board's filter finds: Jira lists them here too, with the ``originBoardId`` of their own board. A
-    team-managed board may turn ``has_sprints`` off, and then is a Kanban board though its type does not say so.
+    Attributes:
+        columns: name and status ids of each column, from left to right.
+        estimation_field: the field that the board estimates with; None for a board that counts issues.
+        borrowed: ids of sprints of other boards whose issues this board's filter finds. Jira lists them here too, with
+            the ``originBoardId`` of their own board.
+        has_sprints: a team-managed board may turn sprints off; then it is a Kanban board, though its type does not
+            say so.
     """
 
     id: int
@@ -248,11 +252,11 @@ class Board:
 
     @property
     def done_statuses(self) -> frozenset[str]:
-        """Statuses of the right-most column that has any."""
+        """The statuses of the right-most column that has any."""
         return next((frozenset(statuses) for _, statuses in reversed(self.columns) if statuses), frozenset())
 
     def document(self, project: Project | None) -> Document:
-        """As ``board`` gives it."""
+        """The document that ``board`` gives."""
         document: Document = {
             "id": self.id,
             "self": f"{AGILE}/board/{self.id}",
@@ -271,7 +275,7 @@ class Board:
         return document
 
     def configuration(self, fields: dict[str, Field]) -> Document:
-        """As ``board/{id}/configuration`` gives it."""
+        """The document that ``board/{id}/configuration`` gives."""
         estimation: Document = {"type": "issueCount"}
         if self.estimation_field:
             named = fields.get(self.estimation_field)
@@ -306,7 +310,7 @@ class Board:
 
 @dataclass
 class Sprint:
-    """A sprint. ``started`` is planned while it is future and actual from then on; ``ends`` is always planned."""
+    """A sprint. ``started`` is the planned time while it is future, then the actual one; ``ends`` is always planned."""
 
     id: int
     name: str
@@ -325,7 +329,7 @@ class Sprint:
 
     @property
     def document(self) -> Document:
-        """As ``sprint/{id}`` gives it."""
+        """The document that ``sprint/{id}`` gives."""
         document: Document = {
             "id": self.id,
             "self": f"{AGILE}/sprint/{self.id}",
@@ -341,7 +345,7 @@ class Sprint:
 
     @property
     def field_value(self) -> Document:
-        """As it appears in the Sprint field of an issue."""
+        """The document in the Sprint field of an issue."""
         document: Document = {"id": self.id, "name": self.name, "state": self.state}
         if self.board_id is not None:
             document["boardId"] = self.board_id
@@ -349,7 +353,7 @@ class Sprint:
 
     @property
     def field_bytes(self) -> bytes:
-        """:attr:`field_value` in JSON, made again only when the sprint has changed: every issue shows it."""
+        """:attr:`field_value` in JSON. Every issue shows it, so it is made again only when the sprint has changed."""
         now = (self.name, self.state, self.goal, self.started, self.ends, self.completed)
         if self._rendered is None or self._rendered[0] != now:
             self._rendered = (now, orjson.dumps(self.field_value))
@@ -358,17 +362,17 @@ class Sprint:
 
 @dataclass
 class JiraSiteData:
-    """Everything of a site but its issues, by id; ``account`` is the user that the API token belongs to."""
+    """Everything of a site except its issues, by id; ``account`` is the user of the API token."""
 
-    account: User
-    users: dict[str, User] = field(default_factory=dict)
+    account: JiraUser
+    users: dict[str, JiraUser] = field(default_factory=dict)
     statuses: dict[str, Status] = field(default_factory=dict)
     fields: dict[str, Field] = field(default_factory=standard_fields)
     projects: dict[str, Project] = field(default_factory=dict)
-    versions: dict[str, Version] = field(default_factory=dict)
+    versions: dict[str, JiraVersion] = field(default_factory=dict)
     boards: dict[int, Board] = field(default_factory=dict)
     sprints: dict[int, Sprint] = field(default_factory=dict)
-    #: Fields that were removed: their values are left out of every answer.
+    #: Removed fields: no answer has their values.
     removed_fields: set[str] = field(default_factory=set)
 
     def project(self, key_or_id: str) -> Project | None:

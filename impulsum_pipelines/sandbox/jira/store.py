@@ -1,7 +1,7 @@
-"""The issues of a site, in SQLite: searched by plain SQL, and kept as the bytes that answers are joined from.
+"""The issues of a site, in SQLite: searched by plain SQL, and stored as the bytes that answers are made of.
 
-The tables are what the site's search sees. An edit may become visible to search later than to a read by id, as in
-Jira: until then it waits in :attr:`Store.pending`.
+The tables are what the site's search sees. As in Jira, search may see an edit later than a read by id does: until
+then the edit waits in :attr:`Store.pending`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from impulsum_pipelines.sandbox.jira.issues import Issue
+from impulsum_pipelines.sandbox.jira.issues import JiraIssue
 from impulsum_pipelines.sandbox.jira.site import Document
 
 _SCHEMA = """
@@ -44,8 +44,8 @@ CREATE TABLE deleted_worklogs (id INTEGER PRIMARY KEY, updated INTEGER NOT NULL)
 
 
 @dataclass(frozen=True)
-class Stored:
-    """An issue as answers are joined from it: its ``fields`` object in bytes, without the Sprint field."""
+class StoredIssue:
+    """An issue in the form that answers are made of: its ``fields`` object in bytes, without the Sprint field."""
 
     id: int
     key: str
@@ -61,22 +61,22 @@ class _Row:
 
 
 class Store:
-    """The issues of one site with what hangs on them."""
+    """The issues of one site with their histories, comments and worklogs."""
 
     def __init__(self) -> None:
-        # A private temporary file of SQLite's own, gone with the process: 200,000 issues do not fit in memory.
+        # SQLite's own temporary file, which disappears with the process: 200,000 issues do not fit in memory.
         # One thread at a time uses it: the generator's first, then the server's.
         self.db = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         self.db.executescript(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;" + _SCHEMA
         )
-        #: Edits that search does not see yet: issue id to (visible from, row; None for a deletion).
+        #: Edits that search does not see yet, by issue id: (visible from, row); the row of a deletion is None.
         self.pending: dict[int, tuple[int, _Row | None]] = {}
 
     # -- issues
 
-    def save(self, issue: Issue, visible_at: int | None = None) -> None:
-        """Keep an issue; search sees it from ``visible_at`` on (epoch ms; at once when None)."""
+    def save(self, issue: JiraIssue, visible_at: int | None = None) -> None:
+        """Store an issue; search sees it from ``visible_at`` on (epoch ms; at once when None)."""
         row = _row(issue)
         if visible_at is None:
             self.pending.pop(issue.id, None)
@@ -84,8 +84,8 @@ class Store:
         else:
             self.pending[issue.id] = (visible_at, row)
 
-    def save_all(self, issues: Iterable[Issue]) -> None:
-        """Keep many issues at once."""
+    def save_all(self, issues: Iterable[JiraIssue]) -> None:
+        """Store many issues at once."""
         self._write([_row(issue) for issue in issues])
 
     def _write(self, rows: Sequence[_Row]) -> None:
@@ -103,11 +103,11 @@ class Store:
             )
 
     def transaction(self) -> _Transaction:
-        """A block whose writes become one."""
+        """A block whose writes are one transaction."""
         return _Transaction(self.db)
 
     def reveal(self, now: int) -> None:
-        """Show search the edits whose time has come."""
+        """Let search see the edits that are visible from ``now`` (epoch ms) or earlier."""
         due = [(issue_id, row) for issue_id, (at, row) in self.pending.items() if at <= now]
         for issue_id, row in due:
             del self.pending[issue_id]
@@ -146,8 +146,12 @@ class Store:
         row = self.db.execute(query, values).fetchone()
         return int(row[0]) if row else None
 
-    def issue(self, issue_id: int) -> Issue:
-        """An issue as it stands, search's lag or not, ready to be changed. KeyError when there is none."""
+    def issue(self, issue_id: int) -> JiraIssue:
+        """An issue as it is now, whether search sees that or not, ready to be changed.
+
+        Raises:
+            KeyError: there is no such issue.
+        """
         if issue_id in self.pending:
             row = self.pending[issue_id][1]
             if row is None:
@@ -163,10 +167,14 @@ class Store:
                 raise KeyError(issue_id)
             key, project_id, created, updated, fields, listed = found
             sprint_ids = _ids(listed)
-        return Issue(issue_id, key, project_id, created, updated, orjson.loads(fields), list(sprint_ids))
+        return JiraIssue(issue_id, key, project_id, created, updated, orjson.loads(fields), list(sprint_ids))
 
     def project_id(self, issue_id: int) -> str:
-        """The project that an issue is in, search's lag or not. KeyError when there is no such issue."""
+        """Id of the project that an issue is in now, whether search sees that or not.
+
+        Raises:
+            KeyError: there is no such issue.
+        """
         _, waiting = self.pending.get(issue_id, (0, None))
         if waiting:
             return waiting.issue[2]
@@ -175,18 +183,18 @@ class Store:
             raise KeyError(issue_id)
         return str(row[0])
 
-    def stored(self, ids: Sequence[int], *, as_searched: bool) -> list[Stored]:
-        """Issues in bytes, in the order of ``ids``; what search sees, or what a read by id sees."""
+    def stored(self, ids: Sequence[int], *, as_searched: bool) -> list[StoredIssue]:
+        """Issues in the order of ``ids``, as search sees them (``as_searched``) or as a read by id does."""
         rows = self.db.execute(
             f"SELECT id, key, fields, sprint_ids FROM issues JOIN documents USING (id) WHERE id IN ({_marks(ids)})", ids
         )
-        found = {id_: Stored(id_, key, fields, _ids(listed)) for id_, key, fields, listed in rows}
+        found = {id_: StoredIssue(id_, key, fields, _ids(listed)) for id_, key, fields, listed in rows}
         if not as_searched:
             for issue_id in set(ids) & self.pending.keys():
                 row = self.pending[issue_id][1]
                 found.pop(issue_id, None)
                 if row:
-                    found[issue_id] = Stored(issue_id, row.issue[1], row.fields, row.sprint_ids)
+                    found[issue_id] = StoredIssue(issue_id, row.issue[1], row.fields, row.sprint_ids)
         return [found[i] for i in ids if i in found]
 
     def project_insight(self, project_id: str) -> tuple[int, int | None]:
@@ -194,10 +202,10 @@ class Store:
         row = self.db.execute("SELECT count(*), max(updated) FROM issues WHERE project_id = ?", [project_id]).fetchone()
         return int(row[0]), row[1]
 
-    # -- what hangs on issues
+    # -- histories, comments, worklogs
 
     def add_histories(self, rows: Iterable[tuple[int, int, int, Document]]) -> None:
-        """Keep histories: (id, issue id, created, document)."""
+        """Store histories: (id, issue id, created, document)."""
         self.db.executemany(
             "INSERT INTO histories VALUES (?, ?, ?, ?, ?)",
             [
@@ -207,7 +215,7 @@ class Store:
         )
 
     def newest_histories(self, ids: Sequence[int], at_most: int) -> dict[int, tuple[int, list[bytes]]]:
-        """For each issue the number of its histories and the newest of them, newest first."""
+        """For each issue, how many histories it has, and the newest of them, newest first."""
         found: dict[int, tuple[int, list[bytes]]] = {}
         rows = self.db.execute(
             "SELECT issue_id, total, document FROM (SELECT issue_id, document,"
@@ -233,11 +241,11 @@ class Store:
         ).fetchall()
 
     def count(self, table: str, issue_id: int) -> int:
-        """How many rows of a table (histories, comments, worklogs) hang on an issue."""
+        """How many rows of a table (histories, comments, worklogs) belong to an issue."""
         return self._one(f"SELECT count(*) FROM {table} WHERE issue_id = ?", issue_id) or 0
 
     def add_comments(self, rows: Iterable[tuple[int, int, Document]]) -> None:
-        """Keep comments: (id, issue id, document)."""
+        """Store comments: (id, issue id, document)."""
         self.db.executemany(
             "INSERT OR REPLACE INTO comments (id, issue_id, document) VALUES (?, ?, ?)",
             [(i, issue, orjson.dumps(d)) for i, issue, d in rows],
@@ -259,7 +267,7 @@ class Store:
         return [row[0] for row in rows]
 
     def add_worklogs(self, rows: Iterable[tuple[int, int, int, Document]]) -> None:
-        """Keep worklogs: (id, issue id, updated, document)."""
+        """Store worklogs: (id, issue id, updated, document)."""
         self.db.executemany(
             "INSERT OR REPLACE INTO worklogs VALUES (?, ?, ?, ?)",
             [(i, issue, updated, orjson.dumps(d)) for i, issue, updated, d in rows],
@@ -280,7 +288,7 @@ class Store:
 
 
 class _Transaction:
-    """BEGIN and COMMIT around a block; inside another one it does nothing."""
+    """BEGIN and COMMIT around a block; does nothing inside another transaction."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
@@ -295,7 +303,7 @@ class _Transaction:
             self.db.execute("COMMIT")
 
 
-def _row(issue: Issue) -> _Row:
+def _row(issue: JiraIssue) -> _Row:
     return _Row(
         (issue.id, issue.key, issue.project_id, issue.created, issue.updated, issue.status_id),
         orjson.dumps(issue.fields),

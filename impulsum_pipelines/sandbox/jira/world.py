@@ -1,6 +1,6 @@
-"""A living Jira site: its store, its clock, its truth, and everything that people can do to it.
+"""A Jira site that people work on: its issues, its clock, its truth, and every edit that they can make.
 
-Every edit writes the history that Jira would write, bumps ``updated``, and is entered in the ledger.
+Every edit writes the history that Jira would write, sets ``updated``, and is entered in the ledger.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from contextlib import contextmanager
 
 from impulsum_pipelines.sandbox.clock import Clock
 from impulsum_pipelines.sandbox.jira import issues as edits
-from impulsum_pipelines.sandbox.jira.history.ledger import Ledger
-from impulsum_pipelines.sandbox.jira.issues import Issue
+from impulsum_pipelines.sandbox.jira.issues import JiraIssue
+from impulsum_pipelines.sandbox.jira.ledger import Ledger
 from impulsum_pipelines.sandbox.jira.site import (
     API,
     Board,
     Document,
     JiraSiteData,
+    JiraUser,
     Project,
     Sprint,
-    User,
     platform_time,
 )
 from impulsum_pipelines.sandbox.jira.store import Store
 
-#: The account that may log in. A stand-in's token opens nothing.
+#: The account that may log in. The token opens nothing but the sandbox.
 EMAIL = "sandbox@example.com"
 TOKEN = "sandbox-api-token"  # noqa: S105
 
 #: What an edit does to an issue at an instant: it changes the issue and returns the changelog items.
-Edit = Callable[[Issue, int], list[Document]]
+Edit = Callable[[JiraIssue, int], list[Document]]
 
 _LINK_TYPE = {"id": "10000", "name": "Blocks", "inward": "is blocked by", "outward": "blocks"}
 
@@ -40,7 +40,7 @@ class JiraWorld:
 
     Args:
         site: people, projects, boards and the rest.
-        clock: the site's clock.
+        clock: the clock of all services.
         email: account that may log in.
         token: its API token.
         seed: what the history was generated from; None for an export.
@@ -98,14 +98,14 @@ class JiraWorld:
     # -- the account
 
     @property
-    def account(self) -> User:
+    def account(self) -> JiraUser:
         """The user that the token belongs to."""
         return self.site.account
 
     # -- edits
 
-    def record(self, issue: Issue, items: list[Document], author: User, at: int) -> None:
-        """Enter an edit that was made to ``issue`` at ``at``: its history, ``updated`` and the ledger."""
+    def record(self, issue: JiraIssue, items: list[Document], author: JiraUser, at: int) -> None:
+        """Record an edit of ``issue`` at ``at`` (epoch ms): its history, ``updated`` and the ledger."""
         if items:
             number = self.next_id("history")
             self._histories.append((number, issue.id, at, edits.history(number, author, at, items)))
@@ -113,32 +113,32 @@ class JiraWorld:
             self.ledger.issue(issue, at)
 
     @staticmethod
-    def touch(issue: Issue, at: int) -> None:
-        """Bump ``updated``."""
+    def touch(issue: JiraIssue, at: int) -> None:
+        """Set ``updated`` (epoch ms)."""
         issue.updated = at
         issue.fields["updated"] = platform_time(at)
 
     def write_histories(self) -> list[tuple[int, int, int, Document]]:
-        """Put the histories entered so far into the store; returns them."""
+        """Store the histories recorded so far, and return them."""
         written, self._histories = self._histories, []
         self.store.add_histories(written)
         return written
 
-    def save(self, issue: Issue) -> None:
-        """Keep an edited issue; search sees it after the lag."""
+    def save(self, issue: JiraIssue) -> None:
+        """Store an edited issue; search sees it after the lag."""
         self.write_histories()
         self.store.save(issue, self.clock.now() + self.search_lag if self.search_lag else None)
 
-    def edit(self, issue_id: int, *changes: Edit) -> Issue:
-        """Make changes to an issue in one edit, now."""
+    def edit(self, issue_id: int, *changes: Edit) -> JiraIssue:
+        """Change an issue now, all changes in one edit."""
         issue, at = self.store.issue(issue_id), self.clock.tick()
         items = [item for change in changes for item in change(issue, at)]
         self.record(issue, items, self.account, at)
         self.save(issue)
         return issue
 
-    def create(self, project: Project, **details: object) -> Issue:
-        """Create an issue now; ``details`` are those of :func:`issues.new_issue`."""
+    def create(self, project: Project, **details: object) -> JiraIssue:
+        """Create an issue now; ``details`` are the arguments of :func:`issues.new_issue`."""
         at = self.clock.tick()
         issue = edits.new_issue(self.next_id("issue"), project, at=at, reporter=self.account, **details)  # type: ignore[arg-type]
         self.ledger.issue(issue, at)
@@ -146,13 +146,13 @@ class JiraWorld:
         return issue
 
     def delete(self, issue_id: int) -> None:
-        """Delete an issue; nothing at the site tells of it afterwards."""
+        """Delete an issue; nothing at the site shows afterwards that it existed."""
         self.store.issue(issue_id)
         self.ledger.issue_deleted(issue_id, self.clock.tick())
         self.store.delete(issue_id, self.clock.now() + self.search_lag if self.search_lag else None)
 
-    def move(self, issue_id: int, target: Project) -> Issue:
-        """Move an issue to another project: the id stays, the key changes, the old key still leads to it."""
+    def move(self, issue_id: int, target: Project) -> JiraIssue:
+        """Move an issue to another project: the id stays, the key changes, the old key still finds it."""
         issue = self.store.issue(issue_id)
         source = self.site.projects[issue.project_id]
         self.store.db.execute("INSERT OR REPLACE INTO moved_keys VALUES (?, ?)", [issue.key, issue_id])
@@ -162,7 +162,7 @@ class JiraWorld:
         return issue
 
     def rename_project(self, project: Project, key: str) -> None:
-        """Change a project's key and those of its issues, with no trace in them; the old keys still lead to them."""
+        """Change the key of a project and of its issues, without a history; the old keys still find them."""
         project.key = key
         rows = self.store.db.execute("SELECT id, key FROM issues WHERE project_id = ?", [project.id]).fetchall()
         self.store.db.executemany("INSERT OR REPLACE INTO moved_keys VALUES (?, ?)", [(old, i) for i, old in rows])
@@ -172,7 +172,7 @@ class JiraWorld:
             issue.fields["project"] = project.document
         self.store.save_all(issues)
 
-    def add_histories(self, issue_id: int, count: int) -> Issue:
+    def add_histories(self, issue_id: int, count: int) -> JiraIssue:
         """Edit the summary ``count`` times in a row."""
         issue = self.store.issue(issue_id)
         for number in range(count):
@@ -183,8 +183,8 @@ class JiraWorld:
 
     # -- comments, worklogs, links
 
-    def _refresh(self, issue: Issue) -> None:
-        """Write the issue's comments and time spent into its fields; as in Jira, comments are cut."""
+    def _refresh(self, issue: JiraIssue) -> None:
+        """Write the issue's comments into its fields, as in Jira only the first ones, and store the issue."""
         shown = self.store.comments(issue.id, 0, edits.INLINE_COMMENTS)
         total = self.store.count("comments", issue.id)
         issue.fields["comment"] = edits.comment_page(issue.id, [_parsed(c) for c in shown], total)
@@ -211,7 +211,7 @@ class JiraWorld:
         self.store.db.execute("UPDATE comments SET restricted = 1 WHERE id = ?", [comment_id])
         self._refresh(issue)
 
-    def _issue_of_comment(self, comment_id: int) -> Issue:
+    def _issue_of_comment(self, comment_id: int) -> JiraIssue:
         row = self.store.db.execute("SELECT issue_id FROM comments WHERE id = ?", [comment_id]).fetchone()
         if not row:
             raise KeyError(comment_id)
@@ -227,7 +227,7 @@ class JiraWorld:
         return document
 
     def delete_worklog(self, worklog_id: int) -> None:
-        """Delete a worklog; ``worklog/deleted`` tells its id and the time."""
+        """Delete a worklog; ``worklog/deleted`` lists its id and the time."""
         row = self.store.db.execute("SELECT issue_id FROM worklogs WHERE id = ?", [worklog_id]).fetchone()
         if not row:
             raise KeyError(worklog_id)
@@ -237,13 +237,13 @@ class JiraWorld:
         self.record(issue, self._set_time_spent(issue), self.account, at)
         self.save(issue)
 
-    def _set_time_spent(self, issue: Issue) -> list[Document]:
+    def _set_time_spent(self, issue: JiraIssue) -> list[Document]:
         rows = self.store.db.execute("SELECT document FROM worklogs WHERE issue_id = ?", [issue.id]).fetchall()
         spent = sum(_parsed(row[0])["timeSpentSeconds"] for row in rows)
         return edits.set_number(issue, self.site.fields["timespent"], spent or None)
 
     def link(self, source_id: int, target_id: int) -> str:
-        """Make one issue block another; both change. Returns the link's id."""
+        """Make one issue block another; both change. Returns the id of the link."""
         source, target = self.store.issue(source_id), self.store.issue(target_id)
         number = str(self.next_id("link"))
         add_link(number, source, target)
@@ -275,14 +275,14 @@ class JiraWorld:
         return sprint
 
     def start_sprint(self, sprint: Sprint, at: int | None = None) -> None:
-        """Start a sprint now; its planned length is kept."""
+        """Start a sprint at ``at`` (epoch ms; now when None); its planned length stays."""
         at = at or self.clock.tick()
         length = (sprint.ends - sprint.started) if sprint.ends and sprint.started else 14 * 86_400_000
         sprint.state, sprint.started, sprint.ends = "active", at, at + length
         self.ledger.sprint_started(sprint.id, at)
 
     def complete_sprint(self, sprint: Sprint, at: int | None = None) -> None:
-        """Complete a sprint now. Its issues stay in it until they are moved."""
+        """Complete a sprint at ``at`` (epoch ms; now when None). Its issues stay in it until they are moved."""
         at = at or self.clock.tick()
         sprint.state, sprint.completed = "closed", at
         self.ledger.sprint_completed(sprint.id, at)
@@ -305,12 +305,12 @@ class JiraWorld:
 
     @contextmanager
     def bulk(self) -> Iterator[None]:
-        """Many edits as one write."""
+        """A block whose edits are one transaction."""
         with self.store.transaction():
             yield
 
     def bulk_touch(self, ids: Iterable[int]) -> int:
-        """Change a label of many issues in one bulk edit, all within a second. Returns how many."""
+        """Add a label to many issues in one bulk edit, all within a second. Returns how many."""
         touched = 0
         label = f"bulk-{self.clock.now()}"
         with self.bulk():
@@ -320,21 +320,21 @@ class JiraWorld:
         return touched
 
 
-def comment_document(issue_id: int, comment_id: int, author: User, text: str, at: int) -> Document:
+def comment_document(issue_id: int, comment_id: int, author: JiraUser, text: str, at: int) -> Document:
     """A comment as Jira gives it."""
     return {
         "self": f"{API}/issue/{issue_id}/comment/{comment_id}",
         "id": str(comment_id),
         "author": author.document,
         "updateAuthor": author.document,
-        "body": edits.rich_text(text),
+        "body": edits.atlassian_document(text),
         "created": platform_time(at),
         "updated": platform_time(at),
         "jsdPublic": True,
     }
 
 
-def worklog_document(issue_id: int, worklog_id: int, author: User, seconds: int, at: int) -> Document:
+def worklog_document(issue_id: int, worklog_id: int, author: JiraUser, seconds: int, at: int) -> Document:
     """A worklog as Jira gives it."""
     return {
         "self": f"{API}/issue/{issue_id}/worklog/{worklog_id}",
@@ -350,7 +350,7 @@ def worklog_document(issue_id: int, worklog_id: int, author: User, seconds: int,
     }
 
 
-def add_link(link_id: str, source: Issue, target: Issue) -> None:
+def add_link(link_id: str, source: JiraIssue, target: JiraIssue) -> None:
     """Write a link into both issues: ``source`` blocks ``target``."""
     link = {"id": link_id, "self": f"{API}/issueLink/{link_id}", "type": _LINK_TYPE}
     source.fields["issuelinks"] = [*source.fields["issuelinks"], link | {"outwardIssue": target.stub}]

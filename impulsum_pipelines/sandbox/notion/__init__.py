@@ -1,1 +1,1 @@
-"""Notion as the sandbox plays it: pages, databases, data sources, blocks, comments, people, limits and traps."""
+"""A stand-in of Notion: pages, databases, data sources, blocks, comments and people, with its limits and traps."""

@@ -1,7 +1,7 @@
-"""Notion's verbs at the sandbox's control door, ``POST /_sandbox/notion/<verb>``.
+"""Notion's verbs at the control door, ``POST /_sandbox/notion/<verb>``.
 
-Pages, blocks and data sources are named by id; an edit happens at the clock's next tick. Where the vendor does not
-move a page's edit time (comments, nested blocks, moves, the trash), these verbs do not either.
+Pages, blocks and data sources are named by id; an edit happens at the clock's next tick. As with the vendor,
+comments, nested blocks, moves and the trash do not change a page's edit time.
 """
 
 from __future__ import annotations
@@ -9,32 +9,40 @@ from __future__ import annotations
 from typing import Any
 
 from impulsum_pipelines.sandbox.notion.documents import minute
-from impulsum_pipelines.sandbox.notion.limits import PER_WINDOW, Limiter
-from impulsum_pipelines.sandbox.notion.world import RESULT_CAP, Block, Database, DataSource, NotionWorld, Page, Thing
+from impulsum_pipelines.sandbox.notion.limits import PER_WINDOW, NotionLimits
+from impulsum_pipelines.sandbox.notion.world import (
+    RESULT_CAP,
+    Block,
+    Database,
+    DataSource,
+    NotionPage,
+    NotionWorld,
+    Thing,
+)
 
 Answer = dict[str, Any]
 
 
-class Control:
+class NotionControl:
     """The verbs."""
 
-    def __init__(self, world: NotionWorld, limiter: Limiter) -> None:
+    def __init__(self, world: NotionWorld, limits: NotionLimits) -> None:
         self._world = world
-        self._limiter = limiter
+        self._limits = limits
 
-    def _page(self, page: str) -> Page:
+    def _page(self, page: str) -> NotionPage:
         found = self._world.find(page)
-        if not isinstance(found, Page):
+        if not isinstance(found, NotionPage):
             raise LookupError(f"{page} is no page")
         return found
 
     def _somebody(self) -> str:
         return next(iter(self._world.users))
 
-    # -- looking
+    # -- reading
 
     def truth(self) -> Answer:
-        """Every record that the source must hold now, by raw table and id."""
+        """Every record that the source must have stored now, by raw table and id."""
         world = self._world
         pages = [page for page in world.pages.values() if world.is_alive(page)]
         blocks: dict[str, Answer] = {}
@@ -57,7 +65,7 @@ class Control:
             },
         }
 
-    def _page_row(self, page: Page) -> Answer:
+    def _page_row(self, page: NotionPage) -> Answer:
         source = page.parent_id if page.parent_type == "data_source_id" else None
         return {
             "title": page.title,
@@ -74,7 +82,7 @@ class Control:
     def _blocks(self, page_id: str, children: list[str], depth: int, found: dict[str, Answer]) -> None:
         for position, block in enumerate(self._world.listed(children)):
             thing = self._world.find(block.id)
-            title = thing.title if isinstance(thing, Page | Database) else block.text
+            title = thing.title if isinstance(thing, NotionPage | Database) else block.text
             found[block.id] = {
                 "page_id": page_id,
                 "parent_id": block.parent_id,
@@ -89,7 +97,7 @@ class Control:
 
     def stats(self) -> Answer:
         """How many requests the limit refused."""
-        return {"refused": self._limiter.refused}
+        return {"refused": self._limits.refused}
 
     # -- pages
 
@@ -119,7 +127,7 @@ class Control:
         public: bool | None = None,
         quiet: bool = False,
     ) -> Answer:
-        """Edit the title or properties (name to type and value); ``quiet`` leaves the edit time as it is."""
+        """Edit the title or properties (name to type and value); ``quiet`` does not change the edit time."""
         found = self._page(page)
         found.title = title if title is not None else found.title
         found.public = public if public is not None else found.public
@@ -129,31 +137,31 @@ class Control:
         return {"edited": minute(found.edited)}
 
     def trash_page(self, page: str) -> Answer:
-        """Move a page, or a database, to the trash, with all that lies under it; no edit time moves."""
+        """Move a page or a database to the trash, with everything under it; no edit time changes."""
         self._world.find(page).trashed = True
         return {}
 
     def restore_page(self, page: str) -> Answer:
-        """Take a page or a database out of the trash; no edit time moves."""
+        """Restore a page or a database from the trash; no edit time changes."""
         self._world.find(page).trashed = False
         return {}
 
     def move_page(self, page: str, target: str) -> Answer:
-        """Move a page to another data source or under another page; its edit time stays."""
+        """Move a page to another data source or under another page; its edit time does not change."""
         above = self._world.find(target)
-        if not isinstance(above, Page | DataSource):
+        if not isinstance(above, NotionPage | DataSource):
             raise LookupError(f"{target} cannot hold pages")
         self._world.move_page(self._page(page), above)
         return {}
 
     def unshare(self, thing: str) -> Answer:
-        """Take the integration's sight of a page, a database or a data source, with all that lies under it."""
+        """Hide a page, a database or a data source from the integration, with everything under it."""
         self._world.find(thing)
         self._world.hidden.add(thing)
         return {}
 
     def share(self, thing: str) -> Answer:
-        """Give that sight back; no edit time moves."""
+        """Share it with the integration again; no edit time changes."""
         self._world.hidden.discard(thing)
         return {}
 
@@ -170,9 +178,9 @@ class Control:
         synced_from: str | None = None,
         quiet: bool = False,
     ) -> Answer:
-        """Append ``count`` blocks to a page or a block; with ``depth`` above 1 the last one holds a line of children.
+        """Append ``count`` blocks to a page or a block; with ``depth`` above 1 the last one gets nested children.
 
-        ``first`` puts them before all others, which moves every position.
+        ``first`` puts them before all others, which changes every position.
         """
         at, by = self._world.clock.tick(), self._somebody()
         above = self._world.find(parent)
@@ -186,12 +194,12 @@ class Control:
         for level in range(1, depth):
             block = self._world.append_block(block, f"{text}, level {level}", by=by, at=at)
             ids.append(block.id)
-        if isinstance(above, Page) and not quiet:
+        if isinstance(above, NotionPage) and not quiet:
             self._world.touch(above, by, at)
         return {"ids": ids}
 
     def edit_block(self, block: str, text: str, quiet: bool = False) -> Answer:
-        """Edit a block's text. The page's edit time moves only for a block of the first level, and not when quiet."""
+        """Edit a block. The page's edit time changes only for a block of the first level, and not when ``quiet``."""
         found = self._world.blocks[block]
         at, by = self._world.clock.tick(), self._somebody()
         found.text = text
@@ -201,7 +209,7 @@ class Control:
         return {}
 
     def delete_block(self, block: str, quiet: bool = False) -> Answer:
-        """Delete a block with its children; the page's edit time moves as by an edit of it."""
+        """Delete a block with its children; the page's edit time changes as by an edit of the block."""
         found = self._world.blocks[block]
         found.trashed = True
         if found.parent_type == "page_id" and not quiet:
@@ -211,7 +219,7 @@ class Control:
     # -- comments
 
     def comment(self, page: str, text: str = "A comment", block: str | None = None) -> Answer:
-        """Comment on a page, or on one of its blocks; no edit time moves."""
+        """Comment on a page, or on one of its blocks; no edit time changes."""
         at = self._world.clock.tick()
         made = self._world.add_comment(self._page(page), text, by=self._somebody(), at=at, block_id=block)
         return {"id": made.id}
@@ -228,7 +236,7 @@ class Control:
         return {}
 
     def resolve_comment(self, comment: str) -> Answer:
-        """Resolve a comment: it is no longer listed, but still there."""
+        """Resolve a comment: it still exists, but is no longer listed."""
         self._world.comments[comment].resolved = True
         return {}
 
@@ -249,10 +257,10 @@ class Control:
         schema = {"Name": "title", "Related": "relation"}
         return {"id": self._world.create_data_source(title, above, schema, by=self._somebody(), at=at).id}
 
-    # -- the integration and bad days
+    # -- the integration, limits and faults
 
     def add_user(self, name: str, email: str) -> Answer:
-        """A member joins."""
+        """Add a member."""
         return {"id": self._world.add_user(name, email).id}
 
     def deny(self, capability: str, denied: bool = True) -> Answer:
@@ -266,21 +274,21 @@ class Control:
         return {}
 
     def cap(self, results: int = RESULT_CAP) -> Answer:
-        """How many results one query gives at most."""
+        """Set the most results of one query or search."""
         self._world.cap = results
         return {}
 
     def limit(self, per_minute: int = PER_WINDOW) -> Answer:
-        """How many requests any 60 seconds may hold, in real time."""
-        self._limiter.per_window = per_minute
+        """Set how many requests are allowed in any 60 seconds of real time."""
+        self._limits.per_window = per_minute
         return {}
 
     def search_lag(self, seconds: float) -> Answer:
-        """Let search find things only some time after they were made."""
+        """Let search find each thing only this long after it was made."""
         self._world.search_lag = round(seconds * 1000)
         return {}
 
     def unindex(self, thing: str, unindexed: bool = True) -> Answer:
-        """Let search never find a thing."""
+        """Hide a thing from search, or (false) let search find it again."""
         (self._world.unindexed.add if unindexed else self._world.unindexed.discard)(thing)
         return {}

@@ -1,6 +1,6 @@
-"""The workspace's things as Notion writes them: minutes only, lists of properties cut at 25, signed file addresses.
+"""The documents of the workspace as Notion writes them: times to the minute, values cut at 25, signed file addresses.
 
-Shapes follow recorded answers of version 2025-09-03; of 2026-03-11 the field ``archived`` is gone.
+Shapes follow recorded answers of version 2025-09-03; version 2026-03-11 has no field ``archived`` any more.
 https://developers.notion.com/guides/get-started/upgrade-guide-2026-03-11.md
 """
 
@@ -9,13 +9,22 @@ from __future__ import annotations
 from typing import Any
 
 from impulsum_pipelines.sandbox.clock import to_datetime
-from impulsum_pipelines.sandbox.notion.world import Block, Comment, Database, DataSource, NotionWorld, Page, Thing, User
+from impulsum_pipelines.sandbox.notion.world import (
+    Block,
+    Database,
+    DataSource,
+    NotionComment,
+    NotionPage,
+    NotionUser,
+    NotionWorld,
+    Thing,
+)
 
 Document = dict[str, Any]
 
-#: References that a page object shows of a property; more are at its own endpoint.
+#: The most values of a property in a page object; the property's own endpoint gives all.
 INLINE_ITEMS = 25
-#: How long the address of an uploaded file is good for.
+#: How long the address of an uploaded file is valid, ms.
 FILE_LIFE_MS = 3_600_000
 _TEXTS = ("title", "rich_text")
 
@@ -41,8 +50,8 @@ def rich_text(text: str) -> Document:
     }
 
 
-class Writer:
-    """Writes documents of one workspace for one version of the API."""
+class NotionDocuments:
+    """The documents of one workspace in one version of the API."""
 
     def __init__(self, world: NotionWorld, version: str) -> None:
         self.world = world
@@ -60,7 +69,7 @@ class Writer:
         return parent
 
     def _file(self, name: str) -> Document:
-        """An uploaded file: its address is signed anew for each answer."""
+        """An uploaded file; its address gets a new signature in each answer."""
         now = self.world.clock.now()
         self.world.signed += 1
         signature = f"{self.world.signed:064x}"
@@ -83,7 +92,7 @@ class Writer:
     def _address(self, thing: Thing) -> str:
         return f"https://app.notion.com/p/{thing.id.replace('-', '')}"
 
-    def user(self, user: User) -> Document:
+    def user(self, user: NotionUser) -> Document:
         """A person or the integration."""
         common = {"object": "user", "id": user.id, "name": user.name, "avatar_url": None}
         if user.email:
@@ -96,7 +105,7 @@ class Writer:
         }
         return {**common, "type": "bot", "bot": bot}
 
-    def page(self, page: Page) -> Document:
+    def page(self, page: NotionPage) -> Document:
         """A page without its content."""
         cover = {"type": "file", "file": self._file(f"{page.id}/cover.png")} if page.has_cover else None
         url = self._address(page)
@@ -115,7 +124,7 @@ class Writer:
             "public_url": url.replace("app.notion.com/p", "public.notion.site") if page.public else None,
         }
 
-    def _properties(self, page: Page) -> Document:
+    def _properties(self, page: NotionPage) -> Document:
         source = self.world.data_sources.get(page.parent_id)
         if source is None:
             return {"title": {"id": "title", "type": "title", "title": [rich_text(page.title)]}}
@@ -138,7 +147,7 @@ class Writer:
         return {kind: value}
 
     def item(self, kind: str, value: Any) -> Document:
-        """One of many values of a property, as both the page and the property's own endpoint show it."""
+        """One of several values of a property, as both the page and the property's own endpoint show it."""
         if kind in _TEXTS:
             return rich_text(value)
         if kind == "files":
@@ -170,7 +179,7 @@ class Writer:
         }
 
     def database(self, database: Database) -> Document:
-        """A database: which data sources it holds."""
+        """A database with the list of its data sources."""
         sources = [self.world.data_sources[i] for i in database.data_sources]
         return {
             "object": "database",
@@ -191,9 +200,9 @@ class Writer:
         }
 
     def block(self, block: Block) -> Document:
-        """A block; one that stands for a page has the page's edit time."""
+        """A block; a block for a child page or database has the edit time of that page or database."""
         thing = self.world.find(block.id)
-        children = thing.children if isinstance(thing, Page | Block) else []
+        children = thing.children if isinstance(thing, NotionPage | Block) else []
         has_children = bool(self.world.listed(children)) or block.synced_from is not None
         return {
             "object": "block",
@@ -207,7 +216,7 @@ class Writer:
         }
 
     def _content(self, block: Block, thing: Thing) -> Document:
-        if isinstance(thing, Page | Database):
+        if isinstance(thing, NotionPage | Database):
             return {"title": thing.title}
         if block.type == "synced_block":
             source = block.synced_from
@@ -223,7 +232,7 @@ class Writer:
             content["icon"] = None
         return content
 
-    def comment(self, comment: Comment) -> Document:
+    def comment(self, comment: NotionComment) -> Document:
         """A comment."""
         on = ("block_id", comment.block_id) if comment.block_id else ("page_id", comment.page_id)
         name = self.world.users[comment.created_by].name

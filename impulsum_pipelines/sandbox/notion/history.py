@@ -1,16 +1,16 @@
-"""The team's workspace, grown from its people and tickets: specs, decisions, retrospectives, runbooks, a wiki."""
+"""The team's workspace, made from its people and tickets: specs, decisions, retrospectives, runbooks, a wiki."""
 
 from __future__ import annotations
 
 from random import Random
 
-from impulsum_pipelines.sandbox.notion.world import Block, Database, DataSource, NotionWorld, Page, User
+from impulsum_pipelines.sandbox.notion.world import Block, Database, DataSource, NotionPage, NotionUser, NotionWorld
 from impulsum_pipelines.sandbox.team import Team, Ticket
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
-#: Specs beside those of the featured tickets, decisions, retrospectives and runbooks, at most.
+#: How many specs (besides those of the featured tickets), decisions, retrospectives and runbooks, at most.
 SPECS, DECISIONS, RETROS, RUNBOOKS = 12, 8, 8, 5
 
 _SPEC = {
@@ -30,18 +30,18 @@ _RUNBOOK = {"Name": "title", "Owner": "people", "Tested": "checkbox"}
 
 
 def build_world(team: Team) -> NotionWorld:
-    """The workspace as it stands now; the same for the same seed."""
-    return _History(team).build()
+    """The workspace of a team, up to now; the same for the same seed."""
+    return _NotionHistory(team).build()
 
 
-class _History:
+class _NotionHistory:
     def __init__(self, team: Team) -> None:
         self.team = team
         self.rng: Random = team.rng("notion")
         self.world = NotionWorld(team.clock, self.rng, "Delivery")
         self.now = team.clock.now()
         self.start = min((t.created for t in team.tickets), default=self.now - 60 * DAY)
-        self.users: dict[int, User] = {}
+        self.users: dict[int, NotionUser] = {}
 
     def build(self) -> NotionWorld:
         for person in self.team.people:
@@ -66,7 +66,7 @@ class _History:
     def _between(self, start: int, end: int) -> int:
         return self.rng.randrange(start, max(end, start + 1))
 
-    def _wiki(self) -> Page:
+    def _wiki(self) -> NotionPage:
         home = self.world.create_page("Team home", None, by=self._somebody(), at=self.start)
         self._text(home, "Everything that the team writes down.", self.start)
         for title in ("How we work", "Onboarding", "Glossary"):
@@ -75,7 +75,7 @@ class _History:
             self._body(page, at, (f"{title}: what everybody should know.", "Ask in the team channel when in doubt."))
         return home
 
-    def _database(self, home: Page, title: str, tables: dict[str, dict[str, str]]) -> list[DataSource]:
+    def _database(self, home: NotionPage, title: str, tables: dict[str, dict[str, str]]) -> list[DataSource]:
         by = self._somebody()
         database: Database = self.world.create_database(title, home, by=by, at=self.start)
         return [
@@ -85,10 +85,10 @@ class _History:
 
     # ---------------------------------------------------------------- content
 
-    def _text(self, parent: Page | Block, text: str, at: int, kind: str = "paragraph") -> Block:
+    def _text(self, parent: NotionPage | Block, text: str, at: int, kind: str = "paragraph") -> Block:
         return self.world.append_block(parent, text, by=self._somebody(), at=at, kind=kind)
 
-    def _body(self, page: Page, at: int, lines: tuple[str, ...]) -> None:
+    def _body(self, page: NotionPage, at: int, lines: tuple[str, ...]) -> None:
         self._text(page, "Summary", at, "heading_2")
         for line in lines:
             self._text(page, line, at)
@@ -97,11 +97,11 @@ class _History:
         featured = self.team.featured
         others = [ticket for ticket in self.team.tickets if ticket not in featured]
         chosen = self.rng.sample(others, min(SPECS, len(others))) + featured
-        pages: list[Page] = []
+        pages: list[NotionPage] = []
         for ticket in sorted(chosen, key=lambda t: (t.created, t.id)):
             pages.append(self._spec(source, ticket, pages))
 
-    def _spec(self, source: DataSource, ticket: Ticket, earlier: list[Page]) -> Page:
+    def _spec(self, source: DataSource, ticket: Ticket, earlier: list[NotionPage]) -> NotionPage:
         at = min(ticket.created + self.rng.randrange(2 * HOUR, 2 * DAY), self.now)
         owner = self.users[ticket.assignee.number].id
         related = self.rng.sample(earlier, min(2, len(earlier)))
@@ -130,8 +130,8 @@ class _History:
         self._talk(page, f"Is {ticket.key} still in scope?", page.edited)
         return page
 
-    def _talk(self, page: Page, text: str, at: int) -> None:
-        """A comment or two, which do not touch the page."""
+    def _talk(self, page: NotionPage, text: str, at: int) -> None:
+        """Add one or two comments, which do not change the page's edit time."""
         for line in (text, "Yes, as agreed.")[: self.rng.randint(1, 2)]:
             at = min(at + self.rng.randrange(5 * MINUTE, 8 * HOUR), self.now)
             self.world.add_comment(page, line, by=self._somebody(), at=at)

@@ -1,7 +1,7 @@
-"""The vendor's request limit, in real time: so many requests in any 60 seconds, spent at any pace.
+"""Notion's request limit, counted in real time: requests in any 60 seconds, at any pace.
 
-https://developers.notion.com/reference/request-limits (an average of three a second in the older text; a budget per
-60 seconds, by plan, in the newer one). 180 in any 60 seconds keeps to both.
+https://developers.notion.com/reference/request-limits (an average of three per second in the older text; a budget per
+60 seconds, by plan, in the newer one). 180 in any 60 seconds obeys both.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ WINDOW_SECONDS = 60.0
 PER_WINDOW = 180
 
 
-class Limiter:
-    """Counts requests of the last minute and refuses what is too much."""
+class NotionLimits:
+    """Counts the requests of the last minute, and refuses those beyond the limit."""
 
     def __init__(self) -> None:
         self.per_window = PER_WINDOW
@@ -23,7 +23,7 @@ class Limiter:
         self._times: deque[float] = deque()
 
     def refuse(self) -> int | None:
-        """Seconds to wait where the budget is spent; None where the request may pass, which is then counted."""
+        """Seconds to wait when the budget is used up; None when the request may pass, and is then counted."""
         now = time.monotonic()
         while self._times and self._times[0] <= now - WINDOW_SECONDS:
             self._times.popleft()

@@ -1,6 +1,6 @@
-"""Notion's REST API over the workspace: paths, paging by cursor, the result cap, limits and errors.
+"""Notion's REST API for the workspace: paths, paging by cursor, the result cap, limits and errors.
 
-https://developers.notion.com/reference/intro. Only what reads is here; edits are at the control door.
+https://developers.notion.com/reference/intro. It only reads; edits are made at the control door.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from impulsum_pipelines.sandbox.faults import Fault
-from impulsum_pipelines.sandbox.notion.control import Control
-from impulsum_pipelines.sandbox.notion.documents import Document, Writer
+from impulsum_pipelines.sandbox.notion.control import NotionControl
+from impulsum_pipelines.sandbox.notion.documents import Document, NotionDocuments
 from impulsum_pipelines.sandbox.notion.history import build_world
-from impulsum_pipelines.sandbox.notion.limits import Limiter
-from impulsum_pipelines.sandbox.notion.queries import Refusal, matching
-from impulsum_pipelines.sandbox.notion.world import Block, NotionWorld, Page, Thing
+from impulsum_pipelines.sandbox.notion.limits import NotionLimits
+from impulsum_pipelines.sandbox.notion.queries import NotionRefusal, matching
+from impulsum_pipelines.sandbox.notion.world import Block, NotionPage, NotionWorld, Thing
 from impulsum_pipelines.sandbox.team import Team
 
-TOKEN = "ntn_sandbox"  # noqa: S105  # the sandbox's, for everybody to read
+TOKEN = "ntn_sandbox"  # noqa: S105  # it opens nothing but the sandbox
 VERSIONS = ("2022-06-28", "2025-09-03", "2026-03-11")
 PAGE_SIZE = 100
-#: What the integration must be allowed, by the beginning of a path.
+#: The capability that the integration needs, by the beginning of a path.
 CAPABILITIES = {"users": "user information", "comments": "read comments"}
 
 
@@ -35,18 +35,18 @@ def env(url: str) -> dict[str, str]:
     return {"NOTION_API_URL": f"{url}/notion/v1", "NOTION_TOKEN": TOKEN}
 
 
-def build(team: Team) -> Notion:
+def build_service(team: Team) -> Notion:
     """The service with the team's workspace in it."""
     return Notion(build_world(team))
 
 
 class Notion:
-    """The service: answers requests, and its control door."""
+    """The service: the API, and its verbs at the control door."""
 
     def __init__(self, world: NotionWorld) -> None:
         self.world = world
-        self.limiter = Limiter()
-        self.control = Control(world, self.limiter)
+        self.limits = NotionLimits()
+        self.control = NotionControl(world, self.limits)
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -54,7 +54,7 @@ class Notion:
         body = await request.body()
         try:
             answer, status, headers = self._answer(request, body), 200, {}
-        except Refusal as refusal:
+        except NotionRefusal as refusal:
             answer, status, headers = refusal.body, refusal.status, refusal.headers
         answer["request_id"] = str(uuid4())
         response = Response(orjson.dumps(answer), status, headers, media_type="application/json")
@@ -62,53 +62,55 @@ class Notion:
 
     def _answer(self, request: Request, body: bytes) -> Document:
         if request.headers.get("Authorization") != f"Bearer {TOKEN}" or self.world.token_revoked:
-            raise Refusal(401, "unauthorized", "API token is invalid.")
+            raise NotionRefusal(401, "unauthorized", "API token is invalid.")
         version = request.headers.get("Notion-Version")
         if version not in VERSIONS:
-            raise Refusal(400, "missing_version", "Notion-Version header should be one of " + ", ".join(VERSIONS))
-        if wait := self.limiter.refuse():
+            raise NotionRefusal(400, "missing_version", "Notion-Version header should be one of " + ", ".join(VERSIONS))
+        if wait := self.limits.refuse():
             reason = {"rate_limit_reason": "public_api_request_rate_limit"}
-            raise Refusal(429, "rate_limited", "You have been rate limited.", reason, {"Retry-After": str(wait)})
+            raise NotionRefusal(429, "rate_limited", "You have been rate limited.", reason, {"Retry-After": str(wait)})
         path = request.url.path.removeprefix("/notion/v1/").split("/")
         if capability := CAPABILITIES.get(path[0]):
             self._allow(capability, path)
         elif "content" in self.world.denied:
-            raise Refusal(403, "restricted_resource", "Insufficient permissions for this endpoint: read content.")
+            raise NotionRefusal(403, "restricted_resource", "Insufficient permissions for this endpoint: read content.")
         asked = orjson.loads(body or b"{}") if request.method == "POST" else dict(request.query_params)
-        call = _Call(self.world, Writer(self.world, version), asked, request.scope.get("sandbox.fault"))
+        call = _Call(self.world, NotionDocuments(self.world, version), asked, request.scope.get("sandbox.fault"))
         return call.answer(request.method, path)
 
     def _allow(self, capability: str, path: Sequence[str]) -> None:
         if capability in self.world.denied and path[1:] != ["me"]:
-            raise Refusal(403, "restricted_resource", f"Insufficient permissions for this endpoint: {capability}.")
+            raise NotionRefusal(
+                403, "restricted_resource", f"Insufficient permissions for this endpoint: {capability}."
+            )
 
 
 class _Call:
-    """One request that is allowed."""
+    """The handling of one request that has passed the checks."""
 
-    def __init__(self, world: NotionWorld, writer: Writer, asked: Document, fault: Fault | None) -> None:
+    def __init__(self, world: NotionWorld, documents: NotionDocuments, asked: Document, fault: Fault | None) -> None:
         self.world = world
-        self.writer = writer
+        self.documents = documents
         self.asked = asked
         self.fault = fault
 
-    def answer(self, method: str, path: Sequence[str]) -> Document:  # noqa: PLR0911  # one line an endpoint
+    def answer(self, method: str, path: Sequence[str]) -> Document:  # noqa: PLR0911  # one line per endpoint
         """The body of the answer."""
         match (method, *path):
             case "GET", "users":
-                return self._list(list(self.world.users.values()), self.writer.user, "user")
+                return self._list(list(self.world.users.values()), self.documents.user, "user")
             case "GET", "users", "me":
-                return self.writer.user(self.world.bot)
+                return self.documents.user(self.world.bot)
             case "POST", "search":
                 return self._search()
             case "GET", "databases", thing_id:
-                return self.writer.database(self._visible(self.world.databases, thing_id, "database"))
+                return self.documents.database(self._visible(self.world.databases, thing_id, "database"))
             case "GET", "data_sources", thing_id:
-                return self.writer.data_source(self._visible(self.world.data_sources, thing_id, "data source"))
+                return self.documents.data_source(self._visible(self.world.data_sources, thing_id, "data source"))
             case "POST", "data_sources", thing_id, "query":
                 return self._query(thing_id)
             case "GET", "pages", thing_id:
-                return self.writer.page(self._visible(self.world.pages, thing_id, "page"))
+                return self.documents.page(self._visible(self.world.pages, thing_id, "page"))
             case "GET", "pages", thing_id, "properties", property_id:
                 return self._property(self._visible(self.world.pages, thing_id, "page"), property_id)
             case "GET", "blocks", thing_id, "children":
@@ -117,13 +119,13 @@ class _Call:
                 return self._comments()
             case "GET", "comments", comment_id:
                 return self._comment(comment_id)
-        raise Refusal(400, "invalid_request_url", "Invalid request URL.")
+        raise NotionRefusal(400, "invalid_request_url", "Invalid request URL.")
 
-    def _visible(self, shelf: dict[str, Any], thing_id: str, noun: str) -> Any:
-        """What has this id, trashed or not; what is not shared looks like what does not exist."""
-        thing = shelf.get(thing_id)
+    def _visible(self, things: dict[str, Any], thing_id: str, noun: str) -> Any:
+        """The thing with this id, in the trash or not. What is not shared looks like what does not exist."""
+        thing = things.get(thing_id)
         if thing is None or not self.world.is_visible(thing):
-            raise Refusal(
+            raise NotionRefusal(
                 404,
                 "object_not_found",
                 f"Could not find {noun} with ID: {thing_id}. Make sure the relevant pages and databases are shared "
@@ -149,26 +151,26 @@ class _Call:
         return self._list(found, self._page_or_data_source, "page_or_data_source", cap=True)
 
     def _page_or_data_source(self, thing: Thing) -> Document:
-        return self.writer.page(thing) if isinstance(thing, Page) else self.writer.data_source(thing)  # type: ignore[arg-type]  # one of the two
+        return self.documents.page(thing) if isinstance(thing, NotionPage) else self.documents.data_source(thing)  # type: ignore[arg-type]  # one of the two
 
     def _query(self, thing_id: str) -> Document:
         source = self._visible(self.world.data_sources, thing_id, "data source")
         if self.world.is_trashed(source):
-            raise Refusal(404, "object_not_found", f"Could not find data source with ID: {thing_id}.")
+            raise NotionRefusal(404, "object_not_found", f"Could not find data source with ID: {thing_id}.")
         found = matching(self.world.pages_of(thing_id), self.asked.get("filter"), self.asked.get("sorts") or [])
-        return self._list(found, self.writer.page, "page_or_data_source", cap=True)
+        return self._list(found, self.documents.page, "page_or_data_source", cap=True)
 
-    def _property(self, page: Page, property_id: str) -> Document:
+    def _property(self, page: NotionPage, property_id: str) -> Document:
         source = self.world.data_sources.get(page.parent_id)
         schema = source.schema if source else {"title": ("title", "title")}
         named = [(name, kind) for name, (known, kind) in schema.items() if known in (property_id, _quoted(property_id))]
         if not named:
-            raise Refusal(404, "object_not_found", f"Could not find property with ID: {property_id}")
+            raise NotionRefusal(404, "object_not_found", f"Could not find property with ID: {property_id}")
         [(name, kind)] = named
         values = [page.title] if kind == "title" else page.properties.get(name, (kind, None))[1] or []
 
         def item(value: Any) -> Document:
-            return {"object": "property_item", "type": kind, "id": property_id, kind: self.writer.item(kind, value)}
+            return {"object": "property_item", "type": kind, "id": property_id, kind: self.documents.item(kind, value)}
 
         answer = self._list(values, item, "property_item", key=lambda value: str(values.index(value)))
         answer["property_item"] = {"id": property_id, "next_url": None, "type": kind, kind: {}}
@@ -179,16 +181,16 @@ class _Call:
             thing = self.world.find(thing_id)
         except LookupError:
             thing = None
-        if not isinstance(thing, Page | Block) or not self.world.is_alive(thing):
-            raise Refusal(404, "object_not_found", f"Could not find block with ID: {thing_id}.")
+        if not isinstance(thing, NotionPage | Block) or not self.world.is_alive(thing):
+            raise NotionRefusal(404, "object_not_found", f"Could not find block with ID: {thing_id}.")
         if isinstance(thing, Block) and thing.type == "unsupported":
-            raise Refusal(400, "validation_error", "Block type transcription is not supported via the API.")
+            raise NotionRefusal(400, "validation_error", "Block type transcription is not supported via the API.")
         original = self.world.find(thing.synced_from) if isinstance(thing, Block) and thing.synced_from else thing
-        children = original.children if isinstance(original, Page | Block) else []
-        return self._list(self.world.listed(children), self.writer.block, "block")
+        children = original.children if isinstance(original, NotionPage | Block) else []
+        return self._list(self.world.listed(children), self.documents.block, "block")
 
     def _comments(self) -> Document:
-        """Open comments of a page itself, or of one block: those on a page's blocks are not the page's."""
+        """Open comments of a page itself, or of one block; a page's list does not have the comments on its blocks."""
         asked = self.asked.get("block_id", "")
         thing = self._visible({**self.world.blocks, **self.world.pages}, asked, "block")
         found = [
@@ -196,13 +198,13 @@ class _Call:
             for comment in self.world.comments.values()
             if not comment.resolved and (comment.block_id or comment.page_id) == thing.id
         ]
-        return self._list(found, self.writer.comment, "comment")
+        return self._list(found, self.documents.comment, "comment")
 
     def _comment(self, comment_id: str) -> Document:
         comment = self.world.comments.get(comment_id)
         if comment is None or not self.world.is_visible(self.world.pages[comment.page_id]):
-            raise Refusal(404, "object_not_found", f"Could not find comment with ID: {comment_id}.")
-        return self.writer.comment(comment)
+            raise NotionRefusal(404, "object_not_found", f"Could not find comment with ID: {comment_id}.")
+        return self.documents.comment(comment)
 
     def _list(
         self,
@@ -213,16 +215,16 @@ class _Call:
         cap: bool = False,
         key: Callable[[Any], str] = lambda thing: str(thing.id),
     ) -> Document:
-        """One page of a list. A cursor names the thing that the page begins with."""
+        """One page of a list. The cursor is the key of the thing with which the page begins."""
         size = int(self.asked.get("page_size") or PAGE_SIZE)
         if not 1 <= size <= PAGE_SIZE:
-            raise Refusal(400, "validation_error", f"page_size should be less than or equal to `{PAGE_SIZE}`.")
+            raise NotionRefusal(400, "validation_error", f"page_size should be less than or equal to `{PAGE_SIZE}`.")
         capped = cap and len(things) > self.world.cap
         things = things[: self.world.cap] if capped else things
         keys = [key(thing) for thing in things]
         cursor = self.asked.get("start_cursor")
         if cursor and cursor not in keys:
-            raise Refusal(400, "validation_error", f"The start_cursor provided is invalid: {cursor}")
+            raise NotionRefusal(400, "validation_error", f"The start_cursor provided is invalid: {cursor}")
         start = keys.index(cursor) if cursor else 0
         end = start + size
         shown, following = things[start:end], keys[end] if end < len(keys) else None

@@ -1,6 +1,6 @@
-"""The workspace: what exists, who sees it, and every edit of it. Times are epoch milliseconds.
+"""The workspace: its things, what the integration sees of them, and every edit. Times are epoch milliseconds.
 
-Answers show minutes only (see :mod:`documents`); the workspace itself knows the millisecond.
+Answers show minutes only (see :mod:`documents`); the workspace itself stores milliseconds.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from uuid import UUID
 from impulsum_pipelines.sandbox.clock import Clock
 
 ParentType = Literal["workspace", "page_id", "database_id", "data_source_id", "block_id"]
-#: Results of one query or search, at most; the vendor's own number.
+#: The most results of one query or search; the vendor's own number.
 RESULT_CAP = 10_000
 
 
 @dataclass
-class User:
+class NotionUser:
     """A member of the workspace, or the integration itself."""
 
     id: str
@@ -29,7 +29,7 @@ class User:
 
 @dataclass
 class Thing:
-    """What pages, blocks, databases and data sources share."""
+    """The common part of pages, blocks, databases and data sources."""
 
     id: str
     parent_type: ParentType
@@ -42,11 +42,11 @@ class Thing:
 
 
 @dataclass
-class Page(Thing):
-    """A page; ``children`` are the ids of its blocks of the first level, a child page's own id among them."""
+class NotionPage(Thing):
+    """A page; ``children`` are the ids of its blocks of the first level, including the ids of child pages."""
 
     title: str = ""
-    #: By name: the property's type and its value, lists untruncated.
+    #: Type and value of a property, by its name; lists are complete.
     properties: dict[str, tuple[str, Any]] = field(default_factory=dict)
     children: list[str] = field(default_factory=list)
     public: bool = False
@@ -55,7 +55,7 @@ class Page(Thing):
 
 @dataclass
 class Block(Thing):
-    """A block; one of type ``child_page`` or ``child_database`` has the id of what it stands for."""
+    """A block. A block of type ``child_page`` or ``child_database`` has the id of that page or database."""
 
     page_id: str = ""
     type: str = "paragraph"
@@ -81,7 +81,7 @@ class DataSource(Thing):
 
 
 @dataclass
-class Comment:
+class NotionComment:
     """A comment on a page (``block_id`` None) or on one of its blocks."""
 
     id: str
@@ -100,7 +100,7 @@ class NotionWorld:
 
     Args:
         clock: the sandbox's clock.
-        rng: where ids come from.
+        rng: ids are made from it.
         name: the workspace's name.
     """
 
@@ -108,40 +108,44 @@ class NotionWorld:
         self.clock = clock
         self.name = name
         self._rng = rng
-        self.users: dict[str, User] = {}
-        self.pages: dict[str, Page] = {}
+        self.users: dict[str, NotionUser] = {}
+        self.pages: dict[str, NotionPage] = {}
         self.blocks: dict[str, Block] = {}
         self.databases: dict[str, Database] = {}
         self.data_sources: dict[str, DataSource] = {}
-        self.comments: dict[str, Comment] = {}
-        self.bot = User(self.new_id(), "delivery-data", None)
+        self.comments: dict[str, NotionComment] = {}
+        self.bot = NotionUser(self.new_id(), "delivery-data", None)
         self.users[self.bot.id] = self.bot
-        #: What is not shared with the integration, whatever lies under it included.
+        #: Ids of things that are not shared with the integration; nor is anything under them.
         self.hidden: set[str] = set()
-        #: What search does not know, and for how long it does not know what is new (ms).
+        #: Ids that search does not find, and how long search does not find a new thing (ms).
         self.unindexed: set[str] = set()
         self.search_lag = 0
         self.cap = RESULT_CAP
         self.denied: set[str] = set()
-        #: How many file addresses were signed: no two are the same.
+        #: How many file addresses were signed, so that no two are the same.
         self.signed = 0
         self.token_revoked = False
 
     def new_id(self) -> str:
-        """A fresh id."""
+        """A new id."""
         return str(UUID(int=self._rng.getrandbits(128), version=4))
 
-    # ------------------------------------------------------------ who sees it
+    # ------------------------------------------------------------ reading
 
     def find(self, thing_id: str) -> Thing:
-        """What has this id; LookupError where there is nothing. A page goes before the block that stands for it."""
+        """The thing with this id; for a child page or database not its block, but the page or database.
+
+        Raises:
+            LookupError: there is none.
+        """
         found: Thing | None = self.pages.get(thing_id) or self.databases.get(thing_id)
         found = found or self.data_sources.get(thing_id) or self.blocks.get(thing_id)
         if found is None:
             raise LookupError(f"there is nothing with the id {thing_id}")
         return found
 
-    def _line(self, thing: Thing) -> Iterator[Thing]:
+    def _ancestry(self, thing: Thing) -> Iterator[Thing]:
         yield thing
         while thing.parent_type != "workspace":
             thing = self.find(thing.parent_id)
@@ -149,17 +153,17 @@ class NotionWorld:
 
     def is_visible(self, thing: Thing) -> bool:
         """Whether the thing is shared with the integration."""
-        return all(above.id not in self.hidden for above in self._line(thing))
+        return all(above.id not in self.hidden for above in self._ancestry(thing))
 
     def is_trashed(self, thing: Thing) -> bool:
-        """Whether the thing or something above it lies in the trash."""
-        return any(above.trashed for above in self._line(thing))
+        """Whether the thing or something above it is in the trash."""
+        return any(above.trashed for above in self._ancestry(thing))
 
     def is_alive(self, thing: Thing) -> bool:
-        """Whether the integration can list it."""
+        """Whether the integration can list the thing."""
         return self.is_visible(thing) and not self.is_trashed(thing)
 
-    def pages_of(self, data_source_id: str) -> list[Page]:
+    def pages_of(self, data_source_id: str) -> list[NotionPage]:
         """The pages of a data source that the integration can list."""
         mine = (p for p in self.pages.values() if (p.parent_type, p.parent_id) == ("data_source_id", data_source_id))
         return [page for page in mine if self.is_alive(page)]
@@ -171,9 +175,9 @@ class NotionWorld:
 
     # ------------------------------------------------------------------ edits
 
-    def add_user(self, name: str, email: str) -> User:
-        """A member joins."""
-        user = User(self.new_id(), name, email)
+    def add_user(self, name: str, email: str) -> NotionUser:
+        """Add a member."""
+        user = NotionUser(self.new_id(), name, email)
         self.users[user.id] = user
         return user
 
@@ -200,13 +204,13 @@ class NotionWorld:
         properties: dict[str, tuple[str, Any]] | None = None,
         public: bool = False,
         has_cover: bool = False,
-    ) -> Page:
-        """A page in a data source, under a page (where a block stands for it), or at the top of the workspace."""
+    ) -> NotionPage:
+        """Create a page in a data source, under a page or block (with a block for it there), or at the top."""
         kind: ParentType = "workspace"
         if parent is not None:
             kind = "data_source_id" if isinstance(parent, DataSource) else "page_id"
             kind = "block_id" if isinstance(parent, Block) else kind
-        page = Page(
+        page = NotionPage(
             **self._common(kind, parent.id if parent else "", by, at),
             title=title,
             properties=properties or {},
@@ -214,21 +218,21 @@ class NotionWorld:
             has_cover=has_cover,
         )
         self.pages[page.id] = page
-        if isinstance(parent, Page | Block):
-            self._stand_in(page.id, "child_page", title, parent, by, at)
+        if isinstance(parent, NotionPage | Block):
+            self._add_child_block(page.id, "child_page", title, parent, by, at)
         return page
 
-    def create_database(self, title: str, parent: Page, *, by: str, at: int) -> Database:
-        """A database without a data source, on a page."""
+    def create_database(self, title: str, parent: NotionPage, *, by: str, at: int) -> Database:
+        """Create a database without a data source, on a page."""
         database = Database(**self._common("page_id", parent.id, by, at), title=title)
         self.databases[database.id] = database
-        self._stand_in(database.id, "child_database", title, parent, by, at)
+        self._add_child_block(database.id, "child_database", title, parent, by, at)
         return database
 
     def create_data_source(
         self, title: str, database: Database, schema: dict[str, str], *, by: str, at: int
     ) -> DataSource:
-        """One more table in a database; ``schema`` is property name to type."""
+        """Add a data source to a database; ``schema`` is property name to type."""
         columns = {
             name: ("title" if kind == "title" else f"p%3A{n}", kind) for n, (name, kind) in enumerate(schema.items())
         }
@@ -237,7 +241,7 @@ class NotionWorld:
         database.data_sources.append(source.id)
         return source
 
-    def _stand_in(self, thing_id: str, kind: str, title: str, parent: Thing, by: str, at: int) -> None:
+    def _add_child_block(self, thing_id: str, kind: str, title: str, parent: Thing, by: str, at: int) -> None:
         page_id = parent.page_id if isinstance(parent, Block) else parent.id
         above: ParentType = "block_id" if isinstance(parent, Block) else "page_id"
         block = Block(**self._common(above, parent.id, by, at, thing_id), page_id=page_id, type=kind, text=title)
@@ -246,7 +250,7 @@ class NotionWorld:
         self.find(parent.id).edited = max(at, parent.edited)
 
     def _children(self, parent: Thing) -> list[str]:
-        if not isinstance(parent, Page | Block):
+        if not isinstance(parent, NotionPage | Block):
             raise LookupError(f"{parent.id} holds no blocks")
         return parent.children
 
@@ -261,7 +265,7 @@ class NotionWorld:
         first: bool = False,
         synced_from: str | None = None,
     ) -> Block:
-        """A block at the end (or the beginning) of a page or another block."""
+        """Add a block at the end (``first``: at the beginning) of a page or another block."""
         page_id = parent.page_id if isinstance(parent, Block) else parent.id
         above: ParentType = "block_id" if isinstance(parent, Block) else "page_id"
         block = Block(
@@ -273,22 +277,24 @@ class NotionWorld:
         return block
 
     def touch(self, thing: Thing, by: str, at: int) -> None:
-        """Note an edit on a thing itself."""
+        """Set the edit time and the editor of a thing."""
         thing.edited, thing.edited_by = at, by
 
-    def add_comment(self, page: Page, text: str, *, by: str, at: int, block_id: str | None = None) -> Comment:
-        """A comment, in a discussion of its own. It does not count as an edit of the page."""
-        comment = Comment(self.new_id(), page.id, block_id, self.new_id(), text, at, at, by)
+    def add_comment(
+        self, page: NotionPage, text: str, *, by: str, at: int, block_id: str | None = None
+    ) -> NotionComment:
+        """Add a comment in a new discussion. It does not count as an edit of the page."""
+        comment = NotionComment(self.new_id(), page.id, block_id, self.new_id(), text, at, at, by)
         self.comments[comment.id] = comment
         return comment
 
-    def move_page(self, page: Page, target: Thing) -> None:
-        """Another parent; id and edit time stay."""
+    def move_page(self, page: NotionPage, target: Thing) -> None:
+        """Give a page another parent; its id and edit time stay."""
         if page.id in self.blocks:
             old = self.blocks.pop(page.id)
             self._children(self.find(old.parent_id)).remove(page.id)
         page.parent_type = "data_source_id" if isinstance(target, DataSource) else "page_id"
         page.parent_id = target.id
-        if isinstance(target, Page):
+        if isinstance(target, NotionPage):
             at = page.edited
-            self._stand_in(page.id, "child_page", page.title, target, page.edited_by, at)
+            self._add_child_block(page.id, "child_page", page.title, target, page.edited_by, at)

@@ -1,36 +1,36 @@
-"""The control door of the workspace: ``POST /_sandbox/slack/<verb>``. Channels and people go by id or name."""
+"""Slack's verbs at the control door, ``POST /_sandbox/slack/<verb>``. Channels and people are named by id or name."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from impulsum_pipelines.sandbox.clock import to_datetime
-from impulsum_pipelines.sandbox.slack.limits import TIERS, Limits
-from impulsum_pipelines.sandbox.slack.workspace import BOT_USER, SLACKBOT, Channel, Document, Kind, Workspace
+from impulsum_pipelines.sandbox.slack.limits import TIERS, SlackLimits
+from impulsum_pipelines.sandbox.slack.workspace import BOT_USER, SLACKBOT, Document, Kind, SlackChannel, Workspace
 
 Answer = dict[str, Any]
 
 
-class Control:
-    """What a test or a curious person can do to the workspace. Every edit happens at a time of its own."""
+class SlackControl:
+    """The verbs. No two edits happen in the same millisecond."""
 
-    def __init__(self, workspace: Workspace, limits: Limits) -> None:
+    def __init__(self, workspace: Workspace, limits: SlackLimits) -> None:
         self._workspace = workspace
         self._limits = limits
 
-    def _someone(self, channel: Channel, user: str | None) -> str:
+    def _someone(self, channel: SlackChannel, user: str | None) -> str:
         return self._workspace.user(user).id if user else next(u for u in channel.members if u != BOT_USER)
 
-    def _message(self, channel: str, ts: str) -> Channel:
+    def _message(self, channel: str, ts: str) -> SlackChannel:
         found = self._workspace.channel(channel)
         if ts not in found.messages:
             raise LookupError(f"there is no message {ts} in {channel}")
         return found
 
-    # -- looking
+    # -- reading
 
     def truth(self) -> Answer:
-        """Every record that the source must hold alive now, by raw table and id."""
+        """Every record that the source must have stored alive now, by raw table and id."""
         workspace = self._workspace
         listed = [channel for channel in workspace.visible() if workspace.may(channel, "read")]
         readable = list(workspace.readable())
@@ -67,11 +67,11 @@ class Control:
         }
 
     def threads(self, channel: str) -> Answer:
-        """The threads of a channel: ts of the replies by that of the root."""
+        """The threads of a channel: ts of the replies, by ts of the root."""
         return dict(self._workspace.channel(channel).threads)
 
     def refusals(self) -> Answer:
-        """Requests refused with 429 for going over a limit, by method."""
+        """How many requests a limit refused with 429, by method."""
         return dict(self._limits.refused)
 
     # -- messages
@@ -112,26 +112,26 @@ class Control:
     # -- channels
 
     def create_channel(self, name: str, kind: Kind = "public_channel", with_bot: bool = False) -> Answer:
-        """Create a conversation with one person in it, and with the bot if asked for."""
+        """Create a conversation with one person in it, and with the bot too if ``with_bot``."""
         people = [user.id for user in self._workspace.users.values() if not user.is_bot and user.id[1].isdigit()]
         members = [people[0], *([BOT_USER] if with_bot else [])]
         at = self._workspace.clock.tick()
         return {"id": self._workspace.add_channel(name, kind, at, people[0], members).id}
 
     def join(self, channel: str, user: str = BOT_USER) -> Answer:
-        """Somebody, else the bot, joins a channel."""
+        """Let somebody, by default the bot, join a channel."""
         found = self._workspace.channel(channel)
         self._workspace.join(found, self._workspace.user(user).id, self._workspace.clock.tick())
         return {}
 
     def leave(self, channel: str, user: str = BOT_USER) -> Answer:
-        """Somebody, else the bot, leaves a channel."""
+        """Let somebody, by default the bot, leave a channel."""
         found = self._workspace.channel(channel)
         self._workspace.leave(found, self._workspace.user(user).id, self._workspace.clock.tick())
         return {}
 
     def archive(self, channel: str, archived: bool = True, removes_bot: bool = False) -> Answer:
-        """Archive a channel, or bring it back; ``removes_bot`` puts the bot out of it without a word."""
+        """Archive a channel, or restore it; ``removes_bot`` removes the bot without a message."""
         found = self._workspace.channel(channel)
         self._workspace.clock.tick()
         found.is_archived = archived
@@ -140,7 +140,7 @@ class Control:
         return {}
 
     def rename_channel(self, channel: str, name: str) -> Answer:
-        """Rename a channel, which says so; the id stays."""
+        """Rename a channel, which posts a message about it; the id stays."""
         found = self._workspace.channel(channel)
         found.previous_names = [*found.previous_names, found.name]
         before, found.name = found.name, name
@@ -157,7 +157,7 @@ class Control:
     # -- people, the token, the plan
 
     def add_user(self, name: str, channels: list[str] | None = None) -> Answer:
-        """A new colleague, who joins channels."""
+        """Add a person, who joins channels."""
         at = self._workspace.clock.tick()
         user = self._workspace.add_user(name, name.title(), f"{name}@example.com", at)
         for channel in channels or ["general"]:
@@ -165,13 +165,13 @@ class Control:
         return {"id": user.id}
 
     def deactivate_user(self, user: str, active: bool = False) -> Answer:
-        """Deactivate an account, or bring it back; what it wrote stays."""
+        """Deactivate an account, or activate it again; its messages stay."""
         found = self._workspace.user(user)
         found.deleted, found.updated = not active, self._workspace.clock.tick()
         return {}
 
     def revoke_token(self, error: str | None = "token_revoked") -> Answer:
-        """Refuse the token with this error from now on; null makes it valid again."""
+        """Refuse the token with this error from now on; with null it is valid again."""
         self._workspace.token_error = error
         return {}
 
@@ -182,29 +182,29 @@ class Control:
         return {"scopes": sorted(self._workspace.scopes)}
 
     def clamp_limit(self, limit: int | None = 15) -> Answer:
-        """Give at most so many messages a page, without a word; null ends it."""
+        """Silently give at most this many messages per page; null ends that."""
         self._workspace.clamp = limit
         return {}
 
     def hide_before(self, days: float | None = 90) -> Answer:
-        """Keep messages older than so many days from sight, as a free plan does; null shows them again."""
+        """Hide messages older than this many days, as a free plan does; null shows them again."""
         at = None if days is None else self._workspace.clock.now() - round(days * 86_400_000)
         self._workspace.hidden_before = "" if at is None else f"{at // 1000}.{at % 1000:03d}000"
         return {}
 
     def limit_required(self, required: bool = True) -> Answer:
-        """Let ``users.list`` refuse to give everybody at once."""
+        """Let ``users.list`` refuse requests without a limit."""
         self._workspace.limit_required = required
         return {}
 
     def limits(self, factor: float = 1, period: float = 60.0) -> Answer:
-        """Allow so many times the published calls in a period of so many seconds."""
+        """Allow ``factor`` times the published number of calls, in a period of this many seconds."""
         self._limits.per_period = {method: round(calls * factor) for method, calls in TIERS.items()}
         self._limits.period = period
         return dict(self._limits.per_period)
 
 
-def _channel_truth(channel: Channel) -> Document:
+def _channel_truth(channel: SlackChannel) -> Document:
     is_im = channel.kind == "im"
     return {
         "name": None if is_im else channel.name,
@@ -216,7 +216,7 @@ def _channel_truth(channel: Channel) -> Document:
     }
 
 
-def _message_truth(channel: Channel, ts: str) -> Document:
+def _message_truth(channel: SlackChannel, ts: str) -> Document:
     document = channel.messages[ts]
     replies = channel.threads.get(ts, [])
     edited = document.get("edited", {}).get("ts")
@@ -238,6 +238,6 @@ def _message_truth(channel: Channel, ts: str) -> Document:
 
 
 def to_iso(ts: str) -> str:
-    """A ts as ISO 8601, to the microsecond."""
+    """A ts in ISO 8601, with microseconds."""
     seconds, micros = ts.split(".")
     return to_datetime(int(seconds) * 1000).replace(microsecond=int(micros)).isoformat()

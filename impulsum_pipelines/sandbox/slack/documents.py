@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from impulsum_pipelines.sandbox.slack.workspace import TEAM_ID, Channel, Document, User
+from impulsum_pipelines.sandbox.slack.workspace import TEAM_ID, Document, SlackChannel, SlackUser
 
 
-def channel_document(channel: Channel) -> Document:
-    """A conversation as ``conversations.list`` gives it."""
+def channel_document(channel: SlackChannel) -> Document:
+    """The document of a conversation in ``conversations.list``."""
     created = channel.created // 1000
     if channel.kind == "im":
         return {
@@ -53,8 +53,8 @@ def channel_document(channel: Channel) -> Document:
     return document
 
 
-def user_document(user: User, *, with_email: bool) -> Document:
-    """An account as ``users.list`` gives it; the address only with the scope ``users:read.email``."""
+def user_document(user: SlackUser, *, with_email: bool) -> Document:
+    """The document of an account in ``users.list``; the e-mail address needs the scope ``users:read.email``."""
     profile: Document = {
         "real_name": user.real_name,
         "real_name_normalized": user.real_name,

@@ -1,18 +1,18 @@
-"""What a team has said: channels of its projects, and messages and threads about its tickets.
+"""A team's history in Slack: channels for its projects, and messages and threads about its tickets.
 
 Every featured ticket has a thread that names its key, with a reply that came days later and one that was also sent
-to the channel. There are no more threads than a first pull may ask for within a minute of Slack's limits.
+to the channel. A first pull can read all threads within one minute of Slack's limits.
 """
 
 from __future__ import annotations
 
 from random import Random
 
-from impulsum_pipelines.sandbox.slack.workspace import BOT_USER, SLACKBOT, Channel, User, Workspace
+from impulsum_pipelines.sandbox.slack.workspace import BOT_USER, SLACKBOT, SlackChannel, SlackUser, Workspace
 from impulsum_pipelines.sandbox.team import Team, Ticket
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
-#: Threads of a generated workspace in all. Slack allows 50 calls of conversations.replies a minute.
+#: The most threads of a generated workspace. Slack allows 50 calls of conversations.replies per minute.
 MOST_THREADS = 16
 
 _ANSWERS = (
@@ -32,17 +32,17 @@ _CHATTER = (
 )
 
 
-def generate(team: Team) -> Workspace:
-    """The workspace of a team, up to now."""
-    return _History(team).play()
+def build_world(team: Team) -> Workspace:
+    """The workspace of a team, up to now; the same for the same seed."""
+    return _SlackHistory(team).play()
 
 
-class _History:
+class _SlackHistory:
     def __init__(self, team: Team) -> None:
         self.team = team
         self.rng: Random = team.rng("slack")
         self.workspace = Workspace(team.clock)
-        # The clock flows, and the workspace is built when it is first asked for: within an hour it is the same one.
+        # The clock runs while the workspace waits for its first request: cut to the hour, its history does not change.
         self.now = team.clock.now() // HOUR * HOUR - MINUTE
         oldest = min((ticket.created for ticket in team.tickets), default=self.now)
         self.start = min(oldest, self.now - 40 * DAY) - DAY
@@ -61,16 +61,16 @@ class _History:
         channels["old-launch"].is_archived = True
         return self.workspace
 
-    def _people(self) -> list[User]:
+    def _people(self) -> list[SlackUser]:
         workspace = self.workspace
-        workspace.users[SLACKBOT] = User(SLACKBOT, "slackbot", "Slackbot", None, self.start)
-        workspace.users[BOT_USER] = User(BOT_USER, "impulsum", "Impulsum", None, self.start, is_bot=True)
+        workspace.users[SLACKBOT] = SlackUser(SLACKBOT, "slackbot", "Slackbot", None, self.start)
+        workspace.users[BOT_USER] = SlackUser(BOT_USER, "impulsum", "Impulsum", None, self.start, is_bot=True)
         people = [workspace.add_user(p.login, p.name, p.email, self.start) for p in self.team.people]
         workspace.add_user("former-colleague", "Former Colleague", None, self.start, deleted=True)
         workspace.add_user("guest", "Guest", "guest@example.com", self.start, is_restricted=True)
         return people
 
-    def _channels(self, people: list[User]) -> dict[str, Channel]:
+    def _channels(self, people: list[SlackUser]) -> dict[str, SlackChannel]:
         ids, add, start = [user.id for user in people], self.workspace.add_channel, self.start
         first, all_and_bot = ids[0], [*ids, BOT_USER]
         channels = {name: add(name, "public_channel", start, first, all_and_bot) for name in ("general", "random")}
@@ -86,11 +86,11 @@ class _History:
         channels["im"] = add(first, "im", start, first, [first, BOT_USER])
         return channels
 
-    def _post(self, channel: Channel, user: str, text: str, at: int, **more: object) -> str:
+    def _post(self, channel: SlackChannel, user: str, text: str, at: int, **more: object) -> str:
         ts: str = self.workspace.post(channel, user, text, min(at, self.now), **more)["ts"]  # type: ignore[arg-type]
         return ts
 
-    def _ticket(self, channel: Channel, ticket: Ticket, people: list[User], *, featured: bool) -> None:
+    def _ticket(self, channel: SlackChannel, ticket: Ticket, people: list[SlackUser], *, featured: bool) -> None:
         at, what = ticket.started if ticket.resolved else ticket.created + HOUR, f"{ticket.key} ({ticket.summary})"
         owner = people[ticket.assignee.number].id
         self._post(channel, BOT_USER, f"{ticket.assignee.name} started {what}", at, subtype="bot_message")
@@ -104,7 +104,7 @@ class _History:
             if self.rng.random() < 0.05:
                 self.workspace.edit(channel, done, f"{ticket.key} is done and deployed.", ticket.resolved + HOUR)
 
-    def _replies(self, channel: Channel, root: str, ticket: Ticket, people: list[User], at: int) -> None:
+    def _replies(self, channel: SlackChannel, root: str, ticket: Ticket, people: list[SlackUser], at: int) -> None:
         self.threads += 1
         for _ in range(self.rng.randrange(2, 6)):
             at += self.rng.randrange(MINUTE, 5 * HOUR)
@@ -114,12 +114,12 @@ class _History:
         late = at + self.rng.randrange(2 * DAY, 12 * DAY)
         self._post(channel, self.rng.choice(people).id, f"{ticket.key} came up again.", late, thread=root)
 
-    def _chatter(self, channel: Channel, people: list[User]) -> None:
+    def _chatter(self, channel: SlackChannel, people: list[SlackUser]) -> None:
         at = max(self.start, self.now - 120 * DAY)
         while (at := at + self.rng.randrange(4 * HOUR, 2 * DAY)) < self.now:
             self._post(channel, self.rng.choice(people).id, self.rng.choice(_CHATTER), at)
 
-    def _talk(self, channel: Channel, people: list[User]) -> None:
+    def _talk(self, channel: SlackChannel, people: list[SlackUser]) -> None:
         """An incident whose first message was deleted; its replies are still there."""
         at = self.now - 9 * DAY
         root = self._post(channel, people[0].id, "The queue is full.", at)
@@ -129,8 +129,8 @@ class _History:
         self.threads += 1
         self.workspace.delete(channel, root)
 
-    def _private_words(self, channels: dict[str, Channel], people: list[User]) -> None:
-        """What the bot is not in, and must not see; and what it is told directly."""
+    def _private_words(self, channels: dict[str, SlackChannel], people: list[SlackUser]) -> None:
+        """Messages in channels that the bot is not in and must not see, and a direct message to the bot."""
         for name in ("design", "leads"):
             self._post(channels[name], people[0].id, "Between us.", self.now - DAY)
         self._post(channels["im"], people[0].id, "How many points did we finish?", self.now - 2 * DAY)

@@ -1,4 +1,4 @@
-"""Slack's limits, held against real time: so many calls of a method a minute, and 429 with Retry-After beyond.
+"""Slack's limits, counted in real time: calls per minute by method; more are refused with 429 and Retry-After.
 
 https://docs.slack.dev/apis/web-api/rate-limits: the tiers count calls of one method for one app in one workspace.
 """
@@ -9,7 +9,7 @@ import math
 import time
 from collections import Counter, deque
 
-#: Calls a minute by method.
+#: Calls per minute by method.
 TIERS = {
     "auth.test": 300,
     "conversations.list": 20,
@@ -20,18 +20,18 @@ TIERS = {
 }
 
 
-class Limits:
-    """Counts calls and says which are too many."""
+class SlackLimits:
+    """Counts calls by method, and refuses those beyond the limit."""
 
     def __init__(self) -> None:
         self.per_period = dict(TIERS)
-        #: Seconds over which calls are counted; a minute, as published.
+        #: Seconds over which calls are counted; the published limits are per minute.
         self.period = 60.0
         self.refused: Counter[str] = Counter()
         self._calls: dict[str, deque[float]] = {name: deque() for name in TIERS}
 
     def refuse(self, method: str) -> int | None:
-        """None when a call is within the limit, and counted; else the seconds after which to ask again."""
+        """Seconds after which to ask again; None when the call is within the limit, and is then counted."""
         calls, now = self._calls[method], time.monotonic()
         while calls and calls[0] <= now - self.period:
             calls.popleft()

@@ -1,8 +1,8 @@
-"""The Web API over HTTP: ``/slack/api/<method>`` by GET or POST, ``ok: false`` with HTTP 200 as the normal error.
+"""The Web API over HTTP: ``/slack/api/<method>`` by GET or POST; the normal error is ``ok: false`` with HTTP 200.
 
-As documented at https://docs.slack.dev/reference/methods. What bites and is kept: ``history`` without ``latest``
-gives the messages closest to ``oldest`` first; it has no plain replies; ``replies`` repeats the root on every page;
-a page may be short before the end; ``limit`` may be clamped without a word; a cursor is opaque.
+As documented at https://docs.slack.dev/reference/methods, with its traps: ``history`` without ``latest`` gives the
+messages closest to ``oldest`` first; it has no plain replies; ``replies`` repeats the root on every page; a page may
+be short before the end; ``limit`` may be reduced silently; a cursor is opaque.
 """
 
 from __future__ import annotations
@@ -19,27 +19,35 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from impulsum_pipelines.sandbox.faults import Fault
+from impulsum_pipelines.sandbox.refusal import Refusal
 from impulsum_pipelines.sandbox.slack.documents import channel_document, user_document
-from impulsum_pipelines.sandbox.slack.limits import Limits
-from impulsum_pipelines.sandbox.slack.workspace import BOT_ID, BOT_USER, SCOPE_OF, TEAM_ID, Channel, Document, Workspace
+from impulsum_pipelines.sandbox.slack.limits import SlackLimits
+from impulsum_pipelines.sandbox.slack.workspace import (
+    BOT_ID,
+    BOT_USER,
+    SCOPE_OF,
+    TEAM_ID,
+    Document,
+    SlackChannel,
+    Workspace,
+)
 
-TOKEN = "xoxb-sandbox"  # noqa: S105  # a stand-in's token opens nothing
-MOST_A_PAGE = 999
+TOKEN = "xoxb-sandbox"  # noqa: S105  # it opens nothing but the sandbox
+MOST_PER_PAGE = 999
 DEFAULT_LIMIT = 100
 
 
-class Refusal(Exception):  # noqa: N818  # a normal answer, not a failure of ours
-    """``ok: false`` with an error code."""
+class SlackRefusal(Refusal):
+    """``ok: false`` with an error code, by HTTP 200; ``more`` are further fields of the answer."""
 
     def __init__(self, error: str, **more: str) -> None:
-        self.body = {"ok": False, "error": error, **more}
-        super().__init__(error)
+        super().__init__(200, {"ok": False, "error": error, **more})
 
 
 class WebApi:
     """Answers the methods of one workspace."""
 
-    def __init__(self, workspace: Workspace, limits: Limits) -> None:
+    def __init__(self, workspace: Workspace, limits: SlackLimits) -> None:
         self.workspace = workspace
         self.limits = limits
         self._methods: dict[str, Callable[[Document, Fault | None], Document]] = {
@@ -59,28 +67,28 @@ class WebApi:
             self._login(request)
             answer = self._methods.get(method)
             if answer is None:
-                raise Refusal("unknown_method")
+                raise SlackRefusal("unknown_method")
             if wait := self.limits.refuse(method):
                 refused = {"ok": False, "error": "ratelimited"}
                 return _json(refused, 429, {**headers, "Retry-After": str(wait)})
             body = answer(await _arguments(request), request.scope.get("sandbox.fault"))
-        except Refusal as refusal:
+        except SlackRefusal as refusal:
             body = refusal.body
         return _json(body, 200, headers)
 
     def _login(self, request: Request) -> None:
         given = request.headers.get("Authorization")
         if not given:
-            raise Refusal("not_authed")
+            raise SlackRefusal("not_authed")
         if given != f"Bearer {TOKEN}":
-            raise Refusal("invalid_auth")
+            raise SlackRefusal("invalid_auth")
         if self.workspace.token_error:
-            raise Refusal(self.workspace.token_error)
+            raise SlackRefusal(self.workspace.token_error)
 
     def _needs(self, *scopes: str) -> None:
         for scope in scopes:
             if scope not in self.workspace.scopes:
-                raise Refusal("missing_scope", needed=scope, provided=",".join(sorted(self.workspace.scopes)))
+                raise SlackRefusal("missing_scope", needed=scope, provided=",".join(sorted(self.workspace.scopes)))
 
     # -- methods
 
@@ -99,7 +107,7 @@ class WebApi:
     def _list(self, arguments: Document, fault: Fault | None) -> Document:
         kinds = str(arguments.get("types", "public_channel")).split(",")
         if unknown := set(kinds) - set(SCOPE_OF):
-            raise Refusal("invalid_types", provided=",".join(unknown))
+            raise SlackRefusal("invalid_types", provided=",".join(unknown))
         self._needs(*(f"{SCOPE_OF[kind]}:read" for kind in kinds))
         hides_archived = str(arguments.get("exclude_archived", "false")).lower() in ("true", "1")
         found = [
@@ -115,7 +123,7 @@ class WebApi:
         oldest, latest, inclusive = _bounds(arguments)
         hidden = self.workspace.hidden_before
         within = [ts for ts in channel.timeline if _within(ts, oldest, latest, inclusive) and ts >= hidden]
-        forward = bool(oldest) and not latest  # closest to `oldest` first; each page still newest first
+        forward = bool(oldest) and not latest  # closest to `oldest` first; within a page still newest first
         size = self._size(arguments)
         ahead = _ahead(within if forward else within[::-1], arguments)
         cursor, chosen = _spoilt(fault, arguments, _after(ahead, size), ahead[:size])
@@ -136,7 +144,7 @@ class WebApi:
         channel = self._readable(arguments)
         root = str(arguments.get("ts", ""))
         if root not in channel.messages or channel.messages[root].get("thread_ts", root) != root:
-            raise Refusal("thread_not_found")
+            raise SlackRefusal("thread_not_found")
         oldest, latest, inclusive = _bounds(arguments)
         replies = [ts for ts in channel.threads.get(root, []) if _within(ts, oldest, latest, inclusive)]
         size, ahead = self._size(arguments, default=1000), _ahead(replies, arguments)
@@ -154,30 +162,30 @@ class WebApi:
     def _users(self, arguments: Document, fault: Fault | None) -> Document:
         self._needs("users:read")
         if self.workspace.limit_required and "limit" not in arguments:
-            raise Refusal("limit_required")
+            raise SlackRefusal("limit_required")
         with_email = "users:read.email" in self.workspace.scopes
         found = [user_document(user, with_email=with_email) for user in self.workspace.users.values()]
         page, cursor = _page(found, arguments, fault, most=1000, default=len(found))
         now = self.workspace.clock.now() // 1000
         return {"ok": True, "members": page, "cache_ts": now, "response_metadata": {"next_cursor": cursor}}
 
-    # -- what they share
+    # -- what the methods share
 
-    def _channel(self, arguments: Document) -> Channel:
+    def _channel(self, arguments: Document) -> SlackChannel:
         channel = self.workspace.channels.get(str(arguments.get("channel")))
         if channel is None or channel not in self.workspace.visible():
-            raise Refusal("channel_not_found")
+            raise SlackRefusal("channel_not_found")
         return channel
 
-    def _readable(self, arguments: Document) -> Channel:
+    def _readable(self, arguments: Document) -> SlackChannel:
         channel = self._channel(arguments)
         self._needs(f"{SCOPE_OF[channel.kind]}:history")
         if not channel.has_bot:
-            raise Refusal("not_in_channel")
+            raise SlackRefusal("not_in_channel")
         return channel
 
     def _size(self, arguments: Document, default: int = DEFAULT_LIMIT) -> int:
-        size = _limit(arguments, default, most=MOST_A_PAGE if default == DEFAULT_LIMIT else 1000)
+        size = _limit(arguments, default, most=MOST_PER_PAGE if default == DEFAULT_LIMIT else 1000)
         return min(size, self.workspace.clamp) if self.workspace.clamp else size
 
 
@@ -198,9 +206,9 @@ def _limit(arguments: Document, default: int, *, most: int) -> int:
     try:
         size = int(arguments.get("limit") or default)
     except ValueError:
-        raise Refusal("invalid_limit") from None
+        raise SlackRefusal("invalid_limit") from None
     if not 1 <= size <= most:
-        raise Refusal("invalid_limit")
+        raise SlackRefusal("invalid_limit")
     return size
 
 
@@ -211,23 +219,23 @@ def _position(arguments: Document) -> int:
     try:
         return int(base64.urlsafe_b64decode(cursor).decode().removeprefix("next:"))
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise Refusal("invalid_cursor") from None
+        raise SlackRefusal("invalid_cursor") from None
 
 
 def _ahead(stamps: list[str], arguments: Document) -> list[str]:
-    """What comes after the cursor, which names the last message given: what is posted meanwhile moves nothing."""
+    """The messages after the cursor. It names the last message given: new messages do not shift the pages."""
     cursor = str(arguments.get("cursor") or "")
     if not cursor:
         return stamps
     try:
         way, last = base64.urlsafe_b64decode(cursor).decode().rstrip(";").split(":")
     except (binascii.Error, ValueError):
-        raise Refusal("invalid_cursor") from None
+        raise SlackRefusal("invalid_cursor") from None
     return [ts for ts in stamps if (ts < last if way == "before" else ts > last)]
 
 
 def _after(stamps: list[str], size: int) -> str:
-    """The cursor after the first ``size`` of what is ahead; empty when nothing follows."""
+    """The cursor after the first ``size`` messages; empty when nothing follows."""
     if size >= len(stamps):
         return ""
     way = "before" if stamps[0] > stamps[-1] else "after"
@@ -247,17 +255,17 @@ def _page(
 
 
 def _spoilt(fault: Fault | None, arguments: Document, cursor: str, page: list[Any]) -> tuple[str, list[Any]]:
-    """The next cursor and the page, as a fault of the paging would have them."""
+    """The next cursor and the page, changed by a fault in paging, if there is one."""
     if fault is None:
         return cursor, page
     given = str(arguments.get("cursor") or "")
-    if fault.kind == "empty_page" and given:  # nothing on it, and the next one goes on from the same place
+    if fault.kind == "empty_page" and given:  # the page is empty, and the next one begins at the same place
         return base64.urlsafe_b64encode(base64.urlsafe_b64decode(given) + b";").decode(), []
     if fault.kind == "repeat_token" and cursor:
         return fault.memory.setdefault("cursor", cursor), page
     if fault.kind != "end_early":
         return cursor, page
-    return "", page  # end_early: more is promised, and no cursor given
+    return "", page  # end_early: has_more is true, but there is no cursor
 
 
 def _bounds(arguments: Document) -> tuple[str, str, bool]:
@@ -271,7 +279,7 @@ def _ts(arguments: Document, name: str) -> str:
         return ""
     seconds, _, micros = value.partition(".")
     if not (seconds.isdigit() and (micros or "0").isdigit()):
-        raise Refusal(f"invalid_ts_{name}")
+        raise SlackRefusal(f"invalid_ts_{name}")
     return f"{int(seconds):010d}.{micros[:6]:0<6}"
 
 

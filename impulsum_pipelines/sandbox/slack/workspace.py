@@ -1,7 +1,7 @@
-"""A living Slack workspace: people, channels, messages, and everything that people can do to them.
+"""A Slack workspace that people use: its people, channels and messages, and every edit that they can make.
 
-Messages are documents as the Web API gives them, kept by channel and ``ts``. What a root says about its thread is
-computed when it is shown. Times come in as epoch milliseconds.
+Messages are stored as the documents that the Web API gives, by channel and ``ts``. What a root says about its thread
+is computed when it is shown. Times are given as epoch milliseconds.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ TEAM_ID = "T00SANDBOX"
 #: The bot that the token belongs to: its user, its bot id, its app.
 BOT_USER, BOT_ID, APP_ID = "U00000BOT", "B00000BOT", "A00000BOT"
 SLACKBOT = "USLACKBOT"
-#: Prefix of the scopes that a kind of conversation asks for.
+#: Prefix of the scopes that a kind of conversation needs.
 SCOPE_OF: dict[str, str] = {"public_channel": "channels", "private_channel": "groups", "mpim": "mpim", "im": "im"}
-#: Repliers that a root names.
+#: The most repliers that a root names.
 MOST_REPLY_USERS = 5
 
 
 @dataclass
-class User:
+class SlackUser:
     """One account of the workspace."""
 
     id: str
@@ -41,16 +41,16 @@ class User:
 
 
 @dataclass
-class Channel:
+class SlackChannel:
     """One conversation.
 
     Args:
         id: stays when the name changes.
-        name: the name; of a direct message the id of the person that the bot talks with.
+        name: the name; for a direct message, the id of the person whom the bot talks with.
         kind: as the parameter ``types`` of ``conversations.list`` names it.
         created: epoch ms.
-        creator: user.
-        members: users, in the order in which they came.
+        creator: user id.
+        members: user ids, in the order in which they joined.
     """
 
     id: str
@@ -64,9 +64,9 @@ class Channel:
     previous_names: list[str] = field(default_factory=list)
     #: Every message by ts.
     messages: dict[str, Document] = field(default_factory=dict)
-    #: ts of what the channel shows, ascending: everything but plain replies.
+    #: ts of the messages that the channel shows, ascending: all except plain replies.
     timeline: list[str] = field(default_factory=list)
-    #: ts of the replies, ascending, by that of their root.
+    #: ts of the replies, ascending, by ts of their root.
     threads: dict[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -75,7 +75,7 @@ class Channel:
         return BOT_USER in self.members
 
     def shown(self, ts: str, *, in_channel: bool) -> Document:
-        """A message as it is given: a root with what is known of its thread, a broadcast with its root."""
+        """The document of a message: a root with the facts about its thread, a broadcast with its root."""
         document = self.messages[ts]
         if replies := self.threads.get(ts):
             users = list(dict.fromkeys(self.messages[reply]["user"] for reply in replies))
@@ -103,31 +103,31 @@ class Workspace:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.users: dict[str, User] = {}
-        self.channels: dict[str, Channel] = {}
+        self.users: dict[str, SlackUser] = {}
+        self.channels: dict[str, SlackChannel] = {}
         self.token_error: str | None = None
         #: What the token may do.
         self.scopes = {f"{prefix}:{act}" for prefix in SCOPE_OF.values() for act in ("read", "history")}
         self.scopes |= {"users:read", "users:read.email"}
-        #: The most messages that a page of history or replies has, whatever is asked for; None for the documented 999.
+        #: The most messages of a page of history or replies, also when more are asked for; None: the documented 999.
         self.clamp: int | None = None
-        #: Messages older than this are kept from sight, as on a free plan.
+        #: Messages with a smaller ts are hidden, as on a free plan.
         self.hidden_before = ""
-        #: Whether ``users.list`` refuses to give everybody at once.
+        #: Whether ``users.list`` refuses requests without a limit.
         self.limit_required = False
 
     # -- people and channels
 
-    def add_user(self, name: str, real_name: str, email: str | None, at: int, **flags: bool) -> User:
-        """A new account."""
-        user = User(f"U{len(self.users) + 1:08d}", name, real_name, email, at, **flags)
+    def add_user(self, name: str, real_name: str, email: str | None, at: int, **flags: bool) -> SlackUser:
+        """Add an account."""
+        user = SlackUser(f"U{len(self.users) + 1:08d}", name, real_name, email, at, **flags)
         self.users[user.id] = user
         return user
 
-    def add_channel(self, name: str, kind: Kind, at: int, creator: str, members: list[str]) -> Channel:
-        """A new conversation; each member but that of a direct message is announced."""
+    def add_channel(self, name: str, kind: Kind, at: int, creator: str, members: list[str]) -> SlackChannel:
+        """Add a conversation; a channel announces each member that joins, a direct message does not."""
         letter = "D" if kind == "im" else "C"
-        channel = Channel(f"{letter}{len(self.channels) + 1:08d}", name, kind, at, creator)
+        channel = SlackChannel(f"{letter}{len(self.channels) + 1:08d}", name, kind, at, creator)
         self.channels[channel.id] = channel
         for number, user in enumerate(members):
             if kind in ("im", "mpim"):
@@ -136,56 +136,64 @@ class Workspace:
                 self.join(channel, user, at + number)
         return channel
 
-    def channel(self, name: str) -> Channel:
-        """The conversation of this id or name."""
+    def channel(self, name: str) -> SlackChannel:
+        """The conversation with this id or name.
+
+        Raises:
+            LookupError: there is none.
+        """
         for channel in self.channels.values():
             if name in (channel.id, channel.name):
                 return channel
         raise LookupError(f"there is no channel {name}")
 
-    def user(self, name: str) -> User:
-        """The account of this id or name."""
+    def user(self, name: str) -> SlackUser:
+        """The account with this id or name.
+
+        Raises:
+            LookupError: there is none.
+        """
         for user in self.users.values():
             if name in (user.id, user.name):
                 return user
         raise LookupError(f"there is no user {name}")
 
-    def visible(self) -> Iterator[Channel]:
-        """What the bot is told of: public channels, and whatever else it is in."""
+    def visible(self) -> Iterator[SlackChannel]:
+        """The conversations that the bot can list: public channels, and all others that it is in."""
         for channel in self.channels.values():
             if channel.kind == "public_channel" or channel.has_bot:
                 yield channel
 
-    def may(self, channel: Channel, act: str) -> bool:
-        """Whether the token's scopes allow to ``read`` or see the ``history`` of such a channel."""
+    def may(self, channel: SlackChannel, act: str) -> bool:
+        """Whether the token has the scope for an act (``read``, ``history``) on a channel of this kind."""
         return f"{SCOPE_OF[channel.kind]}:{act}" in self.scopes
 
-    def readable(self) -> Iterator[Channel]:
+    def readable(self) -> Iterator[SlackChannel]:
         """Conversations whose messages the bot may read."""
         for channel in self.visible():
             if channel.has_bot and self.may(channel, "read") and self.may(channel, "history"):
                 yield channel
 
-    def join(self, channel: Channel, user: str, at: int) -> None:
-        """Somebody joins a channel, which says so."""
+    def join(self, channel: SlackChannel, user: str, at: int) -> None:
+        """Let somebody join a channel, which posts a message about it."""
         if user not in channel.members:
             channel.members.append(user)
             self.post(channel, user, f"<@{user}> has joined the channel", at, subtype="channel_join")
 
-    def leave(self, channel: Channel, user: str, at: int) -> None:
-        """Somebody leaves a channel, which says so."""
+    def leave(self, channel: SlackChannel, user: str, at: int) -> None:
+        """Let somebody leave a channel, which posts a message about it."""
         channel.members.remove(user)
         self.post(channel, user, f"<@{user}> has left the channel", at, subtype="channel_leave")
 
     # -- messages
 
     def post(
-        self, channel: Channel, user: str, text: str, at: int, *, thread: str | None = None, **more: Any
+        self, channel: SlackChannel, user: str, text: str, at: int, *, thread: str | None = None, **more: Any
     ) -> Document:
         """Write a message, or with ``thread`` a reply to that root.
 
         Args:
-            channel, user, text: where, who, what.
+            channel, user, text: where, by whom, what.
             at: epoch ms; the next free microsecond after it becomes the message's ts.
             thread: ts of a root.
             more: further fields of the document, such as ``subtype``.
@@ -209,21 +217,21 @@ class Workspace:
         return document
 
     @staticmethod
-    def _free_ts(channel: Channel, at: int) -> str:
-        """All six decimals are used, as they are there: a float would lose the last ones."""
+    def _free_ts(channel: SlackChannel, at: int) -> str:
+        """The next free ts. It uses all six decimals, as Slack does: a float would lose the last ones."""
         micros = at * 1000 + (at * 7919) % 997
         while (ts := f"{micros // 1_000_000}.{micros % 1_000_000:06d}") in channel.messages:
             micros += 1
         return ts
 
-    def edit(self, channel: Channel, ts: str, text: str, at: int) -> None:
-        """Change a message's text: only the new one is kept, with who changed it and when."""
+    def edit(self, channel: SlackChannel, ts: str, text: str, at: int) -> None:
+        """Change the text of a message: only the new text is stored, with who changed it and when."""
         document = channel.messages[ts]
         edited = f"{at // 1000}.{at % 1000:03d}000"
         channel.messages[ts] = {**document, "text": text, "edited": {"user": document["user"], "ts": edited}}
 
-    def delete(self, channel: Channel, ts: str) -> None:
-        """Remove a message without a trace; a root with replies becomes a tombstone that holds its thread."""
+    def delete(self, channel: SlackChannel, ts: str) -> None:
+        """Delete a message without a trace; a root with replies becomes a tombstone, so that its thread stays."""
         document = channel.messages[ts]
         if channel.threads.get(ts):
             channel.messages[ts] = {
@@ -247,8 +255,8 @@ class Workspace:
             if channel.messages[root].get("subtype") == "tombstone":
                 self.delete(channel, root)
 
-    def react(self, channel: Channel, ts: str, name: str, user: str) -> None:
-        """Add a reaction, or take it back: neither counts as an edit."""
+    def react(self, channel: SlackChannel, ts: str, name: str, user: str) -> None:
+        """Add a reaction, or take it back; neither counts as an edit."""
         document = channel.messages[ts]
         reactions = {r["name"]: list(r["users"]) for r in document.get("reactions", [])}
         users = reactions.setdefault(name, [])

@@ -1,1 +1,1 @@
-"""Tempo Timesheets on the sandbox's Jira site: hours, plans, accounts and teams, over its REST interface v4."""
+"""A stand-in of Tempo Timesheets for the sandbox's Jira site: hours, plans, accounts and teams, by REST API v4."""

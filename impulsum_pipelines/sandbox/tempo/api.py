@@ -1,10 +1,10 @@
-"""Tempo's REST interface v4 as far as a pull asks it, with its traps. Vendor page: https://apidocs.tempo.io
+"""The part of Tempo's REST interface v4 that a pull uses, with its traps. Vendor page: https://apidocs.tempo.io
 
-- ``updatedFrom`` knows seconds, and may not be combined with another filter of worklogs;
-- offset paging over a list that moves; ``metadata.count`` is the page's, there is no total;
-- a page may be smaller than what was asked for; only ``metadata.next`` says whether there is more;
-- plans must be asked for by days, and answer a total that depends on those days;
-- the audit log reaches back 180 days, and pages by token.
+- ``updatedFrom`` has a precision of seconds, and must not be combined with another filter of worklogs;
+- lists are paged by offset while they change; ``metadata.count`` counts the page, and there is no total;
+- a page may be smaller than the limit asked for; only ``metadata.next`` says whether there is more;
+- plans must be asked for by days, and their total depends on those days;
+- the audit log reaches back 180 days, and is paged by token.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from impulsum_pipelines.sandbox.clock import to_ms
 from impulsum_pipelines.sandbox.faults import Fault
+from impulsum_pipelines.sandbox.refusal import Refusal
 from impulsum_pipelines.sandbox.tempo.records import Worklog
 from impulsum_pipelines.sandbox.tempo.world import TempoWorld
 
@@ -32,25 +33,22 @@ _AUDIT_PAGE = 1_000
 Documents = list[dict[str, Any]]
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer
+class TempoRefusal(Refusal):
     """A request that Tempo does not answer as asked."""
 
     def __init__(self, status: int, message: str) -> None:
-        self.response = Response(
-            orjson.dumps({"errors": [{"message": message}]}), status, media_type="application/json"
-        )
-        super().__init__(message)
+        super().__init__(status, {"errors": [{"message": message}]})
 
 
 def routes(world: TempoWorld) -> list[Route]:
-    """Every path."""
+    """The routes of the interface."""
 
     def route(path: str, handler: Callable[[TempoWorld, Request, Any], bytes], method: str = "GET") -> Route:
         async def endpoint(request: Request) -> Response:
             try:
                 body = orjson.loads(await request.body() or b"{}") if method == "POST" else None
                 return Response(handler(world, request, body), media_type="application/json")
-            except Refusal as refusal:
+            except TempoRefusal as refusal:
                 return refusal.response
 
         return Route(f"{ROOT}{path}", endpoint, methods=[method])
@@ -63,20 +61,20 @@ def routes(world: TempoWorld) -> list[Route]:
         route("/team-memberships/search", memberships, "POST"),
         route("/workload-schemes", workload_schemes),
         route("/workload-schemes/members/search", scheme_members, "POST"),
-        route("/papertrail/search", audit, "POST"),
+        route("/papertrail/search", audit_log, "POST"),
     ]
 
 
 def worklogs(world: TempoWorld, request: Request, _: object) -> bytes:
-    """``GET /worklogs``: by system time or by work date, not by both."""
+    """``GET /worklogs``: filtered by system time or by work date, not by both."""
     if "worklogs" in world.denied:
-        raise Refusal(404, "Authenticated user is missing permission to fulfill the request")
+        raise TempoRefusal(404, "Authenticated user is missing permission to fulfill the request")
     asked = request.query_params
     seen = world.seen_worklogs()
     others = asked.keys() & {"from", "to", "projectId", "issueId"}
     if since := asked.get("updatedFrom"):
         if others:
-            raise Refusal(400, f"'updatedFrom' must not be combined with {', '.join(sorted(others))}")
+            raise TempoRefusal(400, f"'updatedFrom' must not be combined with {', '.join(sorted(others))}")
         bound = _since(since)
         seen = [w for w in seen if w.updated >= bound]
     if "from" in asked:
@@ -87,7 +85,7 @@ def worklogs(world: TempoWorld, request: Request, _: object) -> bytes:
 
 
 def _order(by: str | None) -> Callable[[Worklog], Any]:
-    """Ascending by start, unless told otherwise: then descending."""
+    """The sort key: ascending by start, unless ``orderBy`` is given, which sorts descending."""
     if by == "UPDATED":
         return lambda w: (-w.updated, -w.id)
     if by == "ID":
@@ -96,12 +94,12 @@ def _order(by: str | None) -> Callable[[Worklog], Any]:
 
 
 def plans(world: TempoWorld, request: Request, _: object) -> bytes:
-    """``GET /plans``: those that touch a span of days."""
+    """``GET /plans``: plans that overlap a span of days."""
     if "plans" in world.denied:
-        raise Refusal(403, "The user may not view plans")
+        raise TempoRefusal(403, "The user may not view plans")
     asked = request.query_params
     if "from" not in asked or "to" not in asked:
-        raise Refusal(400, "'from' and 'to' are required")
+        raise TempoRefusal(400, "'from' and 'to' are required")
     first, last = _day(asked["from"]), _day(asked["to"])
     bound = _since(asked["updatedFrom"]) if "updatedFrom" in asked else 0
     found = [p for p in world.plans.values() if p.start <= last and p.end >= first and p.updated >= bound]
@@ -110,24 +108,24 @@ def plans(world: TempoWorld, request: Request, _: object) -> bytes:
 
 
 def accounts(world: TempoWorld, request: Request, _: object) -> bytes:
-    """``GET /accounts``: OPEN and CLOSED ones."""
+    """``GET /accounts``: OPEN and CLOSED accounts."""
     if "accounts" in world.denied:
-        raise Refusal(403, "The user may not view accounts")
+        raise TempoRefusal(403, "The user may not view accounts")
     base = _base(request)
     shown = [a.document(base) for a in world.accounts.values() if a.status != "ARCHIVED"]
     return _page(world, request, shown)
 
 
 def teams(world: TempoWorld, request: Request, _: object) -> bytes:
-    """``GET /teams``: those that the user may see."""
+    """``GET /teams``: the teams that the user may see."""
     if "teams" in world.denied:
-        raise Refusal(403, "The user may not view teams")
+        raise TempoRefusal(403, "The user may not view teams")
     base = _base(request)
     return _page(world, request, [team.document(base) for team in world.seen_teams()])
 
 
 def memberships(world: TempoWorld, request: Request, body: Any) -> bytes:
-    """``POST /team-memberships/search``: of the teams named that the user may see, former members too."""
+    """``POST /team-memberships/search``: memberships of the named teams that the user may see, former ones too."""
     wanted = {int(number) for number in body.get("teamIds") or [team.id for team in world.seen_teams()]}
     seen = wanted & {team.id for team in world.seen_teams()}
     base = _base(request)
@@ -135,19 +133,19 @@ def memberships(world: TempoWorld, request: Request, body: Any) -> bytes:
 
 
 def workload_schemes(world: TempoWorld, request: Request, _: object) -> bytes:
-    """``GET /workload-schemes``."""
+    """``GET /workload-schemes``: every workload scheme."""
     if "schemes" in world.denied:
-        raise Refusal(403, "The user may not view workload schemes")
+        raise TempoRefusal(403, "The user may not view workload schemes")
     base = _base(request)
     return _page(world, request, [scheme.document(base) for scheme in world.workload_schemes.values()])
 
 
 def scheme_members(world: TempoWorld, request: Request, body: Any) -> bytes:
-    """``POST /workload-schemes/members/search``: a flat list that pages by the body and links to no next page."""
+    """``POST /workload-schemes/members/search``: a flat list, paged by the body, without a link to the next page."""
     if "schemes" in world.denied:
-        raise Refusal(403, "The user may not view workload schemes")
+        raise TempoRefusal(403, "The user may not view workload schemes")
     if not body.get("schemeIds"):
-        raise Refusal(400, "'schemeIds' is required")
+        raise TempoRefusal(400, "'schemeIds' is required")
     base = f"{_base(request)}/users"
     found = [
         {"schemeId": number, "member": {"self": f"{base}/{member}", "accountId": member}}
@@ -160,15 +158,15 @@ def scheme_members(world: TempoWorld, request: Request, body: Any) -> bytes:
     return orjson.dumps({"metadata": {"count": len(page), "offset": offset, "limit": limit}, "results": page})
 
 
-def audit(world: TempoWorld, request: Request, body: Any) -> bytes:
-    """``POST /papertrail/search``: what was done, oldest first."""
+def audit_log(world: TempoWorld, request: Request, body: Any) -> bytes:
+    """``POST /papertrail/search``: the audit log, oldest first."""
     if "audit" in world.denied or world.restricted:
-        raise Refusal(403, "The user may not view the audit log")
+        raise TempoRefusal(403, "The user may not view the audit log")
     if "from" not in body:
-        raise Refusal(400, "'from' is required")
+        raise TempoRefusal(400, "'from' is required")
     first = _instant(body["from"])
     if first < world.audit_begins():
-        raise Refusal(400, "'from' must be within the last 180 days")
+        raise TempoRefusal(400, "'from' must be within the last 180 days")
     last = _instant(body["to"]) if body.get("to") else world.clock.now()
     found = [
         event.document
@@ -207,7 +205,7 @@ def _page(world: TempoWorld, request: Request, found: Documents) -> bytes:
     try:
         offset, wanted = int(asked.get("offset", 0)), int(asked.get("limit", 50))
     except ValueError:
-        raise Refusal(400, "'offset' and 'limit' must be numbers") from None
+        raise TempoRefusal(400, "'offset' and 'limit' must be numbers") from None
     limit = _limit(world, wanted, 5_000)
     page, more, following = found[offset : offset + limit], len(found) > offset + limit, offset + limit
     fault: Fault | None = request.scope.get("sandbox.fault")
@@ -230,7 +228,7 @@ def _page(world: TempoWorld, request: Request, found: Documents) -> bytes:
 
 def _limit(world: TempoWorld, wanted: int, most: int) -> int:
     if wanted < 1:
-        raise Refusal(400, "'limit' must be greater than 0")
+        raise TempoRefusal(400, "'limit' must be greater than 0")
     return min(wanted, most, world.page_limit)
 
 
@@ -240,7 +238,7 @@ def _base(request: Request) -> str:
 
 def _since(value: str) -> int:
     if not _SECONDS.fullmatch(value):
-        raise Refusal(400, "'updatedFrom' must be valid on the format: 'yyyy-MM-dd['T'HH:mm:ss]['Z']'")
+        raise TempoRefusal(400, "'updatedFrom' must be valid on the format: 'yyyy-MM-dd['T'HH:mm:ss]['Z']'")
     return _instant(value)
 
 
@@ -248,7 +246,7 @@ def _instant(value: Any) -> int:
     try:
         parsed = datetime.fromisoformat(str(value))
     except ValueError:
-        raise Refusal(400, f"'{value}' is not a date time in ISO 8601") from None
+        raise TempoRefusal(400, f"'{value}' is not a date time in ISO 8601") from None
     return to_ms(parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC))
 
 
@@ -256,11 +254,11 @@ def _day(value: str) -> date:
     try:
         return date.fromisoformat(value)
     except ValueError:
-        raise Refusal(400, "'date' must be valid on the format: 'yyyy-MM-dd'") from None
+        raise TempoRefusal(400, "'date' must be valid on the format: 'yyyy-MM-dd'") from None
 
 
 def _token(value: str | None) -> int:
     match: Sequence[str] = re.findall(r"^after-(\d+)$", value or "")
     if value and not match:
-        raise Refusal(400, "'nextPageToken' is not valid")
+        raise TempoRefusal(400, "'nextPageToken' is not valid")
     return int(match[0]) if match else 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from impulsum_pipelines.sandbox.hours import ZONES
 from impulsum_pipelines.sandbox.team import Person, Team
-from impulsum_pipelines.sandbox.tempo.limit import RealTimeLimit
+from impulsum_pipelines.sandbox.tempo.limits import TempoLimits
 from impulsum_pipelines.sandbox.tempo.records import Membership, Plan, Worklog
 from impulsum_pipelines.sandbox.tempo.world import TempoWorld
 
@@ -15,9 +15,9 @@ Answer = dict[str, Any]
 
 
 class TempoControl:
-    """What people do in Tempo. Issues are named by key or id, people by account id or number, records by id."""
+    """The verbs. Issues are named by key or id, people by account id or number, records by id."""
 
-    def __init__(self, world: TempoWorld, team: Team, limit: RealTimeLimit) -> None:
+    def __init__(self, world: TempoWorld, team: Team, limit: TempoLimits) -> None:
         self._world = world
         self._team = team
         self._limit = limit
@@ -34,18 +34,18 @@ class TempoControl:
                 return found
         raise LookupError(f"there is no person {person}")
 
-    # -- looking
+    # -- reading
 
     def truth(self) -> Answer:
-        """Every record that the source must hold now, by raw table and id."""
+        """Every record that the source must have stored now, by raw table and id."""
         return self._world.truth()
 
     def limits(self) -> Answer:
-        """How many requests were refused because they came too fast."""
+        """How many requests the limit refused."""
         return {"refused": self._limit.refused}
 
     def people(self) -> Answer:
-        """The account ids of the team, and whose token it is."""
+        """The account ids of the team, and of the token's user."""
         return {"people": [person.jira_id for person in self._team.people], "user": self._world.user}
 
     # -- hours
@@ -61,7 +61,7 @@ class TempoControl:
         description: str = "Work",
         account: str = "INTERNAL",
     ) -> Answer:
-        """Log hours now, on today or (back-dated) on a day before."""
+        """Log hours now, for today or (back-dated) for an earlier day."""
         at = self._world.clock.tick()
         worklog = Worklog(
             id=self._world.next_id("worklog"),
@@ -155,7 +155,7 @@ class TempoControl:
     # -- accounts and teams
 
     def close_account(self, account: str, status: str = "CLOSED") -> Answer:
-        """Close an account by its key; ``status`` may also open or archive it."""
+        """Close an account, named by its key; ``status`` may also be OPEN or ARCHIVED."""
         for found in self._world.accounts.values():
             if found.key == account:
                 found.status = status
@@ -164,7 +164,7 @@ class TempoControl:
         raise LookupError(f"there is no account {account}")
 
     def delete_account(self, account: str) -> Answer:
-        """Delete an account by its key."""
+        """Delete an account, named by its key."""
         for found in list(self._world.accounts.values()):
             if found.key == account:
                 del self._world.accounts[found.id]
@@ -173,7 +173,7 @@ class TempoControl:
         raise LookupError(f"there is no account {account}")
 
     def add_team_member(self, team: int, person: str | int = 1, percent: int = 100) -> Answer:
-        """Let somebody join a team today."""
+        """Add somebody to a team from today on."""
         number = self._world.next_id("membership")
         joined = self._world.teams[int(team)]
         self._world.memberships[number] = Membership(
@@ -183,13 +183,13 @@ class TempoControl:
         return {"id": number}
 
     def end_membership(self, membership: int) -> Answer:
-        """Let somebody leave a team: today is the last day, and the membership stays on record."""
+        """End a membership: today is its last day, and it is still listed."""
         self._world.memberships[int(membership)].last = self._world.today()
         self._world.note(self._world.clock.tick(), "Updated", "teammembership", int(membership))
         return {}
 
     def remove_team_member(self, membership: int) -> Answer:
-        """Remove a membership, as if it had never been."""
+        """Remove a membership, as if it had never existed."""
         del self._world.memberships[int(membership)]
         self._world.note(self._world.clock.tick(), "Deleted", "teammembership", int(membership))
         return {}
@@ -203,17 +203,17 @@ class TempoControl:
         return {}
 
     def hide_team(self, team: int, hidden: bool = True) -> Answer:
-        """Take the token user's sight of a team, or give it back."""
+        """Hide a team from the token's user, or show it again."""
         self._world.teams[int(team)].hidden = hidden
         return {}
 
     def set_workload(self, scheme: int, seconds: int) -> Answer:
-        """Let the members of a workload scheme work so long on each day from Monday to Friday."""
+        """Set how long the members of a workload scheme work on each day from Monday to Friday."""
         self._world.workload_schemes[int(scheme)].seconds = (seconds,) * 5 + (0, 0)
         return {}
 
     def move_to_scheme(self, scheme: int, person: str | int = 1) -> Answer:
-        """Put somebody into a workload scheme, and so out of the one before."""
+        """Move somebody to a workload scheme, and so out of the previous one."""
         member = self._person(person).jira_id
         for found in self._world.workload_schemes.values():
             found.members = [other for other in found.members if other != member]
@@ -235,7 +235,7 @@ class TempoControl:
         return {}
 
     def restrict(self, restricted: bool = True) -> Answer:
-        """Take the permission to view all worklogs: the user sees only own ones, and no audit log."""
+        """Take the permission to view all worklogs: the user sees only own worklogs, and no audit log."""
         self._world.restricted = restricted
         return {}
 
@@ -245,6 +245,6 @@ class TempoControl:
         return {}
 
     def shrink_page(self, limit: int = 5_000) -> Answer:
-        """Give at most so many results a page, whatever is asked for."""
+        """Give at most this many results per page, also when more are asked for."""
         self._world.page_limit = int(limit)
         return {}

@@ -1,6 +1,6 @@
-"""Tempo's past, grown out of the team's tickets: who logged what when, and what was planned.
+"""Tempo's history, made from the team's tickets: who logged hours on what and when, and what was planned.
 
-Jira's worklogs have their twin in Tempo, as on a real site; on a few issues the two differ.
+As on a real site, each of Jira's worklogs also exists in Tempo; on a few issues the two differ.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import orjson
 from impulsum_pipelines.sandbox.clock import to_datetime, to_ms
 from impulsum_pipelines.sandbox.hours import Entry, entries, workday, zone_of
 from impulsum_pipelines.sandbox.team import Person, Team, Ticket
-from impulsum_pipelines.sandbox.tempo.records import Account, Membership, Plan, TempoTeam, WorkloadScheme, Worklog
+from impulsum_pipelines.sandbox.tempo.records import Membership, Plan, TempoAccount, TempoTeam, WorkloadScheme, Worklog
 from impulsum_pipelines.sandbox.tempo.world import TempoWorld
 from impulsum_pipelines.sources.base.values import as_datetime
 
-#: One issue with hours in so many differs between Tempo and Jira.
+#: One in this many issues with hours differs between Tempo and Jira.
 ODD = 12
 INTERNAL = "INTERNAL"
 
 
-def grow(team: Team) -> TempoWorld:
-    """A Tempo with the team's history in it; the same for the same seed."""
+def build_world(team: Team) -> TempoWorld:
+    """The records of Tempo with the team's history; the same for the same seed."""
     rng = team.rng("tempo")
     world = TempoWorld(team.clock, team.people[0].jira_id)
     _accounts(world, team)
@@ -41,7 +41,7 @@ def grow(team: Team) -> TempoWorld:
 
 
 def account_key(key: str) -> str:
-    """The account that the hours of an issue go to."""
+    """The account to which the hours of an issue go."""
     return f"{key.rpartition('-')[0]}-DEV"
 
 
@@ -53,11 +53,11 @@ def _accounts(world: TempoWorld, team: Team) -> None:
     for key, name, status, is_global in named:
         number = world.next_id("account")
         customer = None if is_global else "NORTHWIND"
-        world.accounts[number] = Account(number, key, name, status, lead, is_global, customer)
+        world.accounts[number] = TempoAccount(number, key, name, status, lead, is_global, customer)
 
 
 def _teams(world: TempoWorld, team: Team) -> None:
-    """A team a project, of those who work on its tickets; one person has left the first."""
+    """Add one team per project, with everybody who works on its tickets; one person has left the first team."""
     began = to_datetime(min(ticket.created for ticket in team.tickets)).date()
     for project in sorted({ticket.project for ticket in team.tickets}):
         members = {t.assignee.number: t.assignee for t in team.tickets if t.project == project}
@@ -77,7 +77,7 @@ def _teams(world: TempoWorld, team: Team) -> None:
 
 
 def _schemes(world: TempoWorld, team: Team) -> None:
-    """Most work full time, the others mornings; those whose membership of a team is a half."""
+    """Add two schemes: people with half a membership work in the mornings, all others full time."""
     full, part = (world.next_id("workload scheme") for _ in range(2))
     halves = [person.jira_id for person in team.people if person.number % 4 == 3]
     others = [person.jira_id for person in team.people if person.jira_id not in halves]
@@ -86,7 +86,7 @@ def _schemes(world: TempoWorld, team: Team) -> None:
 
 
 def _mirrored(team: Team, rng: Random) -> list[Worklog]:
-    """Tempo's side of Jira's worklogs, the same hours on each issue."""
+    """Jira's worklogs as Tempo stores them: the same hours on each issue."""
     people = {person.jira_id: person for person in team.people}
     keys = {ticket.id: ticket.key for ticket in team.tickets}
     rows = team.world.store.db.execute("SELECT id, issue_id, document FROM worklogs ORDER BY id").fetchall()
@@ -103,9 +103,10 @@ def _mirrored(team: Team, rng: Random) -> list[Worklog]:
 
 
 def _disagree(team: Team, rng: Random, mirrored: list[Worklog]) -> list[Worklog]:
-    """A few issues differ, as on a real site: hours edited in one of the two, hours that one of the two has alone.
+    """The worklogs with a few differences from Jira, as on a real site.
 
-    Featured tickets do only where Jira has no hours of them.
+    Some hours were edited in Tempo, and some are in only one of the two. A featured ticket differs only
+    when Jira has no hours on it: then it gets some in Tempo.
     """
     tickets = {ticket.id: ticket for ticket in team.tickets}
     featured = {ticket.id for ticket in team.featured}
@@ -116,18 +117,18 @@ def _disagree(team: Team, rng: Random, mirrored: list[Worklog]) -> list[Worklog]
     for issue_id in edited:
         next(worklog for worklog in found if worklog.issue_id == issue_id).seconds += 1800
     for issue_id in sorted((featured - in_jira) | (tickets.keys() & only_tempo)):
-        found += _alone(team, rng, tickets[issue_id])
+        found += _only_in_tempo(team, rng, tickets[issue_id])
     return found
 
 
-def _alone(team: Team, rng: Random, ticket: Ticket) -> Iterator[Worklog]:
-    """Hours that Tempo could not write into Jira."""
+def _only_in_tempo(team: Team, rng: Random, ticket: Ticket) -> Iterator[Worklog]:
+    """One entry on a ticket that Jira does not have."""
     for entry in entries(rng, team, ticket, 1):
         yield _worklog(rng, ticket.assignee, ticket.key, entry)
 
 
 def _worklog(rng: Random, person: Person, key: str, entry: Entry) -> Worklog:
-    """An entry as Tempo keeps it, without a number."""
+    """An entry as Tempo stores it, without its id."""
     wall = to_datetime(entry.began).astimezone(ZoneInfo(zone_of(person)))
     return Worklog(
         id=0,
@@ -146,16 +147,16 @@ def _worklog(rng: Random, person: Person, key: str, entry: Entry) -> Worklog:
 
 
 def _deleted(world: TempoWorld, team: Team, rng: Random) -> None:
-    """Some entries were mistakes, gone from Jira with them: the audit log still knows those of the last months."""
+    """Add entries that were mistakes and are deleted, in Jira too: only the audit log of the last months has them."""
     for ticket in rng.sample(team.tickets, min(3, len(team.tickets))):
-        for mistake in _alone(team, rng, ticket):
+        for mistake in _only_in_tempo(team, rng, ticket):
             number = world.log(replace(mistake, id=world.next_id("worklog"))).id
             gone = world.worklogs.pop(number)
             world.note(min(gone.updated + 3_600_000, world.clock.now()), "Deleted", "worklog", number, gone.author)
 
 
 def _plans(world: TempoWorld, team: Team, rng: Random) -> None:
-    """The featured tickets were planned; so is the next fortnight of whoever has open tickets."""
+    """Add plans for the featured tickets, and for open tickets in the next two weeks."""
     today = world.today()
     open_tickets = [ticket for ticket in team.tickets if not ticket.done][-2 * len(team.people) :]
     for ticket in [*team.featured, *open_tickets]:

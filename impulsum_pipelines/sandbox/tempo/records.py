@@ -1,7 +1,7 @@
-"""What Tempo keeps: worklogs, plans, accounts, teams, memberships, and the audit log of all of them.
+"""The records of Tempo: worklogs, plans, accounts, teams, memberships, workload schemes, and the audit log.
 
-Times are epoch milliseconds, as the sandbox's clock gives them; Tempo itself shows whole seconds. A worklog's work
-date and start time are wall time where the worker sat.
+Times are epoch milliseconds, as the sandbox's clock gives them; Tempo itself shows whole seconds. The work date and
+start time of a worklog are local time where the worker sat.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class Worklog:
 
     @property
     def start_utc(self) -> datetime:
-        """The start, converted with the worker's zone at entry."""
+        """The start in UTC, converted with the worker's zone at the time of the entry."""
         wall = datetime.combine(self.start_date, time_of_day.fromisoformat(self.start_time), ZoneInfo(self.zone))
         return wall.astimezone(UTC)
 
     def document(self, base: str) -> Columns:
-        """As ``/worklogs`` shows it: the issue by id alone, and no id of Jira's own worklog."""
+        """The document of ``/worklogs``: it has only the id of the issue, and no id of Jira's own worklog."""
         itself = f"{base}/worklogs/{self.id}"
         return {
             "self": itself,
@@ -76,7 +76,7 @@ class Worklog:
         }
 
     def columns(self) -> Columns:
-        """What must be held of it."""
+        """The columns that must be stored."""
         return {
             "issue_id": str(self.issue_id),
             "author_id": self.author,
@@ -108,13 +108,13 @@ class Plan:
     updated: int
 
     def in_scope(self, first: date, last: date) -> int:
-        """Seconds planned on the working days of a span: the answer depends on what was asked for."""
+        """Seconds planned on the working days of a span: the total depends on the days asked for."""
         days = (min(self.end, last) - max(self.start, first)).days + 1
         worked = sum((max(self.start, first) + timedelta(days=n)).weekday() < 5 for n in range(max(days, 0)))
         return worked * self.seconds_per_day
 
     def document(self, base: str, first: date, last: date) -> Columns:
-        """As ``/plans`` shows it to whoever asked for a span of days."""
+        """The document of ``/plans``, for the span of days that was asked for."""
         return {
             "self": f"{base}/plans/{self.id}",
             "id": self.id,
@@ -141,7 +141,7 @@ class Plan:
         }
 
     def columns(self) -> Columns:
-        """What must be held of it."""
+        """The columns that must be stored."""
         return {
             "issue_id": str(self.issue_id),
             "assignee_id": self.assignee,
@@ -156,8 +156,8 @@ class Plan:
 
 
 @dataclass
-class Account:
-    """Who pays for hours. The list shows those that are OPEN or CLOSED, never the ARCHIVED ones."""
+class TempoAccount:
+    """An account that hours are billed to. The list shows OPEN and CLOSED accounts, never ARCHIVED ones."""
 
     id: int
     key: str
@@ -168,7 +168,7 @@ class Account:
     customer: str | None = None
 
     def document(self, base: str) -> Columns:
-        """As ``/accounts`` shows it."""
+        """The document of ``/accounts``."""
         itself = f"{base}/accounts/{self.key}"
         document: Columns = {
             "self": itself,
@@ -193,7 +193,7 @@ class Account:
         return document
 
     def columns(self) -> Columns:
-        """What must be held of it."""
+        """The columns that must be stored."""
         return {
             "key": self.key,
             "name": self.name,
@@ -206,7 +206,7 @@ class Account:
 
 @dataclass
 class TempoTeam:
-    """People who log and plan together. A hidden team is one that the token's user may not see."""
+    """A team. The token's user may not see a hidden one."""
 
     id: int
     name: str
@@ -215,7 +215,7 @@ class TempoTeam:
     hidden: bool = False
 
     def document(self, base: str) -> Columns:
-        """As ``/teams`` shows it."""
+        """The document of ``/teams``."""
         itself = f"{base}/teams/{self.id}"
         return {
             "self": itself,
@@ -231,13 +231,13 @@ class TempoTeam:
         }
 
     def columns(self) -> Columns:
-        """What must be held of it."""
+        """The columns that must be stored."""
         return {"name": self.name, "lead_id": self.lead, "summary": self.summary, "program_name": "Delivery"}
 
 
 @dataclass
 class Membership:
-    """One person's time in a team; ``last`` is the last day of it, None while it is open."""
+    """One person's time in a team; ``last`` is its last day, None while it continues."""
 
     id: int
     team: TempoTeam
@@ -247,7 +247,7 @@ class Membership:
     last: date | None = None
 
     def document(self, base: str) -> Columns:
-        """As a search shows it: ``to`` is the day after the last one, alone among Tempo's dates."""
+        """The document of a search. ``to`` is the day after the last one: Tempo's only date that is exclusive."""
         document: Columns = {
             "self": f"{base}/team-memberships/{self.id}",
             "id": self.id,
@@ -264,7 +264,7 @@ class Membership:
         return document
 
     def columns(self) -> Columns:
-        """What must be held of it."""
+        """The columns that must be stored."""
         return {
             "team_id": str(self.team.id),
             "member_id": self.member,
@@ -276,7 +276,7 @@ class Membership:
 
 @dataclass
 class WorkloadScheme:
-    """How long its members are to work on each day of the week, Monday first, in seconds."""
+    """How many seconds its members must work on each day of the week, Monday first."""
 
     id: int
     name: str
@@ -285,7 +285,7 @@ class WorkloadScheme:
     members: list[str]
 
     def document(self, base: str) -> Columns:
-        """As ``/workload-schemes`` shows it."""
+        """The document of ``/workload-schemes``."""
         return {
             "self": f"{base}/workload-schemes/{self.id}",
             "id": self.id,
@@ -297,7 +297,7 @@ class WorkloadScheme:
         }
 
     def columns(self) -> Columns:
-        """What must be held of it."""
+        """The columns that must be stored."""
         return {
             "name": self.name,
             "is_default": self.is_default,
@@ -307,8 +307,8 @@ class WorkloadScheme:
 
 
 @dataclass(frozen=True)
-class Event:
-    """One line of the audit log."""
+class AuditEvent:
+    """One entry of the audit log."""
 
     at: int
     action: str
@@ -320,7 +320,7 @@ class Event:
 
     @property
     def document(self) -> Columns:
-        """As ``/papertrail/search`` shows it."""
+        """The document of ``/papertrail/search``."""
         document: Columns = {
             "action": self.action,
             "author": self.author,

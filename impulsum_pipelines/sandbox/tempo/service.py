@@ -1,20 +1,19 @@
-"""Tempo as a service of the sandbox: who may ask, how fast, and where it is."""
+"""Tempo as a service of the sandbox: its settings, its credentials and its limit."""
 
 from __future__ import annotations
 
-import orjson
 from starlette.applications import Starlette
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from impulsum_pipelines.sandbox.refusal import Refusal
 from impulsum_pipelines.sandbox.team import Team
 from impulsum_pipelines.sandbox.tempo.api import ROOT, routes
 from impulsum_pipelines.sandbox.tempo.control import TempoControl
-from impulsum_pipelines.sandbox.tempo.history import grow
-from impulsum_pipelines.sandbox.tempo.limit import RealTimeLimit
+from impulsum_pipelines.sandbox.tempo.history import build_world
+from impulsum_pipelines.sandbox.tempo.limits import TempoLimits
 from impulsum_pipelines.sandbox.tempo.world import TempoWorld
 
-#: A stand-in's token opens nothing.
+#: The token opens nothing but the sandbox.
 TOKEN = "sandbox-tempo-token"  # noqa: S105
 
 
@@ -23,8 +22,8 @@ def env(url: str) -> dict[str, str]:
     return {"TEMPO_API_URL": f"{url}{ROOT}", "TEMPO_API_TOKEN": TOKEN}
 
 
-def build(team: Team) -> Tempo:
-    """The service, with the team's hours in it."""
+def build_service(team: Team) -> Tempo:
+    """The service with the team's hours in it."""
     return Tempo(team)
 
 
@@ -32,26 +31,23 @@ class Tempo:
     """The service (the protocol :class:`impulsum_pipelines.sandbox.services.Service`)."""
 
     def __init__(self, team: Team) -> None:
-        self.world: TempoWorld = grow(team)
-        self.limit = RealTimeLimit()
+        self.world: TempoWorld = build_world(team)
+        self.limit = TempoLimits()
         self.control = TempoControl(self.world, team, self.limit)
         self._routes = Starlette(routes=routes(self.world))
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, if whoever sends it may ask now."""
-        if refused := self._refusal(scope):
-            await refused(scope, receive, send)
+        """Answer a request, or refuse it: too many requests, or no valid token."""
+        if refusal := self._refusal(scope):
+            await refusal.response(scope, receive, send)
         else:
             await self._routes(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    def _refusal(self, scope: Scope) -> Refusal | None:
+        # Unlike those of the endpoints, these bodies have an object where the others have a list.
         if not self.limit.lets_pass():
-            return _refusal(429, "Too many requests", {"Retry-After": "1"})
+            return Refusal(429, {"errors": {"message": "Too many requests"}}, {"Retry-After": "1"})
         given = dict(scope["headers"]).get(b"authorization", b"")
         if given != f"Bearer {TOKEN}".encode() or self.world.token_revoked:
-            return _refusal(401, "Unauthorized")
+            return Refusal(401, {"errors": {"message": "Unauthorized"}})
         return None
-
-
-def _refusal(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps({"errors": {"message": message}}), status, headers, media_type="application/json")

@@ -1,4 +1,4 @@
-"""Tempo as it stands: its records by id, the audit log, who may see what, and what people do to it."""
+"""The records of Tempo as they are now, the audit log, what the token's user may see, and the edits."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import TypeVar
 from impulsum_pipelines.sandbox.clock import Clock, to_datetime
 from impulsum_pipelines.sandbox.hours import DAY_MS
 from impulsum_pipelines.sandbox.tempo.records import (
-    Account,
-    Event,
+    AuditEvent,
     Membership,
     Plan,
+    TempoAccount,
     TempoTeam,
     WorkloadScheme,
     Worklog,
 )
 
-#: How long the audit log reaches back.
+#: How many days the audit log reaches back.
 AUDIT_DAYS = 180
 
-Kept = TypeVar("Kept", Worklog, Plan, Account, TempoTeam, Membership)
+Kept = TypeVar("Kept", Worklog, Plan, TempoAccount, TempoTeam, Membership)
 
 
 class TempoWorld:
@@ -29,7 +29,7 @@ class TempoWorld:
 
     Args:
         clock: the clock of all services.
-        user: account of the person whose token it is.
+        user: account id of the token's user.
     """
 
     def __init__(self, clock: Clock, user: str) -> None:
@@ -37,17 +37,17 @@ class TempoWorld:
         self.user = user
         self.worklogs: dict[int, Worklog] = {}
         self.plans: dict[int, Plan] = {}
-        self.accounts: dict[int, Account] = {}
+        self.accounts: dict[int, TempoAccount] = {}
         self.teams: dict[int, TempoTeam] = {}
         self.memberships: dict[int, Membership] = {}
         self.workload_schemes: dict[int, WorkloadScheme] = {}
-        self.audit: list[Event] = []
+        self.audit: list[AuditEvent] = []
         self.token_revoked = False
         #: Whether the token's user sees only own worklogs.
         self.restricted = False
-        #: What the user may not do: ``audit``, ``plans``, ``accounts``, ``teams``, ``worklogs``, ``schemes``.
+        #: What the user may not read: ``audit``, ``plans``, ``accounts``, ``teams``, ``worklogs``, ``schemes``.
         self.denied: set[str] = set()
-        #: The most that a page gives, whatever is asked for.
+        #: The most results per page, also when more are asked for.
         self.page_limit = 5_000
         self._numbers = {name: itertools.count(first) for name, first in _FIRST_NUMBERS.items()}
 
@@ -55,7 +55,7 @@ class TempoWorld:
         """The next free id of a kind of record."""
         return next(self._numbers[kind])
 
-    # -- what is seen
+    # -- what the user sees
 
     def seen_worklogs(self) -> list[Worklog]:
         """The worklogs that the token's user may see."""
@@ -66,7 +66,7 @@ class TempoWorld:
         return [team for team in self.teams.values() if not team.hidden]
 
     def truth(self) -> dict[str, dict[str, dict[str, object]]]:
-        """Every record that exists and is in sight, with the columns that must be held."""
+        """Every record that the user can see, with the columns that must be stored, by raw table and id."""
         sight = {team.id for team in self.seen_teams()}
         return {
             "worklogs": {str(w.id): w.columns() for w in self.seen_worklogs()},
@@ -82,16 +82,16 @@ class TempoWorld:
             },
         }
 
-    # -- what is done
+    # -- edits
 
     def log(self, worklog: Worklog) -> Worklog:
-        """Keep a new worklog; its times are when it was entered."""
+        """Add a worklog, and the entry of the audit log for it, at the time when it was made."""
         self.worklogs[worklog.id] = worklog
         self.note(worklog.created, "Created", "worklog", worklog.id, worklog.author)
         return worklog
 
     def touch(self, worklog: Worklog, **changes: object) -> Worklog:
-        """Change a worklog now; the work date may change with it, and it is the same worklog still."""
+        """Change a worklog now; its id stays, even when the work date changes."""
         at = self.clock.tick()
         noted: list[dict[str, str | None]] = [
             {"field": name, "previous": str(getattr(worklog, name)), "new": str(value)}
@@ -104,7 +104,7 @@ class TempoWorld:
         return worklog
 
     def delete_worklog(self, worklog_id: int) -> None:
-        """Delete a worklog: from now on only the audit log knows of it."""
+        """Delete a worklog: from now on only the audit log shows that it existed."""
         gone = self.worklogs.pop(worklog_id)
         self.note(self.clock.tick(), "Deleted", "worklog", gone.id, gone.author)
 
@@ -122,15 +122,15 @@ class TempoWorld:
         worker: str | None = None,
         changes: list[dict[str, str | None]] | None = None,
     ) -> None:
-        """Write a line of the audit log."""
-        self.audit.append(Event(at, action, entity_type, entity_id, worker or self.user, worker, changes or []))
+        """Add an entry to the audit log."""
+        self.audit.append(AuditEvent(at, action, entity_type, entity_id, worker or self.user, worker, changes or []))
 
     def today(self) -> date:
-        """The day by the clock, UTC."""
+        """The day of the clock, in UTC."""
         return to_datetime(self.clock.now()).date()
 
     def audit_begins(self) -> int:
-        """The earliest instant that the audit log may be asked about."""
+        """The earliest instant (epoch ms) for which the audit log may be asked."""
         return self.clock.now() - AUDIT_DAYS * DAY_MS
 
 

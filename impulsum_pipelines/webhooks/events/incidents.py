@@ -1,10 +1,11 @@
-"""Which events belong together.
+"""Grouping events into incidents.
 
-Two incidents belong together when they share a subject and no more than ``SPAN`` lies between them, by the events' own
-times. Whatever joins them later only brings them closer, so that the same events make the same incidents in whatever
-order they come. No two that belong together are ever left apart.
+Two incidents belong together when they share a subject and at most ``SPAN`` lies between them, by the events' own
+times; they are merged at once. An incident only ever grows, so the same events make the same incidents in any order of
+arrival.
 
-All that is here is called within the caller's transaction, and alone.
+Every function works in the caller's transaction. Call :func:`serialize` first, so that no two processes place events at
+the same time.
 """
 
 from __future__ import annotations
@@ -18,20 +19,20 @@ import sqlalchemy as sa
 
 from impulsum_pipelines.ops.schema import events, incident_subjects, incidents
 from impulsum_pipelines.webhooks.events.event import Event
-from impulsum_pipelines.webhooks.events.rules import PRIORITIES
-from impulsum_pipelines.webhooks.events.triage import Verdict
+from impulsum_pipelines.webhooks.events.rules import EVENT_PRIORITIES
+from impulsum_pipelines.webhooks.events.triage import Classification
 
-#: Events on one subject belong together when no more than this lies between them.
+#: The longest time between events on one subject that belong together.
 SPAN = timedelta(hours=12)
 
-#: Kinds of subject that bind events together, the nearest of each kind. What is wide, as a repository, a channel or a
-#: sprint, binds only events that are about nothing nearer; a message that names ten issues binds no ten issues.
+#: Kinds of subjects that group events; of each kind only the nearest subject counts, so a message that names ten issues
+#: does not join ten incidents. A wide subject (repository, channel, sprint) only groups events without a nearer one.
 BINDING = ("issue", "issue-id", "repository-issue", "pull", "thread", "page", "meeting", "worklog")
 
-#: PostgreSQL's advisory lock of whoever places events; any number that nobody else uses.
+#: Number of the PostgreSQL advisory lock for placing events; any number that is used for nothing else.
 _PLACING = 5_140_271_937
 
-# Built once: to build a statement costs more than to run it.
+# Built once: building a statement costs more than running it.
 _IN_TIME = incidents.c.first_at <= sa.bindparam("latest"), incidents.c.last_at >= sa.bindparam("earliest")
 _NEAR = (
     sa.select(incidents, incident_subjects.c.subject)
@@ -61,58 +62,57 @@ _BEGAN = (
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where an event belongs.
+class Placement:
+    """The incident of an event.
 
     Args:
-        incident: what it is part of.
-        absorbed: incidents that are part of that one from now on, and nothing by themselves.
-        may_begin_with_it: the event may be the first of several: the incident is to be named once it is written.
+        incident: its id.
+        absorbed: ids of incidents that were merged into it and no longer exist.
+        may_be_first: the event may be the first of several: update the incident's title once the event is written.
     """
 
     incident: int
     absorbed: tuple[int, ...] = ()
-    may_begin_with_it: bool = False
+    may_be_first: bool = False
 
 
-def alone(connection: sa.Connection) -> None:
-    """Place events alone to the end of the transaction: two processes must not miss what the other has just placed."""
-    if connection.dialect.name == "postgresql":  # on SQLite a transaction is alone from its beginning
+def serialize(connection: sa.Connection) -> None:
+    """Let only this transaction place events until it ends, so that no process misses what another has just placed."""
+    if connection.dialect.name == "postgresql":  # on SQLite a transaction has the database for itself anyway
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_PLACING)))
 
 
-def place(connection: sa.Connection, event: Event, verdict: Verdict) -> Place:
-    """The incident of an event that is about to be written.
+def place_event(connection: sa.Connection, event: Event, classification: Classification) -> Placement:
+    """Find, open or merge the incident of an event that is about to be written.
 
-    That is a new one, the one that its subjects are part of, or the one that it makes of several. Of these the oldest
-    is kept, and the others' events and subjects are its.
+    When the event connects several incidents, the oldest keeps its id and takes the others' events and subjects.
     """
-    subjects, at = binding(event.subjects), event.occurred_at
+    subjects, at = binding_subjects(event.subjects), event.occurred_at
     near = connection.execute(_NEAR, {"subjects": subjects, "latest": at + SPAN, "earliest": at - SPAN}).all()
     if not near:
-        row = {"priority": verdict.priority, "title": event.title or event.type, "first_at": at, "last_at": at}
+        row = {"priority": classification.priority, "title": event.title or event.type, "first_at": at, "last_at": at}
         opened: int = connection.execute(_OPEN, row).scalar_one()
         _add_subjects(connection, opened, subjects)
-        return Place(opened)
-    held = near[0]
-    known = {row.subject for row in near if row.id == held.id}
-    grown = _Grown.of([held, _Grown(held.id, verdict.priority, at, at)])
-    grown.write(connection, over=held)
-    _add_subjects(connection, held.id, [subject for subject in subjects if subject not in known])
-    if held.first_at <= at <= held.last_at and known.issuperset(subjects) and near[-1].id == held.id:
-        return Place(held.id, may_begin_with_it=at == held.first_at)
-    whole, absorbed = _with_neighbours(connection, grown)
-    return Place(whole, absorbed, may_begin_with_it=at <= held.first_at)
+        return Placement(opened)
+    oldest = near[0]
+    known = {row.subject for row in near if row.id == oldest.id}
+    grown = _Extent.merged([oldest, _Extent(oldest.id, classification.priority, at, at)])
+    grown.update(connection, oldest)
+    _add_subjects(connection, oldest.id, [subject for subject in subjects if subject not in known])
+    if oldest.first_at <= at <= oldest.last_at and known.issuperset(subjects) and near[-1].id == oldest.id:
+        return Placement(oldest.id, may_be_first=at == oldest.first_at)
+    incident, absorbed = _merge_neighbours(connection, grown)
+    return Placement(incident, absorbed, may_be_first=at <= oldest.first_at)
 
 
-def name(connection: sa.Connection, incident: int, at: datetime) -> None:
-    """Give an incident the title of the event that it began with, when that may be what came to it at this time."""
+def update_title(connection: sa.Connection, incident: int, at: datetime) -> None:
+    """Give an incident the title of its first event, if its first event happened at this time."""
     if (row := connection.execute(_BEGAN, {"incident": incident, "at": at}).one_or_none()) is not None:
         connection.execute(_CHANGE, {"incident": incident, "title": row.title or row.type})
 
 
-def binding(subjects: Iterable[str]) -> tuple[str, ...]:
-    """The subjects by which an event belongs to others: the nearest of each binding kind, else its nearest one."""
+def binding_subjects(subjects: Iterable[str]) -> tuple[str, ...]:
+    """The subjects that group an event with others: the nearest of each binding kind, else its nearest subject."""
     listed = tuple(subjects)
     nearest: dict[str, str] = {}
     for subject in listed:
@@ -121,8 +121,8 @@ def binding(subjects: Iterable[str]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class _Grown:
-    """An incident that may have become wider, or more urgent; or what makes it so."""
+class _Extent:
+    """The time span and priority of an incident, or of one event that joins it."""
 
     id: int
     priority: str
@@ -130,24 +130,28 @@ class _Grown:
     last_at: datetime
 
     @classmethod
-    def of(cls, parts: Sequence[Any]) -> _Grown:
-        """The first of several incidents with the others in it."""
+    def merged(cls, parts: Sequence[Any]) -> _Extent:
+        """The extent of several incidents together, with the id of the first."""
         return cls(
             parts[0].id,
-            min((part.priority for part in parts), key=PRIORITIES.index),
+            min((part.priority for part in parts), key=EVENT_PRIORITIES.index),
             min(part.first_at for part in parts),
             max(part.last_at for part in parts),
         )
 
-    def write(self, connection: sa.Connection, *, over: Any) -> None:
-        """Write what is not in its row yet."""
-        grown = {name: value for name, value in vars(self).items() if value != getattr(over, name)}
-        if grown:
-            connection.execute(_CHANGE, {"incident": self.id, **grown})
+    def update(self, connection: sa.Connection, row: Any) -> None:
+        """Update the incident's row where it differs."""
+        changed = {name: value for name, value in vars(self).items() if value != getattr(row, name)}
+        if changed:
+            connection.execute(_CHANGE, {"incident": self.id, **changed})
 
 
-def _with_neighbours(connection: sa.Connection, grown: _Grown) -> tuple[int, tuple[int, ...]]:
-    """What an incident that has grown is part of now, and what became part of that."""
+def _merge_neighbours(connection: sa.Connection, grown: _Extent) -> tuple[int, tuple[int, ...]]:
+    """Merge an incident that has grown with all that it now touches.
+
+    Returns:
+        The id of the merged incident, and the ids of those that no longer exist.
+    """
     group = {grown.id}
     while True:
         span = {"latest": grown.last_at + SPAN, "earliest": grown.first_at - SPAN}
@@ -158,19 +162,19 @@ def _with_neighbours(connection: sa.Connection, grown: _Grown) -> tuple[int, tup
         grown = _merge(connection, {grown.id, *others})
 
 
-def _merge(connection: sa.Connection, group: set[int]) -> _Grown:
-    """Make one of several: the oldest keeps its id."""
+def _merge(connection: sa.Connection, group: set[int]) -> _Extent:
+    """Merge several incidents into the oldest, which keeps its id."""
     rows = connection.execute(sa.select(incidents).where(incidents.c.id.in_(group)).order_by(incidents.c.id)).all()
-    grown, absorbed = _Grown.of(rows), [row.id for row in rows[1:]]
-    grown.write(connection, over=rows[0])
-    of_gone = incident_subjects.c.incident_id.in_(absorbed)
+    grown, absorbed = _Extent.merged(rows), [row.id for row in rows[1:]]
+    grown.update(connection, rows[0])
+    of_absorbed = incident_subjects.c.incident_id.in_(absorbed)
     of_kept = sa.select(incident_subjects.c.subject).where(incident_subjects.c.incident_id == grown.id)
-    lacking = sa.select(incident_subjects.c.subject).where(of_gone, incident_subjects.c.subject.not_in(of_kept))
-    _add_subjects(connection, grown.id, connection.execute(lacking.distinct()).scalars().all())
+    missing = sa.select(incident_subjects.c.subject).where(of_absorbed, incident_subjects.c.subject.not_in(of_kept))
+    _add_subjects(connection, grown.id, connection.execute(missing.distinct()).scalars().all())
     connection.execute(sa.update(events).where(events.c.incident_id.in_(absorbed)).values(incident_id=grown.id))
-    connection.execute(sa.delete(incident_subjects).where(of_gone))
+    connection.execute(sa.delete(incident_subjects).where(of_absorbed))
     connection.execute(sa.delete(incidents).where(incidents.c.id.in_(absorbed)))
-    name(connection, grown.id, grown.first_at)
+    update_title(connection, grown.id, grown.first_at)
     return grown
 
 

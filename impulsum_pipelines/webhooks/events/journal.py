@@ -1,4 +1,4 @@
-"""Each event is written once, with the event that it repeats and the incident that it is part of."""
+"""Storing each event once, with the event that it repeats and its incident."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ import sqlalchemy as sa
 from impulsum_pipelines.ops.schema import events
 from impulsum_pipelines.webhooks.events import incidents
 from impulsum_pipelines.webhooks.events.event import Event
-from impulsum_pipelines.webhooks.events.triage import Verdict
+from impulsum_pipelines.webhooks.events.triage import Classification
 
-#: The same, said again within this, is a duplicate: two hooks on one repository, a site with two webhooks.
+#: An event with the same content within this time is a duplicate: two hooks on one repository, two on one site.
 REPEATED_WITHIN = timedelta(minutes=10)
 
-#: Built once: to build a statement costs more than to run it.
+#: Built once: building a statement costs more than running it.
 _WRITE = sa.insert(events).returning(events.c.id)
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """An event that is to be written down.
+    """An event that is to be stored.
 
     Args:
-        event: what it says.
-        verdict: how urgent it is.
-        file: name of the drop file.
-        headers: those that are no secret.
+        event: the event.
+        classification: how urgent it is.
+        file: name of its drop file.
+        headers: the harmless headers of the request.
         signature: ``valid`` or ``unsigned``.
     """
 
     event: Event
-    verdict: Verdict
+    classification: Classification
     file: str
     headers: Mapping[str, str]
     signature: str
@@ -43,51 +43,55 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What became of an event that is new.
+    """A newly stored event.
 
     Args:
         event: its id.
-        place: the incident that it is part of; None for noise, which is part of none.
+        placement: its incident; None for noise, which belongs to no incident.
     """
 
     event: int
-    place: incidents.Place | None
+    placement: incidents.Placement | None
 
 
-def record(connection: sa.Connection, arrivals: Sequence[Arrival], *, committed_at: datetime) -> list[Recorded | None]:
-    """Write events down, in the caller's transaction.
+def record_events(
+    connection: sa.Connection, arrivals: Sequence[Arrival], *, committed_at: datetime
+) -> list[Recorded | None]:
+    """Store events, in the caller's transaction.
 
     Args:
         connection: of a transaction.
-        arrivals: in the order in which they are written.
+        arrivals: the events, in the order in which they are stored.
         committed_at: now.
 
     Returns:
-        What became of each; None for those that are held already.
+        One result per arrival; None for an event that is already stored.
     """
-    incidents.alone(connection)
-    held, said = _held(connection, arrivals), _Said(connection, arrivals)
+    incidents.serialize(connection)
+    stored, recent = _stored_keys(connection, arrivals), _RecentContent(connection, arrivals)
     recorded: list[Recorded | None] = []
     for arrival in arrivals:
-        event, verdict = arrival.event, arrival.verdict
-        if (event.source, event.key) in held:
+        event, classification = arrival.event, arrival.classification
+        if (event.source, event.key) in stored:
             recorded.append(None)
             continue
-        held.add((event.source, event.key))
-        original = said.before(event)
-        place = None if verdict.priority == "noise" else incidents.place(connection, event, verdict)
-        found = {"duplicate_of": original, "incident_id": place and place.incident}
-        written = connection.execute(_WRITE, _row(arrival) | found | {"committed_at": committed_at})
-        event_id: int = written.scalar_one()
-        said.add(event, event_id, original)
-        if place is not None and place.may_begin_with_it:
-            incidents.name(connection, place.incident, event.occurred_at)
-        recorded.append(Recorded(event_id, place))
+        stored.add((event.source, event.key))
+        original = recent.original_of(event)
+        placement = (
+            None if classification.priority == "noise" else incidents.place_event(connection, event, classification)
+        )
+        links = {"duplicate_of": original, "incident_id": placement and placement.incident}
+        inserted = connection.execute(_WRITE, _row(arrival) | links | {"committed_at": committed_at})
+        event_id: int = inserted.scalar_one()
+        recent.add(event, event_id, original)
+        if placement is not None and placement.may_be_first:
+            incidents.update_title(connection, placement.incident, event.occurred_at)
+        recorded.append(Recorded(event_id, placement))
     return recorded
 
 
 def _row(arrival: Arrival) -> dict[str, Any]:
-    event, verdict = arrival.event, arrival.verdict
+    event, classification = arrival.event, arrival.classification
     return {
         "source": event.source,
         "key": event.key,
@@ -99,8 +103,8 @@ def _row(arrival: Arrival) -> dict[str, Any]:
         "title": event.title,
         "url": event.url,
         "actor": event.actor,
-        "priority": verdict.priority,
-        "rule": verdict.rule,
+        "priority": classification.priority,
+        "rule": classification.rule,
         "content": event.content or None,
         "file": arrival.file,
         "headers": dict(arrival.headers),
@@ -108,18 +112,18 @@ def _row(arrival: Arrival) -> dict[str, Any]:
     }
 
 
-def _held(connection: sa.Connection, arrivals: Sequence[Arrival]) -> set[tuple[str, str]]:
-    """Source and key of what is written already; of others with such a key too."""
+def _stored_keys(connection: sa.Connection, arrivals: Sequence[Arrival]) -> set[tuple[str, str]]:
+    """(source, key) pairs that are already stored; may include pairs of other events."""
     sources, keys = ({getattr(arrival.event, name) for arrival in arrivals} for name in ("source", "key"))
     wanted = sa.select(events.c.source, events.c.key).where(events.c.source.in_(sources), events.c.key.in_(keys))
     return {(row.source, row.key) for row in connection.execute(wanted)}
 
 
-class _Said:
-    """What was said at about the time of some events, and may be said again by them."""
+class _RecentContent:
+    """Stored events with the same content as the arrivals and at about their time, to find duplicates."""
 
     def __init__(self, connection: sa.Connection, arrivals: Sequence[Arrival]) -> None:
-        self._said: dict[tuple[str, str, str], list[tuple[datetime, int]]] = defaultdict(list)
+        self._by_content: dict[tuple[str, str, str], list[tuple[datetime, int]]] = defaultdict(list)
         times = [arrival.event.occurred_at for arrival in arrivals]
         c = events.c
         same = (
@@ -133,13 +137,13 @@ class _Said:
         for row in connection.execute(same):
             self.add(row, row.id, row.duplicate_of)
 
-    def before(self, event: Event) -> int | None:
-        """The first event that said the same, of those that were written before."""
+    def original_of(self, event: Event) -> int | None:
+        """The id of the first stored event with the same content; None when there is none."""
         if not event.content:
             return None
-        said = self._said[event.source, event.type, event.content]
-        return next((original for at, original in said if abs(event.occurred_at - at) <= REPEATED_WITHIN), None)
+        same = self._by_content[event.source, event.type, event.content]
+        return next((original for at, original in same if abs(event.occurred_at - at) <= REPEATED_WITHIN), None)
 
     def add(self, event: Any, event_id: int, original: int | None) -> None:
         """Remember an event, or its row."""
-        self._said[event.source, event.type, event.content].append((event.occurred_at, original or event_id))
+        self._by_content[event.source, event.type, event.content].append((event.occurred_at, original or event_id))

@@ -1,8 +1,8 @@
-"""Whether a text says something: whole words, said by its writer, and not denied.
+"""Finding phrases in what people write: whole words, the writer's own, and not denied.
 
-Code and quotations are somebody else's words, and are left out. What is denied in the same part of a sentence is not
-said: "no outage", "is not blocked any more", "if production is down", "outage resolved". This is no understanding of
-language; it keeps the plainest false alarms away.
+Code and quotations are not the writer's own words, and are ignored. A phrase that is denied in the same part of a
+sentence does not count: "no outage", "is not blocked any more", "if production is down", "outage resolved". This does
+not understand language; it prevents the most obvious false alarms.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-#: Words between a denial and what it denies.
+#: The most words between a denial and what it denies.
 NEAR = 4
 
 _NOT_OWN_WORDS = re.compile(
@@ -23,7 +23,7 @@ _NOT_OWN_WORDS = re.compile(
     r"|https?://\S+",
     re.DOTALL | re.MULTILINE | re.IGNORECASE,
 )
-#: Where another part of a sentence begins: what is denied there is denied there only.
+#: Where another part of a sentence begins: a denial only counts in its own part.
 _APART = re.compile(
     r"[.,;:!?()\[\]\n\u2013\u2014]|\s-\s|\b(?:but|and|because|since|as|so|that|then|while|why|yet)\b", re.IGNORECASE
 )
@@ -46,8 +46,8 @@ def own_words(text: str) -> str:
     return _NOT_OWN_WORDS.sub(" ", text)
 
 
-def said(text: str, phrases: Iterable[str]) -> str | None:
-    """The first of the phrases, each of one or more words, that the text says; None when it says none of them."""
+def find_mention(text: str, phrases: Iterable[str]) -> str | None:
+    """The first of the phrases, each of one or more words, that the text mentions; None when there is none."""
     own = own_words(text)
     for match in _any_of(tuple(phrases)).finditer(own):
         before = _APART.split(own[max(0, match.start() - 100) : match.start()])[-1]
@@ -59,7 +59,7 @@ def said(text: str, phrases: Iterable[str]) -> str | None:
 
 @lru_cache(maxsize=256)
 def _any_of(phrases: tuple[str, ...]) -> re.Pattern[str]:
-    # The longest first, so that a match is the whole of what is said.
+    # The longest first, so that the longest phrase matches.
     longest_first = sorted({phrase.strip() for phrase in phrases}, key=len, reverse=True)
     words = "|".join(r"\s+".join(map(re.escape, phrase.split())) for phrase in longest_first)
     return re.compile(rf"(?<![\w-])(?:{words})(?!\w|-\w)", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""The form of a triage file: ordered rules, each with what must hold of an event, checked before any is used."""
+"""The format of a triage file: ordered rules with conditions on events. A file is checked before it is used."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from impulsum_pipelines.alerts.priorities import PRIORITIES
 from impulsum_pipelines.webhooks.events.event import Event
-from impulsum_pipelines.webhooks.events.mentions import said
+from impulsum_pipelines.webhooks.events.mentions import find_mention
 from impulsum_pipelines.webhooks.readers import readers, vocabulary
 
-Priority = Literal["P0", "P1", "P2", "P3", "noise"]
+EventPriority = Literal["P0", "P1", "P2", "P3", "noise"]
 
 #: The most urgent first.
-PRIORITIES: tuple[Priority, ...] = ("P0", "P1", "P2", "P3", "noise")
+EVENT_PRIORITIES = (*PRIORITIES, "noise")
 
-#: What every event has beside its facts.
-OF_EVERY_EVENT = ("source", "type", "title", "actor", "subjects")
+#: Fields of every event, which rules may use like facts.
+EVENT_FIELDS = ("source", "type", "title", "actor", "subjects")
 
 
-def _listed(value: object) -> object:
+def _as_list(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
 Word = str | bool | int | float
-Words = Annotated[list[Word], BeforeValidator(_listed), Field(min_length=1)]
+Words = Annotated[list[Word], BeforeValidator(_as_list), Field(min_length=1)]
 Phrase = Annotated[str, Field(min_length=2, pattern=r"\w")]
-Phrases = Annotated[list[Phrase], BeforeValidator(_listed), Field(min_length=1)]
+Phrases = Annotated[list[Phrase], BeforeValidator(_as_list), Field(min_length=1)]
 
 
 class _Strict(BaseModel):
@@ -39,18 +40,18 @@ class _Strict(BaseModel):
 
 
 class Condition(_Strict):
-    """What must hold of one fact; everything that is named must. A value or a list of values alone means ``is``."""
+    """Tests on one fact; all given tests must pass. A value or a list of values alone means ``is``."""
 
-    is_: Words | None = Field(default=None, alias="is", description="equals one of them; * stands for anything")
-    is_not: Words | None = Field(default=None, description="is known and equals none of them, or is not known")
-    only: Words | None = Field(default=None, description="a list with something in it, and with nothing else")
-    says: Phrases | None = Field(default=None, description="says one of the phrases, in whole words, not denied")
-    matches: str | None = Field(default=None, description="a regular expression is found in it, in small or capitals")
-    at_least: float | None = Field(default=None, description="a number that is not below")
-    at_most: float | None = Field(default=None, description="a number that is not above")
-    older_than_hours: float | None = Field(default=None, description="a time so long before the event was received")
-    younger_than_hours: float | None = Field(default=None, description="a time not so long before it was received")
-    known: bool | None = Field(default=None, description="whether the event says it at all")
+    is_: Words | None = Field(default=None, alias="is", description="equals one of them; * stands for any text")
+    is_not: Words | None = Field(default=None, description="equals none of them, or is not known")
+    only: Words | None = Field(default=None, description="a list that is not empty and has no other values")
+    says: Phrases | None = Field(default=None, description="mentions one of the phrases, as whole words, not denied")
+    matches: str | None = Field(default=None, description="a regular expression, found anywhere, in any case")
+    at_least: float | None = Field(default=None, description="a number of at least this")
+    at_most: float | None = Field(default=None, description="a number of at most this")
+    older_than_hours: float | None = Field(default=None, description="a time at least this long before the receipt")
+    younger_than_hours: float | None = Field(default=None, description="a time at most this long before the receipt")
+    known: bool | None = Field(default=None, description="whether the event has the fact")
 
     @model_validator(mode="before")
     @classmethod
@@ -60,7 +61,7 @@ class Condition(_Strict):
     @model_validator(mode="after")
     def _asks_something(self) -> Condition:
         if not self.model_fields_set:
-            raise ValueError("asks nothing")
+            raise ValueError("has no test")
         return self
 
     @field_validator("matches")
@@ -69,26 +70,26 @@ class Condition(_Strict):
         try:
             re.compile(value or "")
         except re.error as error:
-            raise ValueError(f"{value!r} is no regular expression: {error}") from None
+            raise ValueError(f"{value!r} is not a regular expression: {error}") from None
         return value
 
     def reason(self, name: str, value: Any, received_at: datetime) -> str | None:
-        """Why the condition holds of a fact, in words; None when it does not hold."""
+        """Why the condition holds for a fact, in words; None when it does not."""
         reasons = list(self._reasons(name, value, received_at))
         return None if None in reasons else ", ".join(filter(None, reasons))
 
     def _reasons(self, name: str, value: Any, received_at: datetime) -> Iterator[str | None]:
-        values = _values(value)
+        values = _as_values(value)
         if self.known is not None:
             yield (f"{name} is {'known' if values else 'not known'}") if bool(values) is self.known else None
         if self.is_ is not None:
             yield _equal(name, values or ((False,) if self.is_ == [False] else ()), self.is_)
         if self.is_not is not None:
-            yield None if _equal(name, values, self.is_not) else f"{name} is not {_spoken(self.is_not)}"
+            yield None if _equal(name, values, self.is_not) else f"{name} is not {_text(self.is_not)}"
         if self.only is not None:
             yield _only(name, values, self.only)
         if self.says is not None:
-            phrase = next((found for text in values if (found := said(str(text), self.says))), None)
+            phrase = next((found for text in values if (found := find_mention(str(text), self.says))), None)
             yield f"{name} says {phrase!r}" if phrase else None
         if self.matches is not None:
             is_found = any(_expression(self.matches).search(str(text)) for text in values)
@@ -101,7 +102,7 @@ class Condition(_Strict):
 
 
 class Conditions(_Strict):
-    """Conditions on facts by name; all must hold."""
+    """Conditions by the name of the fact; all must hold."""
 
     facts: dict[str, Condition]
 
@@ -110,28 +111,28 @@ class Conditions(_Strict):
     def _named(cls, value: object) -> object:
         if not isinstance(value, dict) or not value:
             raise ValueError("names no fact")
-        known = {*OF_EVERY_EVENT, *vocabulary()}
+        known = {*EVENT_FIELDS, *vocabulary()}
         for name in value:
             if name not in known:
                 near = get_close_matches(str(name), sorted(known), 1)
-                raise ValueError(f"{name!r} is no fact" + (f"; is {near[0]!r} meant?" if near else ""))
+                raise ValueError(f"{name!r} is not a fact" + (f"; did you mean {near[0]!r}?" if near else ""))
         return {"facts": value}
 
     @field_validator("facts")
     @classmethod
     def _known_source(cls, facts: dict[str, Condition]) -> dict[str, Condition]:
-        asked = facts["source"].is_ or [] if "source" in facts else []
-        if unknown := [name for name in asked if name not in readers()]:
-            raise ValueError(f"{unknown[0]!r} is no source; there are {', '.join(readers())}")
+        sources = facts["source"].is_ or [] if "source" in facts else []
+        if unknown := [name for name in sources if name not in readers()]:
+            raise ValueError(f"{unknown[0]!r} is not a source; known sources: {', '.join(readers())}")
         return facts
 
     @cached_property
     def _sources(self) -> frozenset[Word]:
-        """The sources of which alone they can hold, to be asked before all else; empty when they do not say."""
+        """The only sources for which the conditions can hold, tested first; empty when they name none."""
         return frozenset(self.facts["source"].is_ or ()) if "source" in self.facts else frozenset()
 
     def reason(self, event: Event) -> str | None:
-        """Why all hold of an event; None when one does not."""
+        """Why all conditions hold for an event; None when one does not."""
         if self._sources and event.source not in self._sources:
             return None
         reasons = []
@@ -139,7 +140,7 @@ class Conditions(_Strict):
             reason = condition.reason(name, fact(event, name), event.received_at)
             if reason is None:
                 return None
-            # A source and a type are said with the event anyway.
+            # Source and type are shown with the event anyway.
             if name not in {"source", "type"}:
                 reasons.append(reason)
         return ", ".join(reasons)
@@ -149,36 +150,36 @@ class Conditions(_Strict):
         for name, condition in self.facts.items():
             value = fact(event, name)
             if condition.reason(name, value, event.received_at) is None:
-                asked = condition.model_dump(by_alias=True, exclude_unset=True)
-                return f"{name} is {_spoken(_values(value)) or 'not known'}, asked is {_asked(asked)}"
+                expected = condition.model_dump(by_alias=True, exclude_unset=True)
+                return f"{name} is {_text(_as_values(value)) or 'not known'}, expected {_expected_text(expected)}"
         return None
 
 
-AnyOf = Annotated[list[Conditions], BeforeValidator(_listed), Field(min_length=1)]
+AnyOf = Annotated[list[Conditions], BeforeValidator(_as_list), Field(min_length=1)]
 
 
 class Rule(_Strict):
-    """One rule. The first that holds decides.
+    """One rule. The first rule that holds decides.
 
-    ``when`` and ``unless`` are conditions, or a list of such of which one must hold.
+    ``when`` and ``unless`` are conditions, or a list of conditions of which one must hold.
     """
 
     rule: str = Field(min_length=1, max_length=100)
-    priority: Priority
+    priority: EventPriority
     why: str = Field(min_length=1, max_length=300)
     when: AnyOf | None = None
     unless: AnyOf | None = None
 
     def reason(self, event: Event) -> str | None:
-        """Why the rule holds of an event; None when it does not."""
+        """Why the rule holds for an event; None when it does not."""
         if any(conditions.reason(event) is not None for conditions in self.unless or ()):
             return None
         if self.when is None:
-            return "nothing before it spoke of it"
+            return "no earlier rule applies"
         return next((reason for conditions in self.when if (reason := conditions.reason(event)) is not None), None)
 
-    def against(self, event: Event) -> str | None:
-        """Why the rule does not hold of an event; None when it does."""
+    def reason_against(self, event: Event) -> str | None:
+        """Why the rule does not hold for an event; None when it does."""
         for conditions in self.unless or ():
             if (reason := conditions.reason(event)) is not None:
                 return f"unless {reason or 'of its type'}"
@@ -186,50 +187,50 @@ class Rule(_Strict):
         return None if None in failing or not failing else "; or ".join(dict.fromkeys(filter(None, failing)))
 
 
-class RuleBook(_Strict):
-    """A triage file.
+class RuleSet(_Strict):
+    """The content of a triage file.
 
     Args:
         words: lists of words that rules share by YAML's anchors.
-        rules: in the order in which they are asked.
+        rules: in the order in which they are applied.
     """
 
     words: dict[str, list[Word]] = Field(default_factory=dict)
     rules: tuple[Rule, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _each_can_decide(self) -> RuleBook:
+    def _each_can_decide(self) -> RuleSet:
         seen: set[str] = set()
         for position, rule in enumerate(self.rules, 1):
             if rule.rule in seen:
-                raise ValueError(f"rule {position} has the name of one before it: {rule.rule!r}")
+                raise ValueError(f"rule {position} has the name of an earlier rule: {rule.rule!r}")
             seen.add(rule.rule)
             if rule.when is None and rule.unless is None and position < len(self.rules):
-                raise ValueError(f"rule {position} ({rule.rule!r}) takes everything: those after it never decide")
+                raise ValueError(f"rule {position} ({rule.rule!r}) always holds: later rules never decide")
         return self
 
 
 def fact(event: Event, name: str) -> Any:
-    """One fact of an event, or one of what every event has."""
-    return getattr(event, name) if name in OF_EVERY_EVENT else event.facts.get(name)
+    """A fact of an event, or one of the fields of every event."""
+    return getattr(event, name) if name in EVENT_FIELDS else event.facts.get(name)
 
 
-def _values(value: Any) -> tuple[Any, ...]:
+def _as_values(value: Any) -> tuple[Any, ...]:
     if value is None or value == "":
         return ()
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
-def _equal(name: str, values: tuple[Any, ...], asked: list[Word]) -> str | None:
-    found = next((value for value in values if any(_same(value, word) for word in asked)), None)
+def _equal(name: str, values: tuple[Any, ...], expected: list[Word]) -> str | None:
+    found = next((value for value in values if any(_same(value, word) for word in expected)), None)
     if found is None:
         return None
-    return f"{name} is {_spoken([found])}" if len(values) == 1 else f"{name} has {_spoken([found])}"
+    return f"{name} is {_text([found])}" if len(values) == 1 else f"{name} has {_text([found])}"
 
 
-def _only(name: str, values: tuple[Any, ...], asked: list[Word]) -> str | None:
-    holds = bool(values) and all(any(_same(value, word) for word in asked) for value in values)
-    return f"{name} is only {_spoken(values)}" if holds else None
+def _only(name: str, values: tuple[Any, ...], expected: list[Word]) -> str | None:
+    holds = bool(values) and all(any(_same(value, word) for word in expected) for value in values)
+    return f"{name} is only {_text(values)}" if holds else None
 
 
 def _same(value: Any, word: Word) -> bool:
@@ -257,12 +258,12 @@ def _within(name: str, value: Any, lowest: float | None, highest: float | None) 
     return f"{name} is {value:g}" if inside else None
 
 
-def _spoken(values: Any) -> str:
+def _text(values: Any) -> str:
     words = [("yes" if value else "no") if isinstance(value, bool) else str(value)[:80] for value in values]
     return ", ".join(words[:5]) + (", …" if len(words) > 5 else "")
 
 
-def _asked(asked: dict[str, Any]) -> str:
-    if set(asked) == {"is"}:
-        return _spoken(asked["is"])
-    return ", ".join(f"{name} {_spoken(_values(value))}" for name, value in asked.items())
+def _expected_text(expected: dict[str, Any]) -> str:
+    if set(expected) == {"is"}:
+        return _text(expected["is"])
+    return ", ".join(f"{name} {_text(_as_values(value))}" for name, value in expected.items())

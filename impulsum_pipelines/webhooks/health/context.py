@@ -1,4 +1,4 @@
-"""What a look at one source's webhooks is about, and what the ops store says of it."""
+"""What one webhook health check works with, and what the ops store already knows about the source."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import sqlalchemy as sa
 from impulsum_pipelines.ops.schema import events, syncs, webhook_health
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.tiers import Source
-from impulsum_pipelines.webhooks.health.pulled import Look
+from impulsum_pipelines.webhooks.health.pulled import PulledState
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How the newest syncs ended.
+class NewestSyncs:
+    """How the newest finished syncs of a source ended.
 
     Args:
-        sync_id: the newest of all that ended.
-        live_status: of the newest live one; None when there was none.
-        live_error: why that ended early.
+        sync_id: the newest of all finished syncs; None without one.
+        live_status: status of the newest live sync; None without one.
+        live_error: why that sync ended early.
     """
 
     sync_id: str | None
@@ -30,38 +30,38 @@ class Ended:
 
     @property
     def is_failing(self) -> bool:
-        """Whether the newest live pull was none that is complete."""
+        """Whether the newest live sync is not complete."""
         return self.live_status not in {None, "done"}
 
 
 @dataclass(frozen=True)
-class Case:
-    """One look at one source, within its transaction.
+class HealthCheckContext:
+    """One health check of one source, within its transaction.
 
     Args:
         connection: the transaction.
         settings: the settings.
         source: the source.
-        found: what pulls saw.
-        ended: how they ended.
+        pulled: what pulls found.
+        syncs: how the newest syncs ended.
         at: now, by our clock.
     """
 
     connection: sa.Connection
     settings: Settings
     source: Source
-    found: Look
-    ended: Ended
+    pulled: PulledState
+    syncs: NewestSyncs
     at: datetime
 
     @property
     def has_secret(self) -> bool:
-        """Whether webhooks of the source are expected by configuration."""
+        """Whether the settings have a webhook secret of the source, so that webhooks are expected."""
         return bool(self.settings.source(self.source.name).webhook_secrets())
 
 
-def ended(connection: sa.Connection, source: str) -> Ended:
-    """How the newest syncs of a source ended."""
+def newest_syncs(connection: sa.Connection, source: str) -> NewestSyncs:
+    """How the newest finished syncs of a source ended."""
     c = syncs.c
     newest = (
         sa.select(c.sync_id, c.status, c.error)
@@ -71,15 +71,15 @@ def ended(connection: sa.Connection, source: str) -> Ended:
     )
     last = connection.execute(newest).first()
     live = connection.execute(newest.where(c.mode == "live")).first()
-    return Ended(last.sync_id if last else None, live.status if live else None, live.error if live else None)
+    return NewestSyncs(last.sync_id if last else None, live.status if live else None, live.error if live else None)
 
 
-def last_event(connection: sa.Connection, source: str) -> datetime | None:
-    """When the newest event of a source happened; None when none ever came."""
+def newest_event_at(connection: sa.Connection, source: str) -> datetime | None:
+    """When the newest event of a source happened; None when no event ever arrived."""
     newest = sa.select(sa.func.max(events.c.occurred_at)).where(events.c.source == source)
     return connection.execute(newest).scalar()
 
 
-def state(connection: sa.Connection, source: str) -> Any:
-    """The source's row in ``webhook_health``; None before the first look."""
+def health_row(connection: sa.Connection, source: str) -> Any:
+    """The source's row in ``webhook_health``; None before the first check."""
     return connection.execute(sa.select(webhook_health).where(webhook_health.c.source == source)).first()

@@ -1,9 +1,9 @@
-"""The spans in which webhooks and pulls did not agree: named when found, closed by the pull that covers them.
+"""Missed ranges: spans of time in which webhooks and pulls do not agree, kept open until a pull covers them.
 
-*deliveries*: pulls saw changes that no webhook told of. The changes are held then; the span is closed once a complete
-live pull began after it. *pulls*: a webhook told of changes that pulls ought to have shown and did not, of one day
-(UTC). Only reading that day again can bring them; the span is closed when that was done, or when a pull showed them
-after all.
+*deliveries*: pulls found changes that no webhook reported. The changes are stored, so the range is closed once a
+complete live pull began after it. *pulls*: webhooks reported changes of one day (UTC) that pulls should have shown and
+did not. Only reading that day again can bring them; the range is closed when that is done, or when a pull has shown
+them after all.
 """
 
 from __future__ import annotations
@@ -16,17 +16,22 @@ from typing import Any
 import sqlalchemy as sa
 
 from impulsum_pipelines.ops.schema import missed_ranges, pulled_changes, syncs
-from impulsum_pipelines.webhooks.health.matching import Said
-from impulsum_pipelines.webhooks.health.pulled import Look
+from impulsum_pipelines.webhooks.health.matching import EventRow
+from impulsum_pipelines.webhooks.health.pulled import PulledState
 
-#: Missed deliveries that are no further apart make one span.
-APART = timedelta(hours=1)
+#: The longest time between missed deliveries of one range.
+MAX_GAP = timedelta(hours=1)
+
+#: After a day was read again, it is not read again for this long.
+_NOT_AGAIN_FOR = timedelta(days=30)
 
 _c = missed_ranges.c
 
 
-def name_deliveries(connection: sa.Connection, source: str, missed: Sequence[datetime], *, at: datetime) -> None:
-    """Add missed changes to the open spans that they are in or near, and open new ones for the others.
+def record_missed_deliveries(
+    connection: sa.Connection, source: str, missed: Sequence[datetime], *, at: datetime
+) -> None:
+    """Add missed changes to the open ranges in or near which they are, and open new ranges for the others.
 
     Args:
         connection: the transaction.
@@ -36,7 +41,7 @@ def name_deliveries(connection: sa.Connection, source: str, missed: Sequence[dat
     """
     spans = [(row.from_at, row.to_at, row.id) for row in _open(connection, source, "deliveries")]
     for moment in sorted(missed):
-        near = [span for span in spans if span[0] - APART <= moment <= span[1] + APART]
+        near = [span for span in spans if span[0] - MAX_GAP <= moment <= span[1] + MAX_GAP]
         if near:
             first, last, span_id = near[-1]
             spans.remove(near[-1])
@@ -50,35 +55,37 @@ def name_deliveries(connection: sa.Connection, source: str, missed: Sequence[dat
             _set(connection, span_id, from_at=first, to_at=last)
 
 
-def close_deliveries(connection: sa.Connection, source: str, found: Look, *, at: datetime) -> None:
-    """Count the open spans anew, since deliveries may come late, and close those that a complete live pull covers."""
+def close_covered_deliveries(connection: sa.Connection, source: str, pulled: PulledState, *, at: datetime) -> None:
+    """Count the changes of the open ranges again, since webhooks may be late, and close the ranges that are covered."""
     c = pulled_changes.c
     for span in _open(connection, source, "deliveries"):
         within = c.source == source, c.outcome == "missed", c.changed_at.between(span.from_at, span.to_at)
         counted = connection.execute(sa.select(sa.func.count()).where(*within)).scalar_one()
         _set(connection, span.id, changes=counted)
         if not counted:
-            _close(connection, span.id, "came late", None, "all its deliveries came late", at)
-        elif found.watermark > span.to_at + APART:
-            note = f"pulled: a complete live pull read everything until {found.watermark:%Y-%m-%d %H:%M} UTC"
-            _close(connection, span.id, "backfilled", found.sync_id, note, at)
+            _close(connection, span.id, "came late", None, "all its deliveries arrived late", at)
+        elif pulled.watermark > span.to_at + MAX_GAP:
+            note = f"pulled: a complete live pull read everything until {pulled.watermark:%Y-%m-%d %H:%M} UTC"
+            _close(connection, span.id, "backfilled", pulled.sync_id, note, at)
 
 
-def name_pulls(connection: sa.Connection, source: str, overdue: Sequence[Said], found: Look, *, at: datetime) -> None:
-    """Open a span for each day of which pulls do not show events, and close those that are covered.
+def update_missed_pulls(
+    connection: sa.Connection, source: str, overdue: Sequence[EventRow], pulled: PulledState, *, at: datetime
+) -> None:
+    """Open a range for each day with overdue events, and close the ranges that are covered.
 
     Args:
         connection: the transaction.
         source: name of the source.
-        overdue: the events, in order.
-        found: what pulls saw.
+        overdue: the events that pulls do not show, in order.
+        pulled: what pulls found.
         at: now.
     """
     days = {day: list(group) for day, group in groupby(overdue, key=lambda event: _day(event.occurred_at))}
-    named = sa.select(missed_ranges).where(
-        _c.source == source, _c.what == "pulls", sa.or_(_c.status == "open", _c.covered_at >= at - _KEPT)
+    known = sa.select(missed_ranges).where(
+        _c.source == source, _c.what == "pulls", sa.or_(_c.status == "open", _c.covered_at >= at - _NOT_AGAIN_FOR)
     )
-    spans = {_day(row.from_at): row for row in connection.execute(named.order_by(_c.id))}
+    spans = {_day(row.from_at): row for row in connection.execute(known.order_by(_c.id))}
     for day, group in days.items():
         first, last = group[0].occurred_at, group[-1].occurred_at
         if day not in spans:
@@ -91,18 +98,14 @@ def name_pulls(connection: sa.Connection, source: str, overdue: Sequence[Said], 
         if reread := _reread(connection, span):
             _close(connection, span.id, "backfilled", reread, f"{day} was read again", at)
         elif day not in days:
-            _close(connection, span.id, "backfilled", found.sync_id, "a pull has shown them after all", at)
+            _close(connection, span.id, "backfilled", pulled.sync_id, "a pull has shown them after all", at)
 
 
 def days_to_read_again(connection: sa.Connection, today: date) -> list[tuple[str, date]]:
-    """Source and day of the open spans of pulls, of days that are over: today cannot be read again yet."""
+    """Source and day of the open ranges of *pulls* whose day is over; today cannot be read again yet."""
     spans = sa.select(_c.source, _c.from_at).where(_c.what == "pulls", _c.status == "open").order_by(_c.source, _c.id)
     days = dict.fromkeys((row.source, _day(row.from_at)) for row in connection.execute(spans))
     return [(source, day) for source, day in days if day < today]
-
-
-#: For so long a day that was read again is not asked for once more.
-_KEPT = timedelta(days=30)
 
 
 def _day(moment: datetime) -> date:
@@ -130,7 +133,7 @@ def _close(connection: sa.Connection, span_id: int, status: str, sync_id: str | 
 
 
 def _reread(connection: sa.Connection, span: Any) -> str | None:
-    """The sync that read the span's day again after it was found."""
+    """The sync that read the range's day again after the range was found."""
     c = syncs.c
     covering = sa.select(c.sync_id).where(
         c.source == span.source,

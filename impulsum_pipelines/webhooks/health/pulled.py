@@ -1,6 +1,6 @@
-"""What pulls saw, of what webhooks tell of as well: read from a source's raw file, in the words of events.
+"""What pulls found, read from a source's raw file and named as events name it.
 
-One look takes hundredths of a second under the file's read lock, and gives up when a load holds the file for longer.
+Reading takes hundredths of a second under the file's read lock. It gives up when a load has the file for longer.
 """
 
 from __future__ import annotations
@@ -12,47 +12,47 @@ from typing import TYPE_CHECKING
 
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.webhooks.readers import Pulled, readers
+from impulsum_pipelines.webhooks.readers import PulledKind, readers
 
 if TYPE_CHECKING:
     import duckdb
 
-#: How far back events and changes are held against each other, from the newest complete live pull on.
+#: How far back events and changes are compared, counted from the newest complete live pull.
 LOOK_BACK = timedelta(days=7)
 
-#: Seconds to wait for a load: whoever looks comes again.
-_PATIENCE = 5.0
+#: Seconds to wait for a load: the check is repeated later.
+_LOCK_SECONDS = 5.0
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Change:
-    """Something changed, as a pull saw it.
+    """One change, as a pull found it.
 
     Args:
-        subject: as events name it.
-        name: as people name it.
-        part: kind of the subject, and its project, repository or channel.
+        subject: its name in events.
+        name: its name for people.
+        scope: kind of the subject, and its project, repository or channel, such as ``pull:acme/shop``.
         changed_at: when, by the source (UTC).
-        sync_id: the sync that saw it.
+        sync_id: the sync that found it.
     """
 
     subject: str
     name: str
-    part: str
+    scope: str
     changed_at: datetime
     sync_id: str
 
 
 @dataclass(frozen=True)
-class Held:
-    """What is held of a subject.
+class StoredSubject:
+    """What is stored of a subject.
 
     Args:
         changed_at: its newest change, by the source (UTC).
-        sync_id: the sync that saw that.
-        is_gone: it is deleted at the source, or out of sight.
+        sync_id: the sync that found that change.
+        is_gone: it is deleted at the source, or unreachable.
     """
 
     changed_at: datetime
@@ -61,44 +61,49 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a raw file says.
+class PulledState:
+    """What a raw file contains, as far as a health check needs it.
 
     Args:
         sync_id: the newest complete live sync.
-        watermark: when that began, by the source's clock: everything that changed before is held.
+        watermark: when it began, by the source's clock: every earlier change is stored.
         rows_until: when the newest row was read, by the source's clock.
-        changes: those in rows read since the last look.
-        held: what is held of the subjects that were asked for; those that are not held are not in it.
-        parts: the parts of which anything is held.
+        changes: the changes in rows read since the last check.
+        stored: what is stored of the subjects that were asked for; a subject that is not stored is missing.
+        scopes: the scopes with any stored row.
     """
 
     sync_id: str
     watermark: datetime
     rows_until: datetime | None
     changes: list[Change]
-    held: Mapping[str, Held]
-    parts: frozenset[str]
+    stored: Mapping[str, StoredSubject]
+    scopes: frozenset[str]
 
 
-def part_of(pulled: Pulled, name: str) -> str:
-    """The part of a kind of thing, such as ``pull:acme/shop``."""
-    return f"{pulled.kind}:{name}"
+def scope_key(kind: PulledKind, scope: str) -> str:
+    """A scope of a kind of thing, such as ``pull:acme/shop``."""
+    return f"{kind.kind}:{scope}"
 
 
-def look(settings: Settings, source: str, *, since: datetime | None, subjects: Collection[str]) -> Look | None:
-    """Read what changed since a look before, and what is held of some subjects; None before the first live pull.
+def read_pulled(
+    settings: Settings, source: str, *, since: datetime | None, subjects: Collection[str]
+) -> PulledState | None:
+    """Read what changed since an earlier check, and what is stored of some subjects.
 
     Args:
         settings: the settings.
         source: name of the source.
-        since: ``rows_until`` of the look before.
+        since: ``rows_until`` of the earlier check; None before the first.
         subjects: as events name them.
 
+    Returns:
+        None before the first complete live sync.
+
     Raises:
-        ImpulsumError: a load holds the file.
+        ImpulsumError: a load has the file.
     """
-    with Home(settings.home, lock_seconds=_PATIENCE).read_raw(source) as connection:
+    with Home(settings.home, lock_seconds=_LOCK_SECONDS).read_raw(source) as connection:
         if connection is None:
             return None
         newest = connection.execute(
@@ -110,50 +115,50 @@ def look(settings: Settings, source: str, *, since: datetime | None, subjects: C
         [(sync_id, watermark)] = newest
         watermark = watermark.astimezone(UTC)
         changes: list[Change] = []
-        held: dict[str, Held] = {}
-        parts: set[str] = set()
+        stored: dict[str, StoredSubject] = {}
+        scopes: set[str] = set()
         untils = [since]
-        for pulled in readers()[source].pulled:
-            rows = _rows(pulled)
+        for kind in readers()[source].pulled_kinds:
+            rows = _rows(kind)
             found, until = _changes(connection, rows, since or _EARLIEST, watermark - LOOK_BACK)
             changes += found
             untils.append(until)
             if subjects:
-                held |= _held(connection, rows, subjects)
-                parts |= {part for (part,) in connection.execute(f"select distinct part from ({rows})").fetchall()}
+                stored |= _stored(connection, rows, subjects)
+                scopes |= {scope for (scope,) in connection.execute(f"select distinct scope from ({rows})").fetchall()}
         rows_until = max(filter(None, untils), default=None)
-        return Look(sync_id, watermark, rows_until, changes, held, frozenset(parts))
+        return PulledState(sync_id, watermark, rows_until, changes, stored, frozenset(scopes))
 
 
-def _rows(pulled: Pulled) -> str:
-    """The rows of a kind of thing, in the columns of :class:`Change` and :class:`Held`."""
+def _rows(kind: PulledKind) -> str:
+    """SQL of the rows of a kind of thing, in the columns of :class:`Change` and :class:`StoredSubject`."""
     return (
-        f"select '{pulled.kind}:' || {pulled.subject} as subject, {pulled.name} as name, "
-        f"'{part_of(pulled, '')}' || coalesce({pulled.part}, '') as part, {pulled.changed_at} as changed_at, "
-        f"row.sync_id as sync_id, row.extracted_at as extracted_at, ({pulled.is_gone}) as is_gone "
-        f"from raw.{pulled.table} row {pulled.joined} where {pulled.where}"
+        f"select '{kind.kind}:' || {kind.subject} as subject, {kind.name} as name, "
+        f"'{scope_key(kind, '')}' || coalesce({kind.scope}, '') as scope, {kind.changed_at} as changed_at, "
+        f"row.sync_id as sync_id, row.extracted_at as extracted_at, ({kind.is_gone}) as is_gone "
+        f"from raw.{kind.table} row {kind.joins} where {kind.where}"
     )
 
 
 def _changes(
     connection: duckdb.DuckDBPyConnection, rows: str, since: datetime, after: datetime
 ) -> tuple[list[Change], datetime | None]:
-    """The changes after a time in rows read since another; and when the newest of these rows was read."""
+    """The changes after ``after`` in rows read since ``since``, and when the newest of these rows was read."""
     read = f"with read as (select * from ({rows}) where extracted_at > ?)"
     found = connection.execute(
-        f"{read} select subject, any_value(name), any_value(part), changed_at, arg_max(sync_id, extracted_at) "
+        f"{read} select subject, any_value(name), any_value(scope), changed_at, arg_max(sync_id, extracted_at) "
         "from read where changed_at > ? and not is_gone group by subject, changed_at order by changed_at, subject",
         [since, after],
     ).fetchall()
     [(until,)] = connection.execute(f"{read} select max(extracted_at) from read", [since]).fetchall()
     changes = [
-        Change(subject, name or subject, part, changed_at.astimezone(UTC), sync_id)
-        for subject, name, part, changed_at, sync_id in found
+        Change(subject, name or subject, scope, changed_at.astimezone(UTC), sync_id)
+        for subject, name, scope, changed_at, sync_id in found
     ]
     return changes, until.astimezone(UTC) if until else None
 
 
-def _held(connection: duckdb.DuckDBPyConnection, rows: str, subjects: Collection[str]) -> dict[str, Held]:
+def _stored(connection: duckdb.DuckDBPyConnection, rows: str, subjects: Collection[str]) -> dict[str, StoredSubject]:
     found = connection.execute(
         "select subject, max(changed_at), arg_max(sync_id, changed_at), bool_and(is_gone) "
         f"from ({rows}) semi join (select unnest(?::varchar[]) as subject) using (subject) "
@@ -161,5 +166,6 @@ def _held(connection: duckdb.DuckDBPyConnection, rows: str, subjects: Collection
         [list(subjects)],
     ).fetchall()
     return {
-        subject: Held(changed_at.astimezone(UTC), sync_id, is_gone) for subject, changed_at, sync_id, is_gone in found
+        subject: StoredSubject(changed_at.astimezone(UTC), sync_id, is_gone)
+        for subject, changed_at, sync_id, is_gone in found
     }

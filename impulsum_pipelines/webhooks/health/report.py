@@ -1,4 +1,7 @@
-"""How each source stands with its webhooks, for people and programs to read: mode, delivery rate, what was missed."""
+"""Webhook health of each source, for people and programs: its mode, its delivery rate, and what was missed.
+
+The names of the fields are also the keys of ``impulsum webhooks health --json``.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +17,23 @@ from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.tiers import SOURCES, Source
 from impulsum_pipelines.webhooks.health.check import POLLING
-from impulsum_pipelines.webhooks.health.context import last_event, state
-from impulsum_pipelines.webhooks.health.matching import REMEMBERED
+from impulsum_pipelines.webhooks.health.context import health_row, newest_event_at
+from impulsum_pipelines.webhooks.health.matching import WATCHED_FOR
 
-#: What a source without webhooks is said to have.
+#: The mode of a source without webhooks.
 NO_WEBHOOKS = "no webhooks"
 
 
 @dataclass(frozen=True)
 class Day:
-    """One source and day (UTC).
+    """The counts of one source and day (UTC).
 
     Args:
         day: the day.
-        events: events that happened in it.
-        told: changes that pulls saw, and of which a webhook told.
-        missed: changes that pulls saw, and of which none told though one ought to have.
-        unwatched: changes that pulls saw in parts of which no webhook tells.
+        events: events that happened on it.
+        told: pulled changes that a webhook reported.
+        missed: pulled changes that a webhook should have reported and did not.
+        unwatched: pulled changes in scopes without webhooks.
     """
 
     day: date
@@ -41,31 +44,33 @@ class Day:
 
     @property
     def rate(self) -> float | None:
-        """The share of changes that webhooks told of, 0 to 1; None when they ought to have told of none."""
+        """The delivery rate: the share of changes that webhooks reported, 0 to 1; None without changes to report."""
         return rate([self])
 
 
 def rate(days: Iterable[Day]) -> float | None:
     """The delivery rate of several days."""
-    counted = [(day.told, day.told + day.missed) for day in days]
-    total = sum(all_of for _, all_of in counted)
-    return sum(told for told, _ in counted) / total if total else None
+    reported, total = 0, 0
+    for day in days:
+        reported += day.told
+        total += day.told + day.missed
+    return reported / total if total else None
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How one source stands.
+    """The webhook health of one source.
 
     Args:
         source: the source.
-        mode: webhooks, polling (they are silent, it is pulled faster), or no webhooks.
-        since: when a silence began, by the source.
+        mode: webhooks, polling (webhooks are silent, so it is pulled more often), or no webhooks.
+        since: when a silence began, by the source's clock; None without silence.
         last_event_at: when the newest event happened.
-        looked_at: when pulls and webhooks were last held against each other, by our clock.
+        looked_at: when the last check was, by our clock.
         days: the last days, the newest first.
-        waiting: events of the last days of which no pull has shown anything yet.
-        unseen: those that a pull should have shown by now: id, type, subjects, title, occurred_at.
-        ranges: rows of ``missed_ranges`` that are open or were found in the last days, the newest first.
+        waiting: how many events of these days no pull has shown yet.
+        unseen: the events that a pull should have shown by now: id, type, subjects, title, occurred_at.
+        ranges: rows of ``missed_ranges`` that are open or were found in these days, the newest first.
     """
 
     source: Source
@@ -80,7 +85,7 @@ class Standing:
 
     @property
     def trouble(self) -> str | None:
-        """What is off, in one sentence; None when all is well."""
+        """What is wrong, in one sentence; None when nothing is."""
         found = []
         if self.mode == POLLING and self.since is not None:
             minutes = round(self.source.fallback_every / timedelta(minutes=1))
@@ -93,37 +98,40 @@ class Standing:
 
 
 def standings(settings: Settings, *, at: datetime, days: int = 7) -> list[Standing]:
-    """How every source stands.
+    """The webhook health of every source.
 
     Args:
         settings: the settings.
         at: now.
-        days: how many days are told of, today included.
+        days: how many days (UTC) to count, today included.
 
     Raises:
-        ImpulsumError: the ops store is out of reach.
+        ImpulsumError: the ops store is not available.
     """
     with transaction(settings) as connection:
         return [_standing(connection, settings, source, at, days) for source in SOURCES]
 
 
 def is_silent(settings: Settings, source: str) -> bool:
-    """Whether the webhooks of a source are silent, so that it is pulled faster.
+    """Whether the webhooks of a source are silent, so that it is pulled more often.
 
     Raises:
-        ImpulsumError: the ops store is out of reach.
+        ImpulsumError: the ops store is not available.
     """
     with transaction(settings) as connection:
-        row = state(connection, source)
+        row = health_row(connection, source)
     return row is not None and row.mode == POLLING
 
 
 def _standing(connection: sa.Connection, settings: Settings, source: Source, at: datetime, days: int) -> Standing:
-    name, row = source.name, state(connection, source.name)
-    newest = last_event(connection, name)
-    is_lately = newest is not None and newest >= at - REMEMBERED
-    secrets = settings.source(name).webhook_secrets()
-    mode = row.mode if row and (row.mode == POLLING or is_lately or secrets) else NO_WEBHOOKS
+    name, row = source.name, health_row(connection, source.name)
+    newest = newest_event_at(connection, name)
+    is_lately = newest is not None and newest >= at - WATCHED_FOR
+    mode = (
+        row.mode
+        if row and (row.mode == POLLING or is_lately or settings.source(name).webhook_secrets())
+        else NO_WEBHOOKS
+    )
     today = at.astimezone(UTC).date()
     first = datetime.combine(today - timedelta(days=days - 1), time.min, UTC)
     c = events.c

@@ -1,6 +1,6 @@
-"""What the bodies of each vendor say: one module a source, each with one :class:`Reader` named ``READER``.
+"""Parsing of webhook bodies: one module per source, each with one :class:`Reader` named ``READER``.
 
-Adding a source takes that module, nothing else here.
+To add a source, add its module; nothing here changes.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from impulsum_pipelines.webhooks.readers.document import Document
 
 #: Facts that several vendors give, each with its meaning.
 COMMON_FACTS = {
-    "age_hours": "how long after it happened it was received, hours",
+    "age_hours": "hours between the event and its receipt",
     "occurred_at": "when it happened",
     "changed_fields": "names of the fields that this event changed",
-    "created_at": "when the thing that it is about was created",
+    "created_at": "when the subject of the event was created",
     "is_bot": "whether a program did it",
-    "is_over": "whether this event says that its issue or pull request is done, closed or merged now",
-    "labels": "labels of what it is about",
+    "is_over": "whether this event says that its issue or pull request is now done, closed or merged",
+    "labels": "labels of the subject",
     "text": "what people wrote in this event: a comment, a message, a new title or description",
 }
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What one body says, as its vendor's module reads it. See :class:`impulsum_pipelines.webhooks.events.event.Event`.
+class ParsedBody:
+    """One body as its vendor's reader parses it. See :class:`impulsum_pipelines.webhooks.events.event.Event`.
 
     Args:
         type: the vendor's name of what happened.
-        occurred_at: the event's own time.
-        subjects: what it is about, the nearest first; None is left out.
-        title: what it says, in one line.
-        url: where people look at it.
+        occurred_at: the event's own time; None when the body has none.
+        subjects: what the event is about, the nearest first; None is left out.
+        title: one line that says what happened.
+        url: address of the subject for people.
         actor: account id or login.
-        facts: what rules speak of, by the names of ``vocabulary()``; None is left out.
-        texts: where work may be named: titles, branches, messages.
+        facts: facts for rules, by the names of ``vocabulary()``; None is left out.
+        texts: titles, branches and messages, which may name issues and pull requests.
     """
 
     type: str
@@ -54,7 +54,7 @@ class Reading:
     texts: Sequence[str | None] = ()
 
 
-def _names_nothing(_text: str) -> Iterable[str]:
+def _finds_none(_text: str) -> Iterable[str]:
     return ()
 
 
@@ -62,32 +62,32 @@ def _is_unknown(_subjects: Sequence[str]) -> str | None:
     return None
 
 
-def _is_always_read(_subject: str, _at: datetime, _settings: Settings) -> bool:
+def _is_always_pulled(_subject: str, _at: datetime, _settings: Settings) -> bool:
     return True
 
 
 @dataclass(frozen=True)
-class Pulled:
-    """A kind of thing that events tell of, and that pulls hold with the time of its last change.
+class PulledKind:
+    """A kind of thing that both events and pulls report, with how to find it in the raw file.
 
-    SQL speaks of ``row``, a row of the raw table.
+    In the SQL, ``row`` is a row of the raw table.
 
     Args:
         kind: of its subjects: issue-id, pull, thread.
         table: the raw table.
-        subject: SQL of what events name it by, behind the kind.
-        name: SQL of what people call it. It is told in alerts: nothing private.
-        part: SQL of the project, repository or channel that it is in; webhooks may tell of some and not of others.
-        changed_at: SQL of when it last changed, by the source.
+        subject: SQL of the subject, without its kind, as events name it.
+        name: SQL of the name that people know. It is shown in alerts, so it must not be private.
+        scope: SQL of its project, repository or channel; webhooks may be set up for some scopes only.
+        changed_at: SQL of its last change, by the clock of the source.
         changed_by: types of events after which a pull must show a change as late as the event.
-        deleted_by: types of events after which it must be gone by the census of the next night.
-        undone_by: types of events that take back what was said before, so that no pull need show it.
-        joined: SQL of what is joined to the row.
+        deleted_by: types of events after which the census of the next night must find it deleted.
+        undone_by: types of events that take an earlier event back, so that no pull has to show it.
+        joins: SQL joined to the row.
         where: SQL of which rows count.
-        is_gone: SQL of whether the row is of something that is no more.
-        apart: how far the time of an event and that of the change may lie apart: clocks differ, vendors round.
-        part_of: the part that an event is about, by its subjects; None where they do not say.
-        is_read: whether live pulls read what an event is about: its subject, the event's time.
+        is_gone: SQL of whether the row is deleted or unreachable.
+        tolerance: the largest difference between the time of an event and of its change: clocks differ, vendors round.
+        scope_of: the scope of an event, from its subjects; None when they do not say.
+        is_pulled: whether live pulls read this: subject, time of the event, settings.
     """
 
     kind: str
@@ -96,45 +96,45 @@ class Pulled:
     name: str
     changed_at: str
     changed_by: frozenset[str]
-    part: str = "''"
+    scope: str = "''"
     deleted_by: frozenset[str] = frozenset()
     undone_by: frozenset[str] = frozenset()
-    joined: str = ""
+    joins: str = ""
     where: str = "true"
     is_gone: str = "row.deleted_at is not null or row.unreachable_since is not null"
-    apart: timedelta = timedelta(minutes=2)
-    part_of: Callable[[Sequence[str]], str | None] = _is_unknown
-    is_read: Callable[[str, datetime, Settings], bool] = _is_always_read
+    tolerance: timedelta = timedelta(minutes=2)
+    scope_of: Callable[[Sequence[str]], str | None] = _is_unknown
+    is_pulled: Callable[[str, datetime, Settings], bool] = _is_always_pulled
 
 
 @dataclass(frozen=True)
 class Reader:
-    """How one vendor's bodies are read.
+    """How to parse the bodies of one vendor.
 
     Args:
-        read: from a body and its headers (names in small letters). It may refuse what is no event by ValueError.
+        parse: parses a body and its headers (lower-case names). Raises ValueError when the body is not an event.
         facts: the facts that it gives beside the common ones, each with its meaning.
-        volatile: fields of a body that differ when the same is said again.
-        mentioned: the subjects of this vendor that a text names, in anybody's text.
-        pulled: what its events tell of and pulls show as well, so that each can be held against the other.
+        volatile: fields of a body that differ when the same event is sent again.
+        find_subjects: the subjects of this vendor that a text names; called with texts of every vendor.
+        pulled_kinds: what both events and pulls report, so that they can be compared.
     """
 
-    read: Callable[[Document, Mapping[str, str]], Reading]
+    parse: Callable[[Document, Mapping[str, str]], ParsedBody]
     facts: Mapping[str, str]
     volatile: frozenset[str] = frozenset()
-    mentioned: Callable[[str], Iterable[str]] = _names_nothing
-    pulled: tuple[Pulled, ...] = ()
+    find_subjects: Callable[[str], Iterable[str]] = _finds_none
+    pulled_kinds: tuple[PulledKind, ...] = ()
 
 
 @cache
 def readers() -> Mapping[str, Reader]:
-    """Every source's reader."""
+    """The reader of every source, by name."""
     return {source.name: import_module(f"{__name__}.{source.name}").READER for source in SOURCES}
 
 
 @cache
 def vocabulary() -> Mapping[str, str]:
-    """Every fact that a rule may speak of, with its meaning."""
+    """Every fact that a rule may use, with its meaning."""
     found = dict(COMMON_FACTS)
     for reader in readers().values():
         found.update(reader.facts)

@@ -1,7 +1,7 @@
-"""A JSON object that somebody else wrote, read without trust.
+"""Reading a JSON object that we do not trust.
 
-Whatever is missing or of another type than expected is None, an empty text or an empty list: a reader names what it
-looks for, and never asks whether it is there.
+A value that is missing or has an unexpected type is None, an empty text or an empty list. So a reader only names what
+it needs, and never has to check that it exists.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ import orjson
 
 from impulsum_pipelines.sources.base.values import as_datetime
 
-#: Lists and objects may stand within each other so deep.
-DEEPEST = 100
+#: The deepest nesting of lists and objects.
+MAX_DEPTH = 100
 
-#: Characters of one text, and elements of one list, that are read: a huge value says no more than its beginning.
-LONGEST_TEXT, MOST_ELEMENTS = 20_000, 200
+#: How many characters of a text, and elements of a list, are read: the beginning of a huge value says enough.
+MAX_TEXT, MAX_ELEMENTS = 20_000, 200
 
 
-def parsed(data: bytes) -> Any:
-    """The JSON in these bytes.
+def parse_json(data: bytes) -> Any:
+    """Parse JSON.
 
     Raises:
-        ValueError: in words that go after "it is": not JSON, or nested deeper than ``DEEPEST``.
+        ValueError: with a text that continues "it is": not JSON, or nested deeper than ``MAX_DEPTH``.
     """
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error}") from None
-    if _is_deeper(value, DEEPEST):
-        raise ValueError(f"nested deeper than {DEEPEST} levels")
+    if _is_deeper(value, MAX_DEPTH):
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     return value
 
 
 class Document:
-    """A part of a body. A path is the names that lead to a value: ``text("issue", "fields", "summary")``."""
+    """An object in a body. A path is the names that lead to a value: ``text("issue", "fields", "summary")``."""
 
     __slots__ = ("_fields",)
 
@@ -50,11 +50,11 @@ class Document:
         return name in self._fields
 
     def names(self) -> tuple[str, ...]:
-        """The names of the fields, the first of very many."""
-        return tuple(self._fields)[:MOST_ELEMENTS]
+        """The names of the fields, at most ``MAX_ELEMENTS``."""
+        return tuple(self._fields)[:MAX_ELEMENTS]
 
     def value(self, *path: str) -> Any:
-        """What stands there, of whatever type."""
+        """The value at a path, of any type."""
         value: Any = self._fields
         for name in path:
             if not isinstance(value, dict):
@@ -62,37 +62,37 @@ class Document:
             value = value.get(name)
         return value
 
-    def part(self, *path: str) -> Document:
-        """The object that stands there."""
+    def child(self, *path: str) -> Document:
+        """The object at a path."""
         return Document(self.value(*path))
 
-    def parts(self, *path: str) -> list[Document]:
-        """The objects of the list that stands there."""
+    def children(self, *path: str) -> list[Document]:
+        """The objects in the list at a path."""
         value = self.value(*path)
-        return [Document(item) for item in value[:MOST_ELEMENTS]] if isinstance(value, list) else []
+        return [Document(item) for item in value[:MAX_ELEMENTS]] if isinstance(value, list) else []
 
     def text(self, *path: str) -> str | None:
-        """A word, id or text that says something; numbers as text."""
+        """The text or id at a path, numbers as text; None when it is blank."""
         return _text(self.value(*path))
 
     def texts(self, *path: str) -> tuple[str, ...]:
-        """The words of the list that stands there."""
+        """The texts in the list at a path."""
         value = self.value(*path)
-        found = map(_text, value[:MOST_ELEMENTS]) if isinstance(value, list) else ()
-        return tuple(word for word in found if word)
+        found = map(_text, value[:MAX_ELEMENTS]) if isinstance(value, list) else ()
+        return tuple(text for text in found if text)
 
     def flag(self, *path: str) -> bool | None:
-        """True or false."""
+        """The boolean at a path."""
         value = self.value(*path)
         return value if isinstance(value, bool) else None
 
     def number(self, *path: str) -> float | None:
-        """A number."""
+        """The number at a path."""
         value = self.value(*path)
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
-    def moment(self, *path: str) -> datetime | None:
-        """An instant, UTC, from ISO 8601 or an epoch in seconds or milliseconds, which may be written as text."""
+    def timestamp(self, *path: str) -> datetime | None:
+        """The time at a path, UTC, from ISO 8601 or an epoch in seconds or milliseconds, also when written as text."""
         value = self.value(*path)
         if isinstance(value, str) and value.replace(".", "", 1).isdecimal() and len(value) <= 20:
             value = float(value)
@@ -104,12 +104,12 @@ def _text(value: object) -> str | None:
         return str(value)
     if not isinstance(value, str):
         return None
-    # PostgreSQL has no such character in its texts.
-    return value[:LONGEST_TEXT].replace("\x00", "").strip() or None
+    # PostgreSQL cannot store a zero character in a text.
+    return value[:MAX_TEXT].replace("\x00", "").strip() or None
 
 
 def _is_deeper(value: object, most: int) -> bool:
-    """Level by level, for a recursion would itself be too deep."""
+    """Whether a value is nested deeper than ``most``. Goes level by level: a recursion would itself be too deep."""
     level = [value]
     for _ in range(most):
         level = [

@@ -1,6 +1,6 @@
-"""Fireflies' webhooks: which meeting is ready. They hold no content.
+"""Fireflies' webhooks: which meeting is ready. They carry no content.
 
-V1 says ``eventType`` and ``meetingId``, V2 ``event``, ``meeting_id`` and a time.
+V1 has ``eventType`` and ``meetingId``; V2 has ``event``, ``meeting_id`` and a time.
 """
 
 from __future__ import annotations
@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from impulsum_pipelines.webhooks.readers import Pulled, Reader, Reading
+from impulsum_pipelines.webhooks.readers import ParsedBody, PulledKind, Reader
 from impulsum_pipelines.webhooks.readers.document import Document
 
-#: V1's only event, under the name that V2 gave it.
+#: V1's only event, by its name in V2.
 _TRANSCRIBED = {"transcription completed": "meeting.transcribed"}
 
 
-def _read(body: Document, _headers: Mapping[str, str]) -> Reading:
-    said = body.text("event") or body.text("eventType") or "unknown"
-    kind = _TRANSCRIBED.get(said.lower(), said)
+def _parse(body: Document, _headers: Mapping[str, str]) -> ParsedBody:
+    name = body.text("event") or body.text("eventType") or "unknown"
+    kind = _TRANSCRIBED.get(name.lower(), name)
     meeting = body.text("meeting_id") or body.text("meetingId")
-    return Reading(
+    return ParsedBody(
         type=kind,
-        occurred_at=body.moment("timestamp"),
+        occurred_at=body.timestamp("timestamp"),
         subjects=(meeting and f"meeting:{meeting}",),
         title=f"{kind.replace('.', ' ')}: {meeting}" if meeting else kind,
         url=f"https://app.fireflies.ai/view/{meeting}" if meeting else None,
@@ -30,22 +30,22 @@ def _read(body: Document, _headers: Mapping[str, str]) -> Reading:
 
 
 READER = Reader(
-    read=_read,
-    facts={"reference": "what the uploader of the recording called it"},
+    parse=_parse,
+    facts={"reference": "the uploader's own name for the recording"},
     volatile=frozenset({"timestamp", "client_reference_id", "clientReferenceId"}),
-    pulled=(
-        Pulled(
+    pulled_kinds=(
+        PulledKind(
             "meeting",
             "transcripts",
             subject="row.id",
             name="'meeting ' || row.id",
-            # Version 1 tells of meetings of the key's owner alone.
-            part="row.organizer_email",
+            # Version 1 only reports meetings of the owner of the API key.
+            scope="row.organizer_email",
             changed_at="coalesce(row.started_at, row.extracted_at)",
             changed_by=frozenset({"meeting.transcribed", "meeting.summarized"}),
             where="row.is_whole",
-            # It is ready hours after its start, or years after the day that an upload was given.
-            apart=timedelta(days=3650),
+            # A meeting is ready hours after its start; an upload may carry a date of years ago.
+            tolerance=timedelta(days=3650),
         ),
     ),
 )

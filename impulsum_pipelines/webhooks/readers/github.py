@@ -1,7 +1,7 @@
-"""GitHub's webhooks: pull requests, reviews, issues, pushes, checks, deployments, alerts and all the rest.
+"""GitHub's webhooks: pull requests, reviews, issues, pushes, checks, deployments, alerts and all others.
 
-The event's name is in a header; where a producer lost it, it is told from what the body holds. Bodies have no time of
-their own: it is that of the object which the event is about, where that is the time of this event.
+The name of the event is in a header; when a producer lost it, it is derived from the fields of the body. A body has no
+time of its own: the event takes a time of its object, when that is the time of this event.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from impulsum_pipelines.webhooks.readers import Pulled, Reader, Reading
+from impulsum_pipelines.webhooks.readers import ParsedBody, PulledKind, Reader
 from impulsum_pipelines.webhooks.readers.document import Document
 
 FACTS = {
     "action": "what was done: opened, closed, labeled",
-    "branch": "the branch that it is about",
+    "branch": "name of the branch",
     "conclusion": "how a run, check, status or deployment ended: success, failure, error",
-    "environment": "name of the environment that is deployed to",
-    "is_default_branch": "whether the branch is the repository's default one",
+    "environment": "name of the environment of a deployment",
+    "is_default_branch": "whether the branch is the repository's default branch",
     "is_draft": "whether the pull request is a draft",
     "is_merged": "whether the pull request is merged",
     "is_production": "whether the environment is production, by its name or the vendor's flag",
@@ -27,12 +27,12 @@ FACTS = {
     "ref_type": "branch or tag",
     "repository": "owner/name",
     "review_state": "approved, changes_requested or commented",
-    "severity": "of a security alert: low, medium, high or critical",
-    "state": "open or closed: of the pull request, issue or alert",
+    "severity": "severity of a security alert: low, medium, high or critical",
+    "state": "state of the pull request, issue or alert: open or closed",
     "workflow": "name of the workflow or check",
 }
 
-#: What an event is about, by the field that holds it, the nearest first; and the event's name where no header says it.
+#: Fields with the object of an event, the nearest first; each with the name of the event when no header gives it.
 _OBJECTS = {
     "review": "pull_request_review",
     "thread": "pull_request_review_thread",
@@ -59,10 +59,10 @@ _OBJECTS = {
     "hook": "ping",
 }
 
-#: Events that are about no object, by the fields that their bodies have.
+#: Events without an object, with the fields that their bodies have.
 _BARE = {"push": ("commits", "ref"), "status": ("sha", "state")}
 
-#: Alerts, by a field that only these have.
+#: Names of alert events, by a field that only this kind of alert has.
 _ALERTS = {
     "secret_type": "secret_scanning_alert",
     "dependency": "dependabot_alert",
@@ -70,7 +70,7 @@ _ALERTS = {
     "affected_package_name": "repository_vulnerability_alert",
 }
 
-#: The field that holds when an action happened; updated_at says it of the others.
+#: The field with the time of an action; ``updated_at`` for all others.
 _ACTED_AT = {
     "opened": "created_at",
     "created": "created_at",
@@ -90,22 +90,22 @@ _ACTED_AT = {
     "closed_by_user": "dismissed_at",
     "fixed": "fixed_at",
 }
-#: Afterwards the object says only when it last changed before.
+#: Actions that leave no time on the object: it only has the time of an earlier change.
 _TIMELESS = frozenset({"deleted", "removed", "transferred", "rerequested"})
 
 _PRODUCTION = re.compile(r"(?<![a-z])(?<!non[- _])(?<!pre[- _])(?<!not[- _])(?:prod|production|live)(?![a-z])")
 _PULL = re.compile(r"https://[\w.-]+/([\w.-]{1,100}/[\w.-]{1,100})/pull/(\d{1,9})\b")
 
 
-def _mentioned(text: str) -> Iterator[str]:
+def _find_subjects(text: str) -> Iterator[str]:
     for repository, number in _PULL.findall(text):
         yield f"pull:{repository}#{number}"
 
 
-def _read(body: Document, headers: Mapping[str, str]) -> Reading:
+def _parse(body: Document, headers: Mapping[str, str]) -> ParsedBody:
     name = headers.get("x-github-event") or _event_name(body)
     action, repository = body.text("action"), body.text("repository", "full_name")
-    about = next((body.part(field) for field in _OBJECTS if body.part(field)), Document(None))
+    about = next((body.child(field) for field in _OBJECTS if body.child(field)), Document(None))
     pull, branch, text = _pull(body, about), _branch(body, about), _written(body, action)
     environment = body.text("deployment", "environment") or about.text("environment")
     facts = {
@@ -119,7 +119,7 @@ def _read(body: Document, headers: Mapping[str, str]) -> Reading:
         "repository": repository,
         "text": text,
     }
-    return Reading(
+    return ParsedBody(
         type=f"{name}.{action}" if action else name,
         occurred_at=_time(name, action, body, about),
         subjects=tuple(_subjects(name, body, about, pull, branch, environment)),
@@ -135,30 +135,30 @@ def _read(body: Document, headers: Mapping[str, str]) -> Reading:
             body.text("pull_request", "head", "ref") or branch,
             text,
             body.text("workflow_run", "head_commit", "message"),
-            *(commit.text("message") for commit in body.parts("commits")),
+            *(commit.text("message") for commit in body.children("commits")),
         ),
     )
 
 
 def _event_name(body: Document) -> str:
-    """The event's name, told from what the body holds."""
-    if alert := body.part("alert"):
+    """The name of the event, derived from the fields of the body."""
+    if alert := body.child("alert"):
         return next((name for field, name in _ALERTS.items() if field in alert), "alert")
     if "comment" in body and "issue" not in body:
         beside = next((field for field in ("pull_request", "discussion") if field in body), "commit")
         return "pull_request_review_comment" if beside == "pull_request" else f"{beside}_comment"
-    found = (event for field, event in _OBJECTS.items() if body.part(field))
+    found = (event for field, event in _OBJECTS.items() if body.child(field))
     bare = (event for event, fields in _BARE.items() if all(field in body for field in fields))
     return next(found, None) or next(bare, "unknown")
 
 
 def _pull(body: Document, about: Document) -> str | None:
-    """Number of the pull request that it is about."""
+    """Number of the pull request that the event is about."""
     if "pull_request" in body:
         return body.text("pull_request", "number") or body.text("number")
-    if "pull_request" in body.part("issue"):
+    if "pull_request" in body.child("issue"):
         return body.text("issue", "number")
-    return next((number for part in about.parts("pull_requests") if (number := part.text("number"))), None)
+    return next((number for part in about.children("pull_requests") if (number := part.text("number"))), None)
 
 
 def _branch(body: Document, about: Document) -> str | None:
@@ -172,7 +172,7 @@ def _branch(body: Document, about: Document) -> str | None:
         or about.text("head_branch")
         or about.text("check_suite", "head_branch")
         or body.text("deployment", "ref")
-        or next((name for branch in body.parts("branches") if (name := branch.text("name"))), None)
+        or next((name for branch in body.children("branches") if (name := branch.text("name"))), None)
     )
 
 
@@ -201,18 +201,18 @@ def _subjects(
 
 
 def _state(body: Document, about: Document, environment: str | None) -> dict[str, Any]:
-    pull, alert, sender = body.part("pull_request"), body.part("alert"), body.part("sender")
-    labelled = pull or body.part("issue") or body.part("discussion")
+    pull, alert, sender = body.child("pull_request"), body.child("alert"), body.child("sender")
+    labelled = pull or body.child("issue") or body.child("discussion")
     flag = body.flag("deployment", "production_environment")
     return {
-        "changed_fields": body.part("changes").names(),
+        "changed_fields": body.child("changes").names(),
         "conclusion": about.text("conclusion") or body.text("deployment_status", "state") or _status(body),
-        "created_at": about.moment("created_at"),
+        "created_at": about.timestamp("created_at"),
         "is_bot": sender.text("type") == "Bot" or (sender.text("login") or "").endswith("[bot]"),
         "is_draft": pull.flag("draft"),
         "is_merged": pull.flag("merged"),
         "is_production": bool(flag or _PRODUCTION.search(environment.lower())) if environment else None,
-        "labels": tuple(label for part in labelled.parts("labels") if (label := part.text("name"))),
+        "labels": tuple(label for part in labelled.children("labels") if (label := part.text("name"))),
         "ref_type": body.text("ref_type"),
         "review_state": (body.text("review", "state") or "").lower() or None,
         "severity": (
@@ -236,27 +236,27 @@ def _status(body: Document) -> str | None:
 
 
 def _written(body: Document, action: str | None) -> str | None:
-    """What is new in this event: a description is said once, when it is written."""
-    if comment := body.part("comment") or body.part("review"):
+    """The text that is new in this event; a description counts when it is written or changed."""
+    if comment := body.child("comment") or body.child("review"):
         return comment.text("body") if action != "deleted" else None
-    about = body.part("pull_request") or body.part("issue") or body.part("discussion")
-    if action in {"opened", "created"} or body.part("changes"):
+    about = body.child("pull_request") or body.child("issue") or body.child("discussion")
+    if action in {"opened", "created"} or body.child("changes"):
         return "\n".join(filter(None, (about.text("title"), about.text("body")))) or None
     return None
 
 
 def _time(name: str, action: str | None, body: Document, about: Document) -> datetime | None:
     if name == "push":
-        return body.moment("repository", "pushed_at")
+        return body.timestamp("repository", "pushed_at")
     if not about:
-        return body.moment("updated_at") or body.moment("starred_at")
+        return body.timestamp("updated_at") or body.timestamp("starred_at")
     if action in _TIMELESS:
         return None
     if name == "release" and action not in {"published", "released", "prereleased"}:
-        return None  # created_at of a release is its commit's
-    acted_at = about.moment(_ACTED_AT.get(action or "", "updated_at")) or about.moment("updated_at")
-    # Without an action there is one event, which made it.
-    return acted_at or (None if action else about.moment("created_at"))
+        return None  # created_at of a release is the time of its commit
+    acted_at = about.timestamp(_ACTED_AT.get(action or "", "updated_at")) or about.timestamp("updated_at")
+    # An event without an action is the creation of its object.
+    return acted_at or (None if action else about.timestamp("created_at"))
 
 
 def _title(
@@ -287,32 +287,32 @@ def _repository(subjects: Sequence[str]) -> str | None:
     return next(found, None)
 
 
-def _numbered(kind: str, table: str, *events: str, deleted_by: str | None = None) -> Pulled:
-    """What has a number in a repository; whatever of these happens to it changes its ``updated_at``."""
-    return Pulled(
+def _numbered(kind: str, table: str, *events: str, deleted_by: str | None = None) -> PulledKind:
+    """A kind of thing with a number in its repository; each of the events changes its ``updated_at``."""
+    return PulledKind(
         kind,
         table,
         subject="repository.full_name || '#' || row.number",
         name="repository.full_name || '#' || row.number",
-        part="repository.full_name",
+        scope="repository.full_name",
         changed_at="row.updated_at",
         changed_by=frozenset({*events, "issue_comment.created"}),
         deleted_by=frozenset(filter(None, [deleted_by])),
-        joined="join raw.repositories repository on repository.id = row.repository_id",
-        part_of=_repository,
+        joins="join raw.repositories repository on repository.id = row.repository_id",
+        scope_of=_repository,
     )
 
 
-#: What is done to both kinds.
+#: Actions on both issues and pull requests.
 _ACTIONS = ("opened", "edited", "closed", "reopened", "labeled", "unlabeled", "assigned", "unassigned")
 _PULL_ACTIONS = (*_ACTIONS, "synchronize", "ready_for_review", "converted_to_draft", "review_requested")
 
 READER = Reader(
-    read=_read,
+    parse=_parse,
     facts=FACTS,
     volatile=frozenset({"organization", "enterprise", "installation"}),
-    mentioned=_mentioned,
-    pulled=(
+    find_subjects=_find_subjects,
+    pulled_kinds=(
         _numbered(
             "pull",
             "pull_requests",

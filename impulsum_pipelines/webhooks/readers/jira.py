@@ -1,7 +1,7 @@
 """Jira's webhooks: issues with what changed, comments, worklogs, links, sprints, projects.
 
-An issue's body is its state now, and ``changelog.items`` what this event changed. Bodies of Jira Server and of
-automation rules leave out much: the event's name, the user, the issue beside a deleted comment.
+The body of an issue is its state now; ``changelog.items`` lists what this event changed. Bodies of Jira Server and of
+automation rules leave out much: the name of the event, the user, the issue of a deleted comment.
 """
 
 from __future__ import annotations
@@ -10,33 +10,33 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from impulsum_pipelines.webhooks.readers import Pulled, Reader, Reading
-from impulsum_pipelines.webhooks.readers.document import MOST_ELEMENTS, Document
+from impulsum_pipelines.webhooks.readers import ParsedBody, PulledKind, Reader
+from impulsum_pipelines.webhooks.readers.document import MAX_ELEMENTS, Document
 
 FACTS = {
-    "assignee": "account id of whom it is assigned to",
+    "assignee": "account id of the assignee",
     "changes": "what this event changed, each as 'status: To Do -> Done'",
     "due_at": "the issue's due date",
     "is_flagged": "whether the issue carries a flag (Impediment)",
-    "is_reopened": "whether this event took the resolution away",
-    "issue_event": "the site's finer name: issue_assigned, issue_commented",
+    "is_reopened": "whether this event removed the resolution",
+    "issue_event": "Jira's more precise name of the event: issue_assigned, issue_commented",
     "issue_type": "the issue's type",
     "link_type": "the kind of link: Blocks, Duplicate",
     "priority": "the issue's priority",
     "project": "key of the issue's project",
     "resolution": "the issue's resolution",
-    "sprint_state": "active, future or closed: of the sprint, or the issue's most current one",
+    "sprint_state": "state of the sprint, or of the issue's most current sprint: active, future or closed",
     "status": "the issue's status",
     "status_category": "new, indeterminate or done",
 }
 
-#: Fields by which an issue is done.
+#: Fields whose change can make an issue done.
 _ENDING = ("status", "resolution")
 
 _KEY = re.compile(r"(?<![A-Za-z0-9])[A-Z][A-Z0-9]{1,19}-[1-9][0-9]{0,9}(?![A-Za-z0-9])")
-#: In a branch's name a key may be small, where a part of the name begins: feature/abc-12-title.
+#: In the name of a branch a key may be lower-case, at the start of a section: feature/abc-12-title.
 _SMALL_KEY = re.compile(r"(?:^|(?<=/))[a-z][a-z0-9]{1,19}-[1-9][0-9]{0,9}(?=[-_/]|$)")
-#: What is written as a key and is none: events are read without the list of projects.
+#: Words that look like a key and are none: events are read without the list of projects.
 _STANDARDS_AND_BRANCHES = """
     AES AMD API ARM AWS BASE BUGFIX BUILD CHORE CI COVID CSS CVE CWE DOCS EC ECMA EN EPIC ES FEAT FEATURE FIX GH GHSA
     GPT H2 HOTFIX HTML HTTP HTTPS IE IEC IEEE IPV ISO ISSUE JAVA JDK MD MP MR NODE PART PATCH PEP PHASE PHP PR PY PYTHON
@@ -49,8 +49,8 @@ _CURRENT_FIRST = ("active", "future", "closed")
 _AUTOMATION = re.compile(r"^automation for jira$|\bbot$", re.IGNORECASE)
 
 
-def _mentioned(text: str) -> Iterator[str]:
-    """Issue keys, as ``core.work_links`` finds them: an underscore ends a key."""
+def _find_subjects(text: str) -> Iterator[str]:
+    """Issue keys in a text, by the same rules as ``core.work_links``: an underscore ends a key."""
     spaced = text.replace("_", " ")
     small = (match.upper() for match in _SMALL_KEY.findall(text)) if " " not in text else ()
     for key in (*_KEY.findall(spaced), *small):
@@ -58,26 +58,28 @@ def _mentioned(text: str) -> Iterator[str]:
             yield f"issue:{key}"
 
 
-def _read(body: Document, _headers: Mapping[str, str]) -> Reading:
-    # An automation rule may send the issue itself.
-    issue = body.part("issue") or (body if "fields" in body and "key" in body else Document(None))
-    comment, worklog, sprint = body.part("comment"), body.part("worklog"), body.part("sprint")
+def _parse(body: Document, _headers: Mapping[str, str]) -> ParsedBody:
+    # An automation rule may send the issue as the whole body.
+    issue = body.child("issue") or (body if "fields" in body and "key" in body else Document(None))
+    comment, worklog, sprint = body.child("comment"), body.child("worklog"), body.child("sprint")
     kind = body.text("webhookEvent") or body.text("issue_event_type_name") or ("issue" if issue else "unknown")
     key, summary = issue.text("key"), issue.text("fields", "summary")
-    items = body.parts("changelog", "items")
+    items = body.children("changelog", "items")
     text = _plain(comment.value("body")) or _plain(worklog.value("comment")) or _written(kind, issue, items)
-    user = body.part("user") or comment.part("updateAuthor") or comment.part("author") or worklog.part("updateAuthor")
-    return Reading(
+    user = (
+        body.child("user") or comment.child("updateAuthor") or comment.child("author") or worklog.child("updateAuthor")
+    )
+    return ParsedBody(
         type=kind,
-        occurred_at=body.moment("timestamp"),
+        occurred_at=body.timestamp("timestamp"),
         subjects=(
             key and f"issue:{key}",
             *(f"issue-id:{number}" for number in _issue_ids(body, issue)),
             *_named(sprint, "sprint"),
             sprint.text("originBoardId") and f"board:{sprint.text('originBoardId')}",
-            *_named(body.part("board"), "board"),
-            *_named(body.part("version"), "version"),
-            *_named(body.part("project"), "project", "key"),
+            *_named(body.child("board"), "board"),
+            *_named(body.child("version"), "version"),
+            *_named(body.child("project"), "project", "key"),
         ),
         title=_title(kind, key, summary, body),
         url=_url(issue, key),
@@ -89,7 +91,7 @@ def _read(body: Document, _headers: Mapping[str, str]) -> Reading:
             "is_bot": user.text("accountType") == "app" or bool(_AUTOMATION.search(user.text("displayName") or "")),
             "is_over": issue.text("fields", "status", "statusCategory", "key") == "done"
             and any((item.text("field") or "").lower() in _ENDING for item in items),
-            "is_reopened": any(_takes_resolution(item) for item in items),
+            "is_reopened": any(_removes_resolution(item) for item in items),
             "issue_event": body.text("issue_event_type_name"),
             "link_type": body.text("issueLink", "issueLinkType", "name"),
             "text": text,
@@ -99,14 +101,14 @@ def _read(body: Document, _headers: Mapping[str, str]) -> Reading:
 
 
 def _state(issue: Document, sprint: Document) -> dict[str, Any]:
-    fields = issue.part("fields")
+    fields = issue.child("fields")
     states = _sprint_states(fields) if not sprint else {(sprint.text("state") or "").lower()}
     return {
         "assignee": fields.text("assignee", "accountId") or fields.text("assignee", "name"),
-        "created_at": fields.moment("created"),
-        "due_at": fields.moment("duedate"),
+        "created_at": fields.timestamp("created"),
+        "due_at": fields.timestamp("duedate"),
         "is_flagged": any(
-            option.text("value") == "Impediment" for name in fields.names() for option in fields.parts(name)
+            option.text("value") == "Impediment" for name in fields.names() for option in fields.children(name)
         ),
         "issue_type": fields.text("issuetype", "name"),
         "labels": fields.texts("labels"),
@@ -120,11 +122,11 @@ def _state(issue: Document, sprint: Document) -> dict[str, Any]:
 
 
 def _sprint_states(fields: Document) -> set[str]:
-    """Of the field that holds sprints, known by its shape: its number differs from site to site."""
+    """The states of an issue's sprints. Their field is recognised by its content: its number differs per site."""
     found = {
         (sprint.text("state") or "").lower()
         for name in fields.names()
-        for sprint in fields.parts(name)
+        for sprint in fields.children(name)
         if "state" in sprint and ("boardId" in sprint or "originBoardId" in sprint)
     }
     for name in fields.names():
@@ -134,16 +136,16 @@ def _sprint_states(fields: Document) -> set[str]:
 
 
 def _issue_ids(body: Document, issue: Document) -> Iterator[str]:
-    """Ids lead to the issue where no key is told, and after it has moved to another key."""
-    link = body.part("issueLink")
-    told = (
+    """The ids of issues: bodies without a key have them, and they stay the same when an issue moves."""
+    link = body.child("issueLink")
+    given = (
         issue.text("id"),
         body.text("worklog", "issueId"),
         link.text("destinationIssueId"),
         link.text("sourceIssueId"),
     )
-    yield from filter(None, told)
-    if not any(told) and (address := body.text("comment", "self")):
+    yield from filter(None, given)
+    if not any(given) and (address := body.text("comment", "self")):
         yield from re.findall(r"/issue/(\d{1,20})/comment/", address)
 
 
@@ -153,7 +155,7 @@ def _named(part: Document, kind: str, name: str = "id") -> Iterator[str]:
 
 
 def _written(kind: str, issue: Document, items: list[Document]) -> str | None:
-    """What is new in this event: an old description is not said again by each change."""
+    """The text that is new in this event; an unchanged description does not count."""
     if kind.endswith("issue_created"):
         written = [issue.text("fields", "summary"), _plain(issue.value("fields", "description"))]
     else:
@@ -162,15 +164,15 @@ def _written(kind: str, issue: Document, items: list[Document]) -> str | None:
 
 
 def _plain(value: object) -> str | None:
-    """A text, or the words of a document in Atlassian's format, without its code and quotations."""
+    """A text, or the text of a document in Atlassian's format, without code and quotations."""
     if isinstance(value, str):
         return Document({"text": value}).text("text")
     words: list[str] = []
     waiting = [value]
-    while waiting and len(words) < MOST_ELEMENTS:
+    while waiting and len(words) < MAX_ELEMENTS:
         node = waiting.pop()
         if isinstance(node, list):
-            waiting.extend(reversed(node[:MOST_ELEMENTS]))
+            waiting.extend(reversed(node[:MAX_ELEMENTS]))
         elif isinstance(node, dict) and node.get("type") not in {"blockquote", "codeBlock"}:
             words.extend(filter(None, [Document(node).text("text")]))
             waiting.append(node.get("content"))
@@ -183,7 +185,7 @@ def _change(item: Document) -> str:
     )
 
 
-def _takes_resolution(item: Document) -> bool:
+def _removes_resolution(item: Document) -> bool:
     return item.text("field") == "resolution" and bool(item.text("fromString")) and not item.text("toString")
 
 
@@ -206,21 +208,21 @@ def _project(subjects: Sequence[str]) -> str | None:
 
 
 READER = Reader(
-    read=_read,
+    parse=_parse,
     facts=FACTS,
     volatile=frozenset({"timestamp", "matchedWebhookIds"}),
-    mentioned=_mentioned,
-    pulled=(
-        Pulled(
+    find_subjects=_find_subjects,
+    pulled_kinds=(
+        PulledKind(
             "issue-id",
             "issues",
             subject="row.id",
             name="row.key",
-            part="row.project_key",
+            scope="row.project_key",
             changed_at="row.updated_at",
             changed_by=frozenset({"jira:issue_created", "jira:issue_updated", "comment_created", "worklog_created"}),
             deleted_by=frozenset({"jira:issue_deleted"}),
-            part_of=_project,
+            scope_of=_project,
         ),
     ),
 )

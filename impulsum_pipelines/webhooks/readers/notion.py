@@ -1,4 +1,4 @@
-"""Notion's webhooks: which page, database, data source or comment changed. They hold no content."""
+"""Notion's webhooks: which page, database, data source or comment changed. They carry no content."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
-from impulsum_pipelines.webhooks.readers import Pulled, Reader, Reading
+from impulsum_pipelines.webhooks.readers import ParsedBody, PulledKind, Reader
 from impulsum_pipelines.webhooks.readers.document import Document
 
 FACTS = {
@@ -16,21 +16,21 @@ FACTS = {
 _LINK = re.compile(r"https://(?:www\.)?notion\.(?:so|com)/[^\s<>|\"')\]]*?([0-9a-f]{32})(?![0-9a-f])")
 
 
-def _mentioned(text: str) -> Iterator[str]:
+def _find_subjects(text: str) -> Iterator[str]:
     for digits in _LINK.findall(text):
         yield f"page:{_dashed(digits)}"
 
 
-def _read(body: Document, _headers: Mapping[str, str]) -> Reading:
+def _parse(body: Document, _headers: Mapping[str, str]) -> ParsedBody:
     if "verification_token" in body:
-        raise ValueError("The body is the handshake of a new subscription, not an event")
+        raise ValueError("The body is a handshake for a new subscription, not an event")
     kind = body.text("type") or "unknown"
-    entity, parent = body.part("entity"), body.part("data", "parent")
+    entity, parent = body.child("entity"), body.child("data", "parent")
     page, identity = body.text("data", "page_id"), entity.text("id")
-    authors = body.parts("authors")
-    return Reading(
+    authors = body.children("authors")
+    return ParsedBody(
         type=kind,
-        occurred_at=body.moment("timestamp"),
+        occurred_at=body.timestamp("timestamp"),
         subjects=(
             page and f"page:{_dashed(page)}",
             None if page and entity.text("type") == "comment" else _subject(entity),
@@ -41,7 +41,7 @@ def _read(body: Document, _headers: Mapping[str, str]) -> Reading:
         actor=authors[0].text("id") if authors else None,
         facts={
             "changed_fields": body.texts("data", "updated_properties"),
-            "changed_blocks": len(body.parts("data", "updated_blocks")),
+            "changed_blocks": len(body.children("data", "updated_blocks")),
             "is_bot": bool(authors) and all(author.text("type") in {"bot", "agent"} for author in authors),
         },
     )
@@ -53,7 +53,7 @@ def _subject(part: Document) -> str | None:
 
 
 def _dashed(identity: str) -> str:
-    """A UUID as it is written; anything else as it is."""
+    """A UUID with its dashes; any other text unchanged."""
     digits = identity.replace("-", "").lower()
     if not re.fullmatch(r"[0-9a-f]{32}", digits):
         return identity
@@ -61,12 +61,12 @@ def _dashed(identity: str) -> str:
 
 
 READER = Reader(
-    read=_read,
+    parse=_parse,
     facts=FACTS,
     volatile=frozenset({"id", "timestamp", "attempt_number", "subscription_id", "integration_id", "accessible_by"}),
-    mentioned=_mentioned,
-    pulled=(
-        Pulled(
+    find_subjects=_find_subjects,
+    pulled_kinds=(
+        PulledKind(
             "page",
             "pages",
             subject="row.id",
@@ -75,8 +75,8 @@ READER = Reader(
             changed_by=frozenset({"page.created", "page.content_updated", "page.properties_updated"}),
             deleted_by=frozenset({"page.deleted"}),
             is_gone="row.in_trash or row.deleted_at is not null or row.unreachable_since is not null",
-            # Times are cut to the minute, and events of one page are gathered for some minutes.
-            apart=timedelta(minutes=10),
+            # Notion cuts times to the minute, and collects the events of one page for some minutes.
+            tolerance=timedelta(minutes=10),
         ),
     ),
 )

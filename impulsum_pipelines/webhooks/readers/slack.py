@@ -1,7 +1,7 @@
-"""Slack's Events API: messages and whatever else happens in a workspace.
+"""Slack's Events API: messages and all other events of a workspace.
 
-A message's thread is the subject: its own time stamp where it began one. Interactions come as a form whose field
-``payload`` holds JSON.
+The subject of a message is its thread; a message that begins a thread has its own time stamp as the thread's.
+Interactions arrive as a form whose field ``payload`` contains JSON.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.webhooks.readers import Pulled, Reader, Reading
+from impulsum_pipelines.webhooks.readers import ParsedBody, PulledKind, Reader
 from impulsum_pipelines.webhooks.readers.document import Document
 
 FACTS = {
-    "bot_name": "the name under which a program wrote",
+    "bot_name": "the name that a program used to write",
     "channel": "id of the channel",
     "channel_type": "channel, group, im or mpim",
-    "is_broadcast": "whether a message calls everybody: @here, @channel, @everyone",
-    "is_private": "whether the conversation is not open to all",
+    "is_broadcast": "whether a message notifies everybody: @here, @channel, @everyone",
+    "is_private": "whether the conversation is private",
     "is_text_changed": "whether an edit changed the text: links that unfold are edits too",
 }
 
-#: Slackbot is no bot by its own flag.
+#: Slack does not flag Slackbot as a bot.
 _SLACKBOT = "USLACKBOT"
 _TIME_STAMP = re.compile(r"\d{1,12}\.\d{1,9}")
 _LINK = re.compile(
@@ -34,33 +34,33 @@ _BROADCAST = re.compile(r"<!(?:here|channel|everyone)(?:\|[^>]*)?>")
 _MARKUP = re.compile(r"<(?:(https?:[^|>]+)|[@#!][^|>]*)(?:\|([^>]*))?>")
 
 
-def _mentioned(text: str) -> Iterator[str]:
+def _find_subjects(text: str) -> Iterator[str]:
     for channel, seconds, fraction, thread in _LINK.findall(text):
         yield f"thread:{channel}:{thread or f'{seconds}.{fraction}'}"
 
 
-def _read(body: Document, _headers: Mapping[str, str]) -> Reading:
+def _parse(body: Document, _headers: Mapping[str, str]) -> ParsedBody:
     if body.text("type") == "url_verification":
-        raise ValueError("The body is the handshake of a new subscription, not an event")
-    event = body.part("event")
+        raise ValueError("The body is a handshake for a new subscription, not an event")
+    event = body.child("event")
     kind = event.text("type") or body.text("type") or "unknown"
     if subtype := event.text("subtype"):
         kind = f"{kind}.{subtype}"
-    message = event.part("message") or event
-    before, item = event.part("previous_message"), event.part("item")
-    # The time stamp of an edit or a deletion is not that of the message.
-    about = (event.part("message"), before, item, Document({"ts": event.text("deleted_ts")}), event)
+    message = event.child("message") or event
+    before, item = event.child("previous_message"), event.child("item")
+    # An edit or a deletion has a time stamp of its own, not that of the message.
+    about = (event.child("message"), before, item, Document({"ts": event.text("deleted_ts")}), event)
     channel = _channel(event) or item.text("channel") or body.text("channel", "id")
     stamp = _stamp(about, "thread_ts") or _stamp(about, "ts")
     raw = _text(message)
     is_text_changed = raw != _text(before) if event.text("subtype") == "message_changed" else None
-    said = _plain(raw) if is_text_changed is not False else None
+    text = _plain(raw) if is_text_changed is not False else None
     is_private = event.text("channel_type") in {"im", "mpim", "group"}
-    return Reading(
+    return ParsedBody(
         type=kind,
-        occurred_at=event.moment("event_ts") or body.moment("event_time"),
+        occurred_at=event.timestamp("event_ts") or body.timestamp("event_time"),
         subjects=(channel and stamp and f"thread:{channel}:{stamp}", channel and f"channel:{channel}"),
-        title=_title(kind, said, event, is_private=is_private),
+        title=_title(kind, text, event, is_private=is_private),
         url=_url(body, channel, _stamp(about, "ts")),
         actor=_actor(message) or _actor(event) or body.text("user", "id"),
         facts={
@@ -71,7 +71,7 @@ def _read(body: Document, _headers: Mapping[str, str]) -> Reading:
             "is_broadcast": bool(raw and _BROADCAST.search(raw)),
             "is_private": is_private,
             "is_text_changed": is_text_changed,
-            "text": said,
+            "text": text,
         },
         texts=(_plain(raw) or _plain(_text(before)), raw),
     )
@@ -82,22 +82,22 @@ def _channel(event: Document) -> str | None:
 
 
 def _stamp(messages: Iterable[Document], name: str) -> str | None:
-    """A time stamp: a number with its fraction, kept as text."""
+    """The first time stamp of some messages: a number with its fraction, as text."""
     stamps = (message.text(name) or "" for message in messages)
     return next((stamp for stamp in stamps if _TIME_STAMP.fullmatch(stamp)), None)
 
 
 def _text(message: Document) -> str | None:
-    """What it says: programs put their words into attachments."""
+    """The text of a message, else that of its attachments, where programs put it."""
     if text := message.text("text"):
         return text
-    parts = message.parts("attachments")
+    parts = message.children("attachments")
     attached = (part.text("fallback") or part.text("text") or part.text("title") for part in parts)
     return "\n".join(filter(None, attached)) or None
 
 
 def _plain(text: str | None) -> str | None:
-    """As people read it: links by their label, without markup."""
+    """The text as people see it: links by their label, without markup."""
     if not text:
         return None
     return html.unescape(_MARKUP.sub(lambda match: match[2] or match[1] or "", text)).strip() or None
@@ -116,11 +116,11 @@ def _actor(event: Document) -> str | None:
     return event.text("user") or event.text("user", "id") or event.text("user_id") or event.text("bot_id")
 
 
-def _title(kind: str, said: str | None, event: Document, *, is_private: bool) -> str:
+def _title(kind: str, text: str | None, event: Document, *, is_private: bool) -> str:
     if is_private:
         return "A message in a private conversation"
     happened = kind.replace(".", " ").replace("_", " ")
-    return said or " ".join(filter(None, (happened, event.text("channel", "name"))))
+    return text or " ".join(filter(None, (happened, event.text("channel", "name"))))
 
 
 def _url(body: Document, channel: str | None, stamp: str | None) -> str | None:
@@ -137,34 +137,34 @@ def _channel_of(subjects: Sequence[str]) -> str | None:
 
 
 def _is_young(subject: str, at: datetime, settings: Settings) -> bool:
-    """Replies in older threads are found by a census, in turns."""
-    began = Document({"ts": subject.rpartition(":")[2]}).moment("ts")
+    """Whether live pulls read the thread. Replies in older threads are found by a census, some threads at a time."""
+    began = Document({"ts": subject.rpartition(":")[2]}).timestamp("ts")
     return began is not None and at - began < timedelta(days=settings.slack.thread_days)
 
 
 READER = Reader(
-    read=_read,
+    parse=_parse,
     facts=FACTS,
     volatile=frozenset(
         {"token", "api_app_id", "event_id", "event_time", "event_context"}
         | {"authorizations", "authed_users", "authed_teams"}
     ),
-    mentioned=_mentioned,
-    pulled=(
-        Pulled(
+    find_subjects=_find_subjects,
+    pulled_kinds=(
+        PulledKind(
             "thread",
             "messages",
             subject="row.channel_id || ':' || coalesce(row.thread_ts, row.ts)",
             name="case when row.is_private then 'a private conversation' else coalesce('#' || channel.name, '') end",
-            part="row.channel_id",
+            scope="row.channel_id",
             changed_at="row.posted_at",
             changed_by=frozenset(
                 {"message", "message.file_share", "message.me_message", "message.thread_broadcast", "app_mention"}
             ),
             undone_by=frozenset({"message.message_deleted"}),
-            joined="left join raw.channels channel on channel.id = row.channel_id",
-            part_of=_channel_of,
-            is_read=_is_young,
+            joins="left join raw.channels channel on channel.id = row.channel_id",
+            scope_of=_channel_of,
+            is_pulled=_is_young,
         ),
     ),
 )

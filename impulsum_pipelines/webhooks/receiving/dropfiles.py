@@ -1,8 +1,8 @@
-"""Drop files: one webhook delivery a file, handed from whoever received it to whoever commits it.
+"""Drop files: one webhook delivery per file, written by a receiver and read by the process that commits events.
 
-The contract is ``docs/drop-files.md``; this module writes files that keep it and refuses those that do not. A file is
-in ``inbox/incoming`` whole or not at all. Its reader commits it, then moves it to ``done``, or to ``failed`` with the
-reason: a crash in between only means that it is read again.
+The contract is ``docs/drop-files.md``; this module writes files that keep it and rejects files that do not. A file in
+``inbox/incoming`` is always complete. Its reader commits it, then moves it to ``done``, or to ``failed`` with the
+reason. After a crash in between, the file is only read again.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ import orjson
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.webhooks.receiving import durable
-from impulsum_pipelines.webhooks.receiving.envelope import VERSION, Envelope, parse
+from impulsum_pipelines.webhooks.receiving.envelope import VERSION, Envelope, parse_envelope
 from impulsum_pipelines.webhooks.receiving.vendors import COMMON_HEADERS, VENDORS
 
-#: A drop file may have so many bytes.
-LARGEST = 25 * 1024 * 1024
+#: The largest size of a drop file.
+MAX_BYTES = 25 * 1024 * 1024
 
 _REASON = ".reason.txt"
 _LONGEST_HEADER = 2000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
-Verdict = Literal["valid", "unsigned"]
+SignatureStatus = Literal["valid", "unsigned"]
 
 _NAME = re.compile(r"(?P<received>\d{8}T\d{6}\.\d{6}Z)-(?P<source>[a-z]+)-[A-Za-z0-9_]{8,64}\.json")
-#: What a name in failed/ may be made of; others are replaced.
+#: Names that are safe in failed/; any other name is replaced.
 _HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 
 
@@ -49,13 +49,13 @@ class DropFile:
     """One delivery as it was received.
 
     Args:
-        path: its file.
+        path: the file.
         source: name of the source.
-        received_at: when its producer had it (UTC).
-        headers: the harmless ones, by lower-case name.
-        body: the very bytes.
-        signature: ``valid`` when its producer verified it, else ``unsigned``.
-        delivery: the vendor's delivery id, the same when it is sent again; None where there is none.
+        received_at: when the producer received it (UTC).
+        headers: the harmless headers, by lower-case name.
+        body: the exact bytes.
+        signature: ``valid`` when the producer verified it, else ``unsigned``.
+        delivery: the vendor's delivery id, the same at every retry; None without one.
     """
 
     path: Path
@@ -63,29 +63,29 @@ class DropFile:
     received_at: datetime
     headers: Mapping[str, str]
     body: bytes
-    signature: Verdict
+    signature: SignatureStatus
     delivery: str | None
 
 
-def write(
+def write_dropfile(
     home: Home,
     source: str,
     body: bytes,
     *,
     headers: Mapping[str, str],
-    signature: Verdict = "unsigned",
+    signature: SignatureStatus = "unsigned",
     delivery: str | None = None,
     received_at: datetime | None = None,
 ) -> Path:
-    """Put a delivery into the inbox. When this returns, it survives a power cut.
+    """Put a delivery into the inbox. Once this returns, the file survives a power cut.
 
     Args:
-        headers: all that came; only the harmless ones are kept.
-        received_at: when it was received; now, unless said.
+        headers: all headers of the request; only the harmless ones are stored.
+        received_at: when it was received; now by default.
 
     Raises:
-        ImpulsumError: of category *bad data* when it is not what a reader would take, such as too large.
-        OSError: when the disk refuses; nothing of it is in the inbox then.
+        ImpulsumError: of category *bad data* when a reader would reject the file, for example because of its size.
+        OSError: when the disk refuses; the inbox is unchanged then.
     """
     moment = (received_at or datetime.now(UTC)).astimezone(UTC)
     try:
@@ -106,15 +106,15 @@ def write(
     )
     _parse(path, data)
     durable.make_folder(path.parent)
-    durable.write(path, data)
+    durable.write_durably(path, data)
     return path
 
 
-def probe(home: Home) -> None:
-    """Return when a file could be written to the inbox now.
+def check_writable(home: Home) -> None:
+    """Check that the inbox can be written to now, by writing and deleting a file.
 
     Raises:
-        OSError: when it could not.
+        OSError: when it cannot.
     """
     incoming = home.inbox / "incoming"
     durable.make_folder(incoming)
@@ -126,7 +126,7 @@ def probe(home: Home) -> None:
 
 
 def waiting(home: Home, limit: int = 200) -> list[Path]:
-    """What is in the inbox, the oldest names first and at most ``limit``; good and bad alike."""
+    """At most ``limit`` complete files of the inbox, good and bad, the oldest names first."""
     try:
         with os.scandir(home.inbox / "incoming") as entries:
             names = heapq.nsmallest(limit, (entry.name for entry in entries if not _is_partial(entry.name)))
@@ -135,8 +135,8 @@ def waiting(home: Home, limit: int = 200) -> list[Path]:
     return [home.inbox / "incoming" / name for name in names]
 
 
-def oldest(home: Home) -> datetime | None:
-    """When the oldest delivery that waits was received (UTC); None when none waits."""
+def oldest_received_at(home: Home) -> datetime | None:
+    """When the oldest waiting delivery was received (UTC); None when the inbox is empty."""
     for path in waiting(home, 1):
         if named := _NAME.fullmatch(path.name):
             with suppress(ValueError):
@@ -144,25 +144,25 @@ def oldest(home: Home) -> datetime | None:
     return None
 
 
-def read(path: Path) -> DropFile:
+def read_dropfile(path: Path) -> DropFile:
     """Read and check one file.
 
     Raises:
-        ImpulsumError: of category *bad data*, with the reason, when it does not keep the contract.
-        FileNotFoundError: when it is gone: another reader was here.
-        OSError: when the disk refuses, which says nothing about the file.
+        ImpulsumError: of category *bad data*, with the reason, when the file breaks the contract.
+        FileNotFoundError: when another reader has already moved it.
+        OSError: when the disk refuses; the file itself may be good.
     """
     if not _NAME.fullmatch(path.name):
-        raise _bad(path, "Its name is not a time, a source and a unique id, as 20261101T120000.000000Z-jira-….json")
+        raise _bad(path, "Its name is not a time, a source and a unique id, like 20261101T120000.000000Z-jira-….json")
     try:
-        data = durable.read_regular(path, LARGEST + 1)
+        data = durable.read_regular_file(path, MAX_BYTES + 1)
     except ValueError as error:
         raise _bad(path, str(error)) from None
     return _parse(path, data)
 
 
 def move(path: Path, to: Literal["done", "failed"], reason: str = "") -> Path:
-    """Take a file out of ``incoming``; where it is now. One that another reader took already is no error.
+    """Move a file out of ``incoming`` and return its new path. If another reader already moved it, nothing happens.
 
     A file that goes to ``failed`` gets its ``reason`` beside it, in ``<name>.reason.txt``.
     """
@@ -174,7 +174,7 @@ def move(path: Path, to: Literal["done", "failed"], reason: str = "") -> Path:
             target = folder / f"renamed-{sha256(os.fsencode(path.name)).hexdigest()[:32]}"
         note = target.with_name(f"{target.name}{_REASON}")
         partial = note.with_name(f".{note.name}.{uuid.uuid4().hex}.tmp")
-        # The reason first: a file in failed/ always has one.
+        # Write the reason first, so that every file in failed/ has one.
         partial.write_text(f"{reason}\nReceived as {path.name!a}.\n", encoding="utf-8", errors="backslashreplace")
         partial.replace(note)
     try:
@@ -184,28 +184,32 @@ def move(path: Path, to: Literal["done", "failed"], reason: str = "") -> Path:
     except OSError as error:
         if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR}:
             raise
-        # A folder is replaced by nothing but an empty folder.
+        # A folder can only be replaced by an empty folder: give this one another name.
         return path.replace(target.with_name(f"{target.name}.{uuid.uuid4().hex}"))
     return target
 
 
-def prune(home: Home, before: datetime) -> int:
-    """Delete what was written before a time from ``done``, and half-written files from ``incoming``; how many."""
+def prune_processed(home: Home, before: datetime) -> int:
+    """Delete files written before a time: all of ``done``, and half-written ones of ``incoming``. Returns how many."""
     deleted = 0
-    for folder, dispensable in (("done", lambda _name: True), ("incoming", _is_partial)):
+    for folder, may_delete in (("done", lambda _name: True), ("incoming", _is_partial)):
         for entry in _entries(home.inbox / folder):
-            if not dispensable(entry.name) or entry.is_dir(follow_symlinks=False):
+            if not may_delete(entry.name) or entry.is_dir(follow_symlinks=False):
                 continue
             deleted += _delete(Path(entry.path), Path(entry.path), before)
     return deleted
 
 
 def prune_failed(home: Home, before: datetime) -> int:
-    """Delete from ``failed`` what was put there before a time, then the reasons; how many files and folders."""
+    """Delete files and folders put into ``failed`` before a time, with their reasons.
+
+    Returns:
+        How many files and folders; reasons do not count.
+    """
     entries = [Path(entry.path) for entry in _entries(home.inbox / "failed")]
     notes = [path for path in entries if path.name.endswith(_REASON) or _is_partial(path.name)]
     files = [path for path in entries if path not in set(notes)]
-    # A file that came with a wrong clock is as old as its reason.
+    # The age of a file is the age of its reason: the file itself may carry a wrong time.
     deleted = sum(_delete(path, path.with_name(f"{path.name}{_REASON}"), before) for path in files)
     for note in notes:
         _delete(note, note, before)
@@ -213,7 +217,12 @@ def prune_failed(home: Home, before: datetime) -> int:
 
 
 def _delete(path: Path, dated: Path, before: datetime) -> bool:
-    """Delete a file or folder, but nothing that a link leads to, when another or the same was written before a time."""
+    """Delete a file or folder when ``dated`` was written before a time; a link is deleted, never its target.
+
+    Args:
+        path: the file to delete.
+        dated: the file whose age decides; ``path`` itself when it is missing.
+    """
     try:
         is_old = (dated if dated.exists() else path).lstat().st_mtime < before.timestamp()
         if is_old and path.is_dir() and not path.is_symlink():
@@ -236,7 +245,7 @@ def _is_partial(name: str) -> bool:
 
 
 def _harmless(source: str, headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that are kept, whoever wrote the file: no list of dangerous ones is ever complete."""
+    """The headers on our list of harmless ones. No list of dangerous headers would ever be complete."""
     kept = COMMON_HEADERS | (VENDORS[source].headers if source in VENDORS else frozenset())
     return {
         name.lower(): _CONTROL.sub(" ", value)[:_LONGEST_HEADER]
@@ -246,15 +255,15 @@ def _harmless(source: str, headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _parse(path: Path, data: bytes) -> DropFile:
-    if len(data) > LARGEST:
-        raise _bad(path, f"It is larger than {LARGEST >> 20} MB")
+    if len(data) > MAX_BYTES:
+        raise _bad(path, f"It is larger than {MAX_BYTES >> 20} MB")
     try:
-        envelope = parse(data)
+        envelope = parse_envelope(data)
     except ValueError as error:
         raise _bad(path, str(error)) from None
     named = _NAME.fullmatch(path.name)
     if not named or named["source"] != envelope.source:
-        raise _bad(path, f"Its name and its envelope, which says {envelope.source}, name different sources")
+        raise _bad(path, f"Its name and its envelope name different sources; the envelope says {envelope.source}")
     return DropFile(
         path=path,
         source=envelope.source,
@@ -280,6 +289,6 @@ def _bad(path: Path, what: str) -> ImpulsumError:
         Category.BAD_DATA,
         what,
         where=f"drop file {ascii(path.name)[1:-1][:120]}",
-        safe="Other files are not held up by it.",
-        next_step="see docs/drop-files.md for what a file must be; mend the producer, and write the file anew.",
+        safe="Other files are processed as usual.",
+        next_step="see docs/drop-files.md for the format, correct the producer, and write the file again.",
     )

@@ -1,4 +1,4 @@
-"""Files that survive a power cut once they are written, and reading that nobody can lead astray."""
+"""Writing files that survive a power cut, and reading files without following links or waiting for pipes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import os
 import stat
 from pathlib import Path
 
-#: What the kernel says of something that is not what it should be; other errors say nothing about the file.
+#: Errors that mean the file itself is wrong; other errors say nothing about the file.
 _REASONS = {
     errno.ELOOP: "It is a symbolic link",
-    errno.ENXIO: "It is no regular file",
-    errno.EACCES: "It may not be read by this user",
+    errno.ENXIO: "It is not a regular file",
+    errno.EACCES: "This user may not read it",
 }
 
 
-def write(path: Path, data: bytes) -> None:
-    """Put a file into a folder that exists: whole, or not at all. When this returns, it is on the disk.
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file into an existing folder, completely or not at all. Once this returns, it is on the disk.
 
     Raises:
         OSError: when the disk refuses.
@@ -35,19 +35,19 @@ def write(path: Path, data: bytes) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, such that a power cut does not take them back."""
+    """Make a folder and its missing parents so that they survive a power cut."""
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         _sync(folder.parent)
 
 
-def read_regular(path: Path, most: int) -> bytes:
-    """The first ``most`` bytes of a regular file; never those that a link leads to, and never waiting for a pipe.
+def read_regular_file(path: Path, most: int) -> bytes:
+    """The first ``most`` bytes of a regular file. Does not follow links and does not wait for pipes.
 
     Raises:
-        ValueError: when it is something else, or may not be read.
-        OSError: when the disk refuses, or it is gone.
+        ValueError: when it is not a regular file, or this user may not read it.
+        OSError: when the disk refuses, or the file is gone.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

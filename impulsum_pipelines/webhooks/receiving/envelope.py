@@ -1,4 +1,4 @@
-"""The JSON of a drop file: which fields, of which types. See ``docs/drop-files.md``."""
+"""The JSON of a drop file: its fields and their types. See ``docs/drop-files.md``."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from impulsum_pipelines.webhooks.receiving.vendors import VENDORS
 
-#: The version of the contract that is written and read here.
+#: The version of the contract that this package writes and reads.
 VERSION = 1
 
-#: There was none of these services before.
+#: No event is older: none of the services existed before.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
-#: A producer's clock may be wrong by its zone; what was received later than that was not.
-AHEAD = timedelta(days=1)
+#: The clock of a producer may be wrong by its time zone; a later time cannot be true.
+MAX_AHEAD = timedelta(days=1)
 
 
 def _readable(version: int) -> int:
     if version != VERSION:
-        raise ValueError(f"this reader knows version {VERSION}, and no {version}")
+        raise ValueError(f"this reader only knows version {VERSION}, not {version}")
     return version
 
 
 def _known(source: str) -> str:
     if source not in VENDORS:
-        raise ValueError(f"no source is called so; there are {', '.join(VENDORS)}")
+        raise ValueError(f"unknown source; known sources: {', '.join(VENDORS)}")
     return source
 
 
 def _in_utc(moment: datetime) -> datetime:
-    # Compared as it is: the first and the last hours of the calendar have no time in UTC.
-    if not EARLIEST <= moment <= datetime.now(UTC) + AHEAD:
+    # Compare before converting: the first and last hours of the calendar cannot be converted to UTC.
+    if not EARLIEST <= moment <= datetime.now(UTC) + MAX_AHEAD:
         raise ValueError(f"the time is before {EARLIEST.year}, or more than a day ahead")
     return moment.astimezone(UTC)
 
 
 class Envelope(BaseModel):
-    """What a drop file holds. Fields that it does not know are refused: they are typing errors, or a later version."""
+    """The fields of a drop file. Unknown fields are rejected: they are typing errors or belong to a later version."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -55,15 +55,15 @@ class Envelope(BaseModel):
     @model_validator(mode="after")
     def _one_body(self) -> Envelope:
         if (self.body is None) == (self.body_base64 is None):
-            raise ValueError("there must be either body or body_base64")
+            raise ValueError("give either body or body_base64")
         return self
 
 
-def parse(data: bytes) -> Envelope:
-    """The envelope in these bytes.
+def parse_envelope(data: bytes) -> Envelope:
+    """Parse the bytes of a drop file.
 
     Raises:
-        ValueError: saying in words what is wrong; never with a value that could be a secret.
+        ValueError: with what is wrong; it never contains a value, which could be a secret.
     """
     if not data.strip():
         raise ValueError("It is empty")
@@ -74,9 +74,9 @@ def parse(data: bytes) -> Envelope:
     try:
         return Envelope.model_validate_json(text)
     except ValidationError as error:
-        raise ValueError("; ".join(_said(item["loc"], item["msg"]) for item in error.errors()[:5])) from None
+        raise ValueError("; ".join(_describe(item["loc"], item["msg"]) for item in error.errors()[:5])) from None
 
 
-def _said(place: tuple[int | str, ...], message: str) -> str:
+def _describe(place: tuple[int | str, ...], message: str) -> str:
     named = ascii(".".join(map(str, place)))[1:-1][:80] or "The envelope"
     return f"{named}: {message.removeprefix('Value error, ')}"

@@ -1,4 +1,4 @@
-"""What was done a short while ago, so that a repeated delivery is not written twice."""
+"""Keys of recent deliveries, so that a repeated delivery is not written twice."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
 
 
-class Known:
-    """Remembers by key what was done, in this process and for a while: a convenience, no promise.
+class RecentKeys:
+    """Remembers, in this process and for some time, for which keys work was done.
 
-    Exactly once is what the ops store promises, by its unique key. Use it from one event loop.
+    This only saves repeated work. The guarantee that an event is stored once comes from the unique key in the ops
+    store. Use it from one event loop.
 
     Args:
-        seconds: how long a key is known.
-        most: how many keys are; the oldest go first.
+        seconds: how long a key is remembered.
+        most: how many keys are remembered; the oldest are forgotten first.
     """
 
     def __init__(self, seconds: float = 3 * 3600, most: int = 20_000) -> None:
@@ -25,9 +26,10 @@ class Known:
         self._done: OrderedDict[Hashable, tuple[float, asyncio.Future[Any]]] = OrderedDict()
 
     async def once(self, key: Hashable, work: Callable[[], Awaitable[Any]]) -> bool:
-        """Do the work unless it was done for this key; True when it was done now.
+        """Do the work unless it was already done for this key. Returns True when this call did it.
 
-        Returns when the work is done, whoever began it. What it raises is raised to all who wait, and forgotten.
+        When another call has already begun it, this waits for that one. An error is raised in every waiting call, and
+        the key is forgotten.
         """
         self._forget()
         if known := self._done.get(key):

@@ -1,4 +1,4 @@
-"""The receiver's HTTP server: a socket, uvicorn, and a stop that loses nothing that was answered."""
+"""The HTTP server of the receiver: a socket and uvicorn, with a stop that loses no answered delivery."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.webhooks.receiving.receiver import Receiver
 
-#: Connections that are served at once; one more is answered 503, which vendors try again.
+#: The most connections at once; one more gets 503, after which vendors try again.
 _CONNECTIONS = 1000
 
 
-def serve(
+def serve_receiver(
     settings: Settings, host: str, port: int, ready: Callable[[str], None], *, allow_unsigned: bool = False
 ) -> None:
-    """Receive until the process is told to end; requests under way are finished first.
+    """Receive deliveries until the process is stopped; running requests are finished first.
 
     Args:
-        port: 0 takes a free one.
-        ready: called with the URL when it listens.
+        port: 0 takes a free port.
+        ready: called with the URL once the server listens.
 
     Raises:
-        ImpulsumError: of category *configuration* when the address cannot be had.
+        ImpulsumError: of category *configuration* when the address cannot be used.
     """
     with _listening(host, port) as listener:
         ready(_url(listener))
@@ -36,14 +36,14 @@ def serve(
 
 
 @contextmanager
-def running(settings: Settings, *, allow_unsigned: bool = False) -> Iterator[str]:
-    """A receiver in a thread of this process, on a free port of 127.0.0.1; its URL."""
+def running_receiver(settings: Settings, *, allow_unsigned: bool = False) -> Iterator[str]:
+    """Run a receiver in a thread of this process, on a free port of 127.0.0.1; yields its URL."""
     with _listening("127.0.0.1", 0) as listener:
         server = _server(settings, allow_unsigned=allow_unsigned)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="receiver", daemon=True)
         thread.start()
         try:
-            # The socket listens already: a request that comes before the loop runs waits in its queue.
+            # The socket already listens: requests before the loop runs wait in its queue.
             yield _url(listener)
         finally:
             server.should_exit = True
@@ -51,7 +51,7 @@ def running(settings: Settings, *, allow_unsigned: bool = False) -> Iterator[str
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that is bound to this host."""
+    """Whether a server on this host can only be reached from this machine."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -82,8 +82,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     except OSError as error:
         raise ImpulsumError(
             Category.CONFIGURATION,
-            f"Port {port} of {host} cannot be had: {error.strerror}",
-            next_step="choose others with --host and --port, or 0 for a free port.",
+            f"The receiver cannot listen on port {port} of {host}: {error.strerror}",
+            next_step="choose another address with --host and --port; --port 0 takes a free port.",
         ) from error
     with listener:
         yield listener

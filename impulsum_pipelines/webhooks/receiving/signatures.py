@@ -1,6 +1,6 @@
-"""Signatures of webhook deliveries: an HMAC over the bytes as they were received.
+"""Signatures of webhook deliveries: an HMAC over the received bytes.
 
-What a vendor signs and where it writes the result is a :class:`Scheme`; the vendors' own are in ``vendors.py``.
+A :class:`Scheme` says what a vendor signs and in which header the signature is; ``vendors.py`` has one per vendor.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 
-#: A prefix that names none of these, such as ``v0``, means sha256.
+#: Hash methods by signature prefix. Any other prefix, such as ``v0``, means sha256.
 _METHODS: Mapping[str, Callable[..., hashlib._Hash]] = {
     "sha256": hashlib.sha256,
     "sha384": hashlib.sha384,
@@ -27,12 +27,12 @@ _EPOCH = re.compile(r"[0-9]{10}(?:[0-9]{3})?")
 
 @dataclass(frozen=True)
 class Stamp:
-    """The time that a vendor sends, and signs, with a delivery.
+    """The signed time that a vendor sends with a delivery.
 
     Args:
         header: lower-case name of its header.
-        window: how far from our clock it may be: older deliveries are replays.
-        text: how the vendor writes it.
+        window: the largest allowed difference to our clock; older deliveries are replays.
+        text: formats a time as the vendor does.
     """
 
     header: str
@@ -41,7 +41,7 @@ class Stamp:
 
 
 def whole_body(body: bytes, _stamp: bytes) -> bytes:
-    """What most vendors sign: the body, and nothing else."""
+    """The bytes that most vendors sign: only the body."""
     return body
 
 
@@ -51,10 +51,10 @@ class Scheme:
 
     Args:
         header: lower-case name of the signature's header.
-        prefixes: what may stand before ``=`` and the hexadecimal digits; an empty one stands for bare digits. The
-            first is what :meth:`sign` writes.
-        stamp: the time that is sent along, by the vendors that do.
-        signed: the signed bytes, from the body and the stamp's text.
+        prefixes: the allowed prefixes before ``=`` and the hexadecimal digits; an empty one means digits without a
+            prefix. :meth:`sign` writes the first.
+        stamp: the signed time, for vendors that send one.
+        signed: returns the signed bytes for a body and the text of the stamp.
     """
 
     header: str
@@ -63,19 +63,19 @@ class Scheme:
     signed: Callable[[bytes, bytes], bytes] = whole_body
 
     def verify(self, secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now: datetime) -> None:
-        """Return when one of the secrets signed this body, and lately where the vendor says when.
+        """Check that one of the secrets signed this body and, if the vendor sends a time, that it is recent.
 
         Args:
-            secrets: more than one while a secret is being replaced, and where each subscription has its own.
+            secrets: several while a secret is being replaced, or when each subscription has its own.
             headers: by lower-case name.
 
         Raises:
-            ImpulsumError: of category *authentication*, saying whether the signature is missing, wrong, or old.
+            ImpulsumError: of category *authentication*, saying whether the signature is missing, wrong, or too old.
         """
         given = _SIGNATURE.fullmatch(headers.get(self.header, "").strip())
         prefix = (given[1] or "") if given else ""
         if not given or prefix not in self.prefixes:
-            raise _refused(f"The signature in {self.header} is missing or has another form")
+            raise _refused(f"The signature in {self.header} is missing or malformed")
         text = headers.get(self.stamp.header, "").strip() if self.stamp else ""
         digest, message = bytes.fromhex(given[2]), self.signed(body, text.encode())
         if not any(hmac.compare_digest(_hmac(prefix, secret, message), digest) for secret in secrets):
@@ -84,7 +84,7 @@ class Scheme:
             raise _refused(f"The time in {self.stamp.header} is more than {self.stamp.window} from now")
 
     def sign(self, secret: str, body: bytes, now: datetime) -> dict[str, str]:
-        """The headers with which the vendor would send this body, by lower-case name."""
+        """The headers that the vendor would send with this body, by lower-case name."""
         text = self.stamp.text(now) if self.stamp else ""
         prefix = self.prefixes[0]
         digits = _hmac(prefix, secret, self.signed(body, text.encode())).hex()
@@ -113,5 +113,5 @@ def _refused(what: str) -> ImpulsumError:
         Category.AUTHENTICATION,
         what,
         safe="Nothing was stored.",
-        next_step="compare the secret at the vendor with the setting, and this machine's clock with the world's.",
+        next_step="compare the secret at the vendor with the setting, and check the clock of this machine.",
     )

@@ -1,4 +1,4 @@
-"""What is each vendor's own about its webhooks: signature, delivery id, handshakes, headers worth keeping."""
+"""How each vendor sends webhooks: its signature, delivery id, handshake, and the headers that we keep."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 
 from impulsum_pipelines.webhooks.receiving.signatures import Scheme, Stamp
 
-#: Ids and challenges: printable ASCII, as every store and every answer can hold it.
+#: Ids and challenges: printable ASCII, which any database and any HTTP answer can carry.
 _TOKEN = re.compile(r"[!-~]{1,256}")
 
 
 @dataclass(frozen=True)
 class Vendor:
-    """How one vendor delivers.
+    """How one vendor sends webhooks.
 
     Args:
-        title: the name that people use.
+        title: the vendor's name, for people.
         scheme: how it signs.
-        id_header: header of the delivery id, which stays the same when the delivery is tried again.
-        id_field: field of the body that is the delivery id, where no header is.
-        headers: lower-case names of the headers that are kept: harmless ones, never what authenticates.
-        echo_parameter: query parameter of a GET that proves who answers here; its value is the answer.
-        challenge: ``type`` of a body whose ``challenge`` is the answer.
-        secret_field: field of the one body that brings the secret of the deliveries to come.
+        id_header: header with the delivery id, which is the same at every retry.
+        id_field: field of the body with the delivery id, when no header has it.
+        headers: lower-case names of the headers that we keep: harmless ones, never credentials.
+        echo_parameter: query parameter of the GET handshake; we answer with its value.
+        challenge: ``type`` of the handshake body; we answer with its field ``challenge``.
+        secret_field: field of the handshake body that contains the secret of later deliveries.
     """
 
     title: str
@@ -39,34 +39,34 @@ class Vendor:
     challenge: str | None = None
     secret_field: str | None = None
 
-    def delivery(self, headers: Mapping[str, str], document: Any) -> str | None:
-        """The vendor's id of this delivery; None where it gives none.
+    def delivery_id(self, headers: Mapping[str, str], document: Any) -> str | None:
+        """The vendor's id of this delivery; None when it gives none.
 
         Args:
             headers: by lower-case name.
-            document: the body as parsed; anything when it is not JSON.
+            document: the parsed body; None when it is not JSON.
         """
         found = headers.get(self.id_header) if self.id_header else None
         return token(found or _field(document, self.id_field))
 
-    def challenged(self, document: Any) -> str | None:
-        """What the body asks to have sent back, to prove who answers here; None when it is an event."""
+    def challenge_answer(self, document: Any) -> str | None:
+        """The answer to a handshake body; None when the body is an event."""
         if self.challenge is None or _field(document, "type") != self.challenge:
             return None
         return token(_field(document, "challenge"))
 
-    def secret(self, document: Any) -> str | None:
-        """The secret that the body brings; None when it is an event."""
+    def new_secret(self, document: Any) -> str | None:
+        """The secret in a handshake body; None when the body is an event."""
         return token(_field(document, self.secret_field))
 
 
 def content_key(body: bytes) -> str:
-    """What makes a delivery one event where its vendor gives it no id: a hash of the body."""
+    """The key of a delivery whose vendor gives no id: a hash of the body."""
     return f"sha256:{sha256(body).hexdigest()}"
 
 
 def token(value: object) -> str | None:
-    """A value that is printable ASCII of at most 256 characters, else None."""
+    """The value if it is printable ASCII of 1 to 256 characters, else None."""
     return value if isinstance(value, str) and _TOKEN.fullmatch(value) else None
 
 
@@ -78,13 +78,13 @@ def _iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-#: Kept whoever sends them.
+#: Headers that we keep for every vendor.
 COMMON_HEADERS = frozenset({"content-type", "user-agent"})
 
 VENDORS: Mapping[str, Vendor] = {
     "jira": Vendor(
         title="Jira",
-        # WebSub: the method stands before the digits. Only webhooks of an administrator are signed so.
+        # WebSub: the method is the prefix. Only webhooks made by an administrator are signed like this.
         scheme=Scheme("x-hub-signature", prefixes=("sha256", "sha384", "sha512")),
         id_header="x-atlassian-webhook-identifier",
         headers=frozenset({"x-atlassian-webhook-identifier", "x-atlassian-webhook-retry", "x-atlassian-webhook-flow"}),
@@ -114,7 +114,7 @@ VENDORS: Mapping[str, Vendor] = {
     ),
     "fireflies": Vendor(
         title="Fireflies",
-        # Version 1 of its webhooks sends bare digits. Neither version has a delivery id.
+        # Version 1 of its webhooks sends digits without a prefix. Neither version has a delivery id.
         scheme=Scheme("x-hub-signature", prefixes=("sha256", "")),
     ),
     "notion": Vendor(
@@ -128,9 +128,9 @@ VENDORS: Mapping[str, Vendor] = {
         scheme=Scheme(
             "tempo-signature",
             prefixes=("",),
-            # The time of the first try, says the vendor, and it tries ten times in up to 150 minutes: a window of
-            # minutes would refuse every delivery that we once failed to take. Replays are known by their eventId,
-            # which is signed.
+            # The vendor documents that this is the time of the first try, and it tries ten times in up to 150
+            # minutes: a window of minutes would reject every delivery that we once failed to take. Replays are
+            # recognised by their eventId, which is signed.
             stamp=Stamp("tempo-timestamp", timedelta(hours=3), _iso),
             signed=lambda body, stamp: body + stamp,
         ),

@@ -1,4 +1,4 @@
-"""What nobody closed is found, asked for once, filled, and then no longer missing."""
+"""Missing closed days are found, requested once, filled, and then no longer missing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture(autouse=True)
 def noon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is noon, so that no night falls into the test."""
+    """Noon in the configured zone, so that no nightly close falls into the test."""
     monkeypatch.setenv("IMPULSUM_TIMEZONE", f"Etc/GMT{datetime.now(UTC).hour - 12:+d}")
 
 
@@ -40,7 +40,7 @@ def instance(light_instance: dg.DagsterInstance) -> dg.DagsterInstance:
 
 @pytest.fixture
 def site(sandbox: SandboxFactory) -> Running:
-    """A Jira of five days ago, and nothing else."""
+    """A Jira of five days ago, the only source."""
     return sandbox(seed=3, issues=40, now=f"{today() - 5 * DAY}T12:00:00Z")
 
 
@@ -57,33 +57,33 @@ def today() -> date:
 
 
 def pull_at(site: Running, days_ago: int, hour: int) -> None:
-    """A live pull, as its schedule did it then."""
+    """A live pull at that time."""
     site.control("clock", now=f"{today() - days_ago * DAY}T{hour:02}:00:00Z")
     sync()
 
 
-def look(instance: dg.DagsterInstance, later: timedelta = timedelta(0)) -> dg.RunRequest | str:
-    """The only run that is asked for, or why none is."""
-    told = catch_up.look(instance, load_settings(), datetime.now(UTC) + later)
-    if isinstance(told, dg.SkipReason):
-        return str(told.skip_message)
-    [asked] = told.run_requests or ()
-    return asked
+def requested(instance: dg.DagsterInstance, later: timedelta = timedelta(0)) -> dg.RunRequest | str:
+    """The only run that is requested, or why none is."""
+    answer = catch_up.request_missing_days(instance, load_settings(), datetime.now(UTC) + later)
+    if isinstance(answer, dg.SkipReason):
+        return str(answer.skip_message)
+    [request] = answer.run_requests or ()
+    return request
 
 
-def days(asked: dg.RunRequest | str) -> tuple[date, date]:
-    assert isinstance(asked, dg.RunRequest), asked
-    first, last = (date.fromisoformat(asked.tags[f"dagster/asset_partition_range_{end}"]) for end in ("start", "end"))
+def days(request: dg.RunRequest | str) -> tuple[date, date]:
+    assert isinstance(request, dg.RunRequest), request
+    first, last = (date.fromisoformat(request.tags[f"dagster/asset_partition_range_{end}"]) for end in ("start", "end"))
     return first, last
 
 
-def run(instance: dg.DagsterInstance, asked: dg.RunRequest | str) -> bool:
-    assert isinstance(asked, dg.RunRequest)
-    job = build_source_definitions().resolve_job_def(asked.job_name)
-    return job.execute_in_process(instance=instance, tags=asked.tags, raise_on_error=False).success
+def run(instance: dg.DagsterInstance, request: dg.RunRequest | str) -> bool:
+    assert isinstance(request, dg.RunRequest)
+    job = build_source_definitions().resolve_job_def(request.job_name)
+    return job.execute_in_process(instance=instance, tags=request.tags, raise_on_error=False).success
 
 
-def test_after_two_days_without_a_daemon_the_day_of_its_end_is_read_again(
+def test_after_two_days_without_a_daemon_the_day_when_it_stopped_is_read_again(
     instance: dg.DagsterInstance, site: Running
 ) -> None:
     pull_at(site, 3, 10)
@@ -94,65 +94,65 @@ def test_after_two_days_without_a_daemon_the_day_of_its_end_is_read_again(
     pull_at(site, 3, 17)
     left = [today() - ago * DAY for ago in (3, 2, 1)]
     assert source_status("jira", load_settings())["never_closed"] == tuple(left)
-    assert "after the next live pull" in str(look(instance)), "live cursors come first"
+    assert "after the next live pull" in str(requested(instance)), "live pulls come first"
     pull_at(site, 0, 9)
     summary = "select summary = 'seen late' from raw.issues where key = ?"
     assert not one(summary, late)
 
-    asked = look(instance)
-    assert days(asked) == (left[0], left[0]), "the live pull read the others whole"
-    assert run(instance, asked)
+    request = requested(instance)
+    assert days(request) == (left[0], left[0]), "the live pull read the other days completely"
+    assert run(instance, request)
     assert one(summary, late)
     assert recent(load_settings(), limit=1)[0]["started_by"] == "catch-up"
-    assert look(instance) == "No closed day is missing."
+    assert requested(instance) == "No closed day is missing."
     assert source_status("jira", load_settings())["never_closed"] == ()
 
 
-def test_nothing_is_asked_for_twice_and_little_at_once(
+def test_no_day_is_requested_twice_and_few_at_once(
     instance: dg.DagsterInstance, site: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for ago in (3, 2, 1, 0):
         pull_at(site, ago, 9)
     midnight = datetime.combine(today(), time(), UTC)
     sync(window=Window(midnight - 3 * DAY, midnight), tables={"issues"})
-    asked = look(instance)
-    assert days(asked) == (today() - 3 * DAY, today() - DAY), "a window of some tables closes no day"
-    assert isinstance(asked, dg.RunRequest)
+    request = requested(instance)
+    assert days(request) == (today() - 3 * DAY, today() - DAY), "a window of some tables closes no day"
+    assert isinstance(request, dg.RunRequest)
     queued = create_run_for_test(
-        instance, job_name=asked.job_name, tags=asked.tags, status=dg.DagsterRunStatus.NOT_STARTED
+        instance, job_name=request.job_name, tags=request.tags, status=dg.DagsterRunStatus.NOT_STARTED
     )
-    waits = str(look(instance))
+    waits = str(requested(instance))
     assert queued.run_id[:8] in waits and f"misses {today() - 3 * DAY} to {today() - DAY}" in waits
     instance.delete_run(queued.run_id)
     monkeypatch.setattr(catch_up, "MOST_DAYS", 2)
-    assert days(look(instance)) == (today() - 2 * DAY, today() - DAY), "the newest first"
+    assert days(requested(instance)) == (today() - 2 * DAY, today() - DAY), "the newest first"
 
 
-def test_a_source_that_is_down_is_left_alone_and_filled_later(
+def test_a_source_that_is_down_is_paused_and_filled_later(
     instance: dg.DagsterInstance, site: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "BACKOFF", 0)
     monkeypatch.setattr(failing, "RETRIES", 0)
     pull_at(site, 1, 9)
     pull_at(site, 0, 9)
-    asked = look(instance)
+    request = requested(instance)
     site.control("fault", kind="status", count=1000)
-    assert not run(instance, asked)
+    assert not run(instance, request)
     for hours in (0, 1, 8):
-        assert "after the next pull that succeeds" in str(look(instance, timedelta(hours=hours)))
+        assert "after the next pull that succeeds" in str(requested(instance, timedelta(hours=hours)))
     with pytest.raises(ImpulsumError):
         sync()
-    assert "source outage" in str(look(instance))
+    assert "source outage" in str(requested(instance))
     site.control("clear_faults")
     sync()
-    assert "since the last try" in str(look(instance))
-    again = look(instance, timedelta(minutes=11))
-    assert days(again) == days(asked)
+    assert "since the last catch-up" in str(requested(instance))
+    again = requested(instance, timedelta(minutes=11))
+    assert days(again) == days(request)
     assert run(instance, again)
-    assert look(instance) == "No closed day is missing."
+    assert requested(instance) == "No closed day is missing."
 
 
-def test_a_day_that_cannot_be_read_keeps_no_other_from_being_filled(
+def test_a_day_that_cannot_be_read_does_not_block_the_others(
     instance: dg.DagsterInstance, site: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "BACKOFF", 0)
@@ -163,23 +163,23 @@ def test_a_day_that_cannot_be_read_keeps_no_other_from_being_filled(
     tried = []
     while source_status("jira", load_settings())["never_closed"] != (bad,):
         assert len(tried) < 4, tried
-        first, last = days(asked := look(instance, timedelta(hours=1)))
+        first, last = days(request := requested(instance, timedelta(hours=1)))
         tried.append((first, last))
         if last == bad:
             site.control("fault", kind="status", count=1000)
-        assert run(instance, asked) is (last != bad)
+        assert run(instance, request) is (last != bad)
         site.control("clear_faults")
         sync()
     assert tried == [(oldest, bad), (bad, bad), (middle, middle), (oldest, oldest)]
-    assert days(look(instance, timedelta(hours=1))) == (bad, bad), "and it is tried again"
+    assert days(requested(instance, timedelta(hours=1))) == (bad, bad), "and it is tried again"
 
 
-def test_what_is_urgent_overtakes_it_and_the_sensor_is_on(instance: dg.DagsterInstance, site: Running) -> None:
+def test_urgent_runs_come_first_and_the_sensor_is_on(instance: dg.DagsterInstance, site: Running) -> None:
     pull_at(site, 1, 9)
     pull_at(site, 0, 9)
-    asked = look(instance)
-    assert isinstance(asked, dg.RunRequest)
-    filling = create_run_for_test(instance, job_name="jira_sync", tags=asked.tags)
+    request = requested(instance)
+    assert isinstance(request, dg.RunRequest)
+    filling = create_run_for_test(instance, job_name="jira_sync", tags=request.tags)
     backfill = create_run_for_test(instance, job_name="__ASSET_JOB", tags={"dagster/backfill": "b"})
     [live] = [source for source in SOURCES if source.name == "jira"]
     alert = create_run_for_test(instance, job_name="jira_sync", tags={"dagster/priority": str(live.priority)})
@@ -192,10 +192,10 @@ def test_what_is_urgent_overtakes_it_and_the_sensor_is_on(instance: dg.DagsterIn
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
     for run_id in (filling.run_id, backfill.run_id, alert.run_id):
         instance.delete_run(run_id)
-    [told] = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, repository_def=repository)).run_requests
-    assert days(told) == days(asked)
+    [request] = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, repository_def=repository)).run_requests
+    assert days(request) == days(request)
 
 
-def test_off_sources_are_not_asked(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sources_that_are_off_are_not_pulled(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JIRA_API_TOKEN")
-    assert look(instance) == "Every source is off."
+    assert requested(instance) == "Every source is off."

@@ -1,4 +1,4 @@
-"""A sprint that was started or completed is read whole, once, whatever a live pull saw of it."""
+"""A sprint that was started or completed is read completely, once, whatever a live pull saw of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from dagster._core.test_utils import create_run_for_test
 
 from impulsum_pipelines.automation.jobs import SPRINT_REFRESH
-from impulsum_pipelines.automation.sensors.sprint_events import look
+from impulsum_pipelines.automation.sensors.sprint_events import request_sprint_refresh
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.definitions import build_definitions, build_source_definitions
 from impulsum_pipelines.settings import load_settings
@@ -26,20 +26,20 @@ def instance(light_instance: dg.DagsterInstance) -> dg.DagsterInstance:
     return light_instance
 
 
-def tell(sprint: int, kind: str = "sprint_closed") -> None:
-    """Jira's event arrives, and is committed."""
+def receive(sprint: int, kind: str = "sprint_closed") -> None:
+    """Receive and commit one of Jira's events."""
     body = {"webhookEvent": kind, "timestamp": 1_763_000_000_000, "sprint": {"id": sprint, "originBoardId": 1}}
     settings = load_settings()
-    dropfiles.write(
+    dropfiles.write_dropfile(
         Home.of(settings), "jira", orjson.dumps(body), headers={}, delivery=f"{kind}-{datetime.now(UTC).isoformat()}"
     )
     assert process_inbox(settings).committed == 1
 
 
-def asked(instance: dg.DagsterInstance, later: timedelta = timedelta(0)) -> dg.RunRequest | str:
-    """The run that is asked for, or why none is."""
-    told = look(instance, load_settings(), datetime.now(UTC) + later)
-    return told if isinstance(told, dg.RunRequest) else str(told.skip_message)
+def requested(instance: dg.DagsterInstance, later: timedelta = timedelta(0)) -> dg.RunRequest | str:
+    """The run that is requested, or why none is."""
+    answer = request_sprint_refresh(instance, load_settings(), datetime.now(UTC) + later)
+    return answer if isinstance(answer, dg.RunRequest) else str(answer.skip_message)
 
 
 def sprints(request: dg.RunRequest | str) -> list[str]:
@@ -49,12 +49,12 @@ def sprints(request: dg.RunRequest | str) -> list[str]:
 
 
 def begin(instance: dg.DagsterInstance, request: dg.RunRequest | str, status: dg.DagsterRunStatus) -> dg.DagsterRun:
-    """What becomes of a request, as Dagster's daemon would have it."""
+    """The run that Dagster's daemon would make of a request."""
     assert isinstance(request, dg.RunRequest)
     return create_run_for_test(instance, job_name=SPRINT_REFRESH, run_config=request.run_config, status=status)
 
 
-def test_what_a_search_showed_late_is_right_after_the_event(
+def test_changes_that_a_search_showed_late_are_right_after_the_event(
     sandbox: SandboxFactory, instance: dg.DagsterInstance
 ) -> None:
     site = sandbox(seed=3, issues=60, now="2026-11-18T08:00:00Z")
@@ -84,20 +84,20 @@ def test_what_a_search_showed_late_is_right_after_the_event(
         )
 
     assert is_right() == (False, False, False, False)
-    tell(sprint)
-    request = asked(instance)
+    receive(sprint)
+    request = requested(instance)
     assert sprints(request) == [f"sprint:{sprint}"]
     assert isinstance(request, dg.RunRequest)
-    pull = build_source_definitions().resolve_job_def("jira_sync")  # of the job that is asked for, without dbt
+    pull = build_source_definitions().resolve_job_def("jira_sync")  # the pull of the requested job, without dbt
     assert pull.execute_in_process(
         instance=instance, run_config=request.run_config, partition_key=request.partition_key
     ).success
     assert is_right() == (True, True, True, True)
-    read_afresh = "select streams->>'$.boards.refreshed' from raw.syncs order by started_at desc limit 1"
-    assert one(read_afresh) == "true", "its board's configuration with it"
+    was_refreshed = "select streams->>'$.boards.refreshed' from raw.syncs order by started_at desc limit 1"
+    assert one(was_refreshed) == "true", "with its board's configuration"
 
 
-def test_names_that_no_board_shows_are_left_aside(sandbox: SandboxFactory) -> None:
+def test_names_that_no_board_shows_are_ignored(sandbox: SandboxFactory) -> None:
     sandbox(seed=3, issues=20)
     sync()
     assert sync(refresh=["sprint:999", "sprint:1) or (project = X", "board:1", "issue:ACME-1"]).rows["issues"].new == 0
@@ -110,35 +110,37 @@ def jira_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("ops_settings", "jira_is_on")
-def test_events_are_acted_on_once_and_together(instance: dg.DagsterInstance) -> None:
-    assert "No sprint" in asked(instance)
-    tell(1)
-    tell(2, "sprint_started")
-    tell(7, "sprint_updated")
-    request = asked(instance)
+def test_events_are_handled_once_and_together(instance: dg.DagsterInstance) -> None:
+    assert "No sprint" in requested(instance)
+    receive(1)
+    receive(2, "sprint_started")
+    receive(7, "sprint_updated")
+    request = requested(instance)
     assert sprints(request) == ["sprint:1", "sprint:2"]
     run = begin(instance, request, dg.DagsterRunStatus.STARTED)
-    tell(3)
-    assert run.run_id[:8] in asked(instance), "while one reads, the next waits"
+    receive(3)
+    assert run.run_id[:8] in requested(instance), "while one run reads, the next waits"
     instance.delete_run(run.run_id)
     begin(instance, request, dg.DagsterRunStatus.SUCCESS)
-    assert sprints(asked(instance)) == ["sprint:3"]
-    tell(1, "sprint_started")
-    assert sprints(asked(instance)) == ["sprint:1", "sprint:3"], "it was started anew after it was read"
-    assert "No sprint" in asked(instance, timedelta(days=3))
+    assert sprints(requested(instance)) == ["sprint:3"]
+    receive(1, "sprint_started")
+    assert sprints(requested(instance)) == ["sprint:1", "sprint:3"], "it was started again after it was read"
+    assert "No sprint" in requested(instance, timedelta(days=3))
 
 
 @pytest.mark.usefixtures("ops_settings", "jira_is_on")
-def test_a_run_that_failed_is_asked_for_again_after_a_while(instance: dg.DagsterInstance) -> None:
-    tell(1)
+def test_a_failed_run_is_requested_again_after_a_pause(instance: dg.DagsterInstance) -> None:
+    receive(1)
     for wait in (10, 20):
-        instance.report_run_failed(begin(instance, asked(instance, timedelta(hours=1)), dg.DagsterRunStatus.STARTED))
-        assert "The last run failed" in asked(instance, timedelta(minutes=wait - 1))
-        assert sprints(asked(instance, timedelta(minutes=wait + 1))) == ["sprint:1"]
+        instance.report_run_failed(
+            begin(instance, requested(instance, timedelta(hours=1)), dg.DagsterRunStatus.STARTED)
+        )
+        assert "The last run failed" in requested(instance, timedelta(minutes=wait - 1))
+        assert sprints(requested(instance, timedelta(minutes=wait + 1))) == ["sprint:1"]
 
 
 def test_without_jira_nothing_is_read(instance: dg.DagsterInstance) -> None:
-    assert "Jira is off" in asked(instance)
+    assert "Jira is off" in requested(instance)
 
 
 @pytest.mark.usefixtures("jira_is_on")
@@ -146,7 +148,7 @@ def test_the_sensor_is_on(instance: dg.DagsterInstance) -> None:
     repository = build_definitions().get_repository_def()
     sensor = repository.get_sensor_def("sprint_events")
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
-    tell(1)
+    receive(1)
     [request] = (
         sensor.evaluate_tick(dg.build_sensor_context(instance=instance, repository_def=repository)).run_requests or ()
     )

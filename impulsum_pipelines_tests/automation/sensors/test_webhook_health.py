@@ -1,4 +1,4 @@
-"""The sensor that holds webhooks against pulls, and the schedules that pull faster while webhooks are silent."""
+"""The sensor that compares webhooks with pulls, and the schedules that pull faster while webhooks are silent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from impulsum_pipelines.automation.sensors.webhook_health import HEALTH, build_w
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import SOURCES, Source
 from impulsum_pipelines_tests.conftest import SandboxFactory
-from impulsum_pipelines_tests.webhooks.health.telling import TeamAtASite, TeamOnPaper
+from impulsum_pipelines_tests.webhooks.health.team import RawFileTeam, SandboxTeam
 
 
 @pytest.fixture
@@ -26,28 +26,30 @@ def jira_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
 def sensor_tick(instance: dg.DagsterInstance) -> dg.SensorResult | dg.SkipReason:
     [sensor] = build_webhook_health(build_sync_jobs()).sensors or ()
     assert isinstance(sensor, dg.SensorDefinition)
-    told: Any = sensor._raw_fn(dg.build_sensor_context(instance=instance))  # as it is, before Dagster takes it apart
-    assert isinstance(told, dg.SensorResult | dg.SkipReason)
-    return told
+    result: Any = sensor._raw_fn(dg.build_sensor_context(instance=instance))  # before Dagster takes it apart
+    assert isinstance(result, dg.SensorResult | dg.SkipReason)
+    return result
 
 
 def fallback_tick(instance: dg.DagsterInstance) -> dg.RunRequest | dg.SkipReason:
     [schedule] = [schedule for schedule in build_schedules(load_settings()) if schedule.name == "jira_fallback"]
     at = datetime(2026, 11, 18, 9, 5, tzinfo=UTC)
-    asked = schedule(dg.build_schedule_context(instance=instance, scheduled_execution_time=at))
-    assert isinstance(asked, dg.RunRequest | dg.SkipReason)
-    return asked
+    requested = schedule(dg.build_schedule_context(instance=instance, scheduled_execution_time=at))
+    assert isinstance(requested, dg.RunRequest | dg.SkipReason)
+    return requested
 
 
-def test_a_tick_looks_once_after_each_pull_from_any_door(instance: dg.DagsterInstance, sandbox: SandboxFactory) -> None:
+def test_a_tick_checks_once_after_each_pull_no_matter_what_started_it(
+    instance: dg.DagsterInstance, sandbox: SandboxFactory
+) -> None:
     now = datetime.now(UTC)
-    team = TeamAtASite(sandbox(issues=12, now=now.isoformat()))
-    team.edit(told=True)
+    team = SandboxTeam(sandbox(issues=12, now=now.isoformat()))
+    team.edit(delivered=True)
     assert isinstance(sensor_tick(instance), dg.SkipReason)
     team.pull()
-    looked = sensor_tick(instance)
-    assert isinstance(looked, dg.SensorResult)
-    [event] = looked.asset_events
+    checked = sensor_tick(instance)
+    assert isinstance(checked, dg.SensorResult)
+    [event] = checked.asset_events
     assert event.asset_key == HEALTH
     assert event.metadata["jira: mode"].value == "webhooks"
     assert event.metadata["jira: events that no pull shows"].value == 0
@@ -55,37 +57,37 @@ def test_a_tick_looks_once_after_each_pull_from_any_door(instance: dg.DagsterIns
 
 
 @pytest.mark.usefixtures("jira_is_on")
-def test_a_day_whose_events_no_pull_shows_is_read_again_behind_everything_else(instance: dg.DagsterInstance) -> None:
-    team = TeamOnPaper(datetime.now(UTC) - timedelta(days=2))
-    team.edit(told=True)
-    team.look()
-    hidden = team.edit(told=True)
+def test_a_day_whose_events_no_pull_shows_is_read_again_with_the_lowest_priority(instance: dg.DagsterInstance) -> None:
+    team = RawFileTeam(datetime.now(UTC) - timedelta(days=2))
+    team.edit(delivered=True)
+    team.pull_and_check()
+    hidden = team.edit(delivered=True)
     team.changed.clear()
     team.wait(40)
-    assert team.look().unseen == 1
-    asked = sensor_tick(instance)
-    assert isinstance(asked, dg.SensorResult)
-    [run] = asked.run_requests or ()
+    assert team.pull_and_check().unseen == 1
+    requested = sensor_tick(instance)
+    assert isinstance(requested, dg.SensorResult)
+    [run] = requested.run_requests or ()
     assert (run.job_name, run.partition_key) == ("jira_sync", hidden["updated"][:10])
     assert int(run.tags["dagster/priority"]) < 0
     [again] = getattr(sensor_tick(instance), "run_requests", None) or ()
-    assert again.run_key == run.run_key, "Dagster starts one a key"
+    assert again.run_key == run.run_key, "Dagster starts one run per key"
 
 
 @pytest.mark.usefixtures("jira_is_on")
-def test_the_schedule_in_between_pulls_only_while_webhooks_are_silent(instance: dg.DagsterInstance) -> None:
+def test_the_fallback_schedule_pulls_only_while_webhooks_are_silent(instance: dg.DagsterInstance) -> None:
     skipped = fallback_tick(instance)
     assert isinstance(skipped, dg.SkipReason) and "jira_live is enough" in str(skipped.skip_message)
-    team = TeamOnPaper(datetime(2026, 11, 18, 8, tzinfo=UTC))
-    team.edit(told=True)
-    team.work(6, told=False)
+    team = RawFileTeam(datetime(2026, 11, 18, 8, tzinfo=UTC))
+    team.edit(delivered=True)
+    team.work(6, delivered=False)
     team.wait(12)
-    assert team.look().is_silent
-    asked = fallback_tick(instance)
-    assert isinstance(asked, dg.RunRequest)
-    assert asked.partition_key == "2026-11-18"
-    team.work(3, told=True)
-    assert not team.look().is_silent
+    assert team.pull_and_check().is_silent
+    requested = fallback_tick(instance)
+    assert isinstance(requested, dg.RunRequest)
+    assert requested.partition_key == "2026-11-18"
+    team.work(3, delivered=True)
+    assert not team.pull_and_check().is_silent
     assert isinstance(fallback_tick(instance), dg.SkipReason)
 
 

@@ -1,4 +1,4 @@
-"""The maintenance job: what it deletes of Dagster's own history, what it keeps, and what it says."""
+"""The job ``maintenance``: which Dagster history it deletes, which it keeps, and what it reports."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from dagster._core.scheduler.instigation import (
 )
 from dagster._core.test_utils import create_run_for_test
 
-from impulsum_pipelines.automation.upkeep.dagster_history import forget
+from impulsum_pipelines.automation.upkeep.dagster_history import prune_history
 from impulsum_pipelines.automation.upkeep.maintenance import build_maintenance, maintenance
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.settings import load_settings
 
-AFTER_ALL = timedelta(minutes=1)
+MINUTE = timedelta(minutes=1)
 
 
 def run_of(instance: dg.DagsterInstance, asset: str, day: str | None = None, *, check: bool = False) -> str:
-    """A run that materialized an asset, and answered its check, as Dagster records it."""
+    """A run that materialized an asset, and evaluated its check, as Dagster records it."""
     run_id = create_run_for_test(instance, status=dg.DagsterRunStatus.SUCCESS).run_id
     key = dg.AssetKey(asset)
     made = StepMaterializationData(dg.AssetMaterialization(key, partition=day))
-    told = [(dg.DagsterEventType.ASSET_MATERIALIZATION, made)]
+    recorded = [(dg.DagsterEventType.ASSET_MATERIALIZATION, made)]
     if check:
-        judged = AssetCheckEvaluation(asset_key=key, check_name="enough", passed=True, metadata={})
-        told.append((dg.DagsterEventType.ASSET_CHECK_EVALUATION, judged))
-    for kind, data in told:
+        result = AssetCheckEvaluation(asset_key=key, check_name="enough", passed=True, metadata={})
+        recorded.append((dg.DagsterEventType.ASSET_CHECK_EVALUATION, result))
+    for kind, data in recorded:
         instance.report_dagster_event(dg.DagsterEvent(kind.value, "job", event_specific_data=data), run_id)
     return run_id
 
 
 def materializing(instance: dg.DagsterInstance, asset: str) -> set[str]:
-    """Runs that Dagster knows to have materialized the asset."""
+    """Runs that materialized the asset, as Dagster knows."""
     return {record.run_id for record in instance.fetch_materializations(dg.AssetKey(asset), limit=99).records}
 
 
@@ -57,23 +57,23 @@ def runs(instance: dg.DagsterInstance) -> set[str]:
 def test_the_last_run_of_each_asset_and_day_stays(instance: dg.DagsterInstance) -> None:
     first, second, again = (run_of(instance, "issues", f"2026-11-0{day}") for day in (1, 2, 1))
     early, late = run_of(instance, "users", check=True), run_of(instance, "users", check=True)
-    idled = create_run_for_test(instance, status=dg.DagsterRunStatus.FAILURE).run_id
-    logs = Path(instance.root_directory) / "storage" / idled / "compute_logs"
+    failed = create_run_for_test(instance, status=dg.DagsterRunStatus.FAILURE).run_id
+    logs = Path(instance.root_directory) / "storage" / failed / "compute_logs"
     logs.mkdir(parents=True, exist_ok=True)
-    (logs / "step.err").write_text("said on the way " * 1000)
+    (logs / "step.err").write_text("a line of the log " * 1000)
 
-    done = forget(instance, datetime.now(UTC) + AFTER_ALL)
+    done = prune_history(instance, datetime.now(UTC) + MINUTE)
 
     assert runs(instance) == {second, again, late}
     assert (done.runs, done.runs_kept, done.checks) == (3, 3, 1)
-    for gone in (first, early, idled):
+    for gone in (first, early, failed):
         assert not [file for file in Path(instance.root_directory).rglob("*") if gone in str(file) and file.is_file()]
-    held = {asset: materializing(instance, asset) for asset in ("issues", "users")}
-    assert held == {"issues": {second, again}, "users": {late}}
+    known = {asset: materializing(instance, asset) for asset in ("issues", "users")}
+    assert known == {"issues": {second, again}, "users": {late}}
     assert instance.get_materialized_partitions(dg.AssetKey("issues")) == {"2026-11-01", "2026-11-02"}
     assert instance.all_logs(late)
     assert done.bytes_after > 0
-    assert forget(instance, datetime.now(UTC) + AFTER_ALL).runs == 0
+    assert prune_history(instance, datetime.now(UTC) + MINUTE).runs == 0
 
 
 @pytest.mark.usefixtures("ops_settings")
@@ -83,8 +83,8 @@ def test_the_last_report_of_a_sensor_on_each_asset_and_day_stays(instance: dg.Da
         made = dg.AssetMaterialization(key, partition=day, tags={"number": str(number)})
         instance.report_runless_asset_event(made)
     for passed in (False, True):
-        judged = dg.AssetCheckEvaluation(asset_key=key, check_name="enough", passed=passed)
-        instance.report_runless_asset_event(judged)
+        result = dg.AssetCheckEvaluation(asset_key=key, check_name="enough", passed=passed)
+        instance.report_runless_asset_event(result)
 
     def reported() -> list[tuple[str, str | None]]:
         return [
@@ -93,15 +93,15 @@ def test_the_last_report_of_a_sensor_on_each_asset_and_day_stays(instance: dg.Da
             if record.dagster_event
         ]
 
-    assert forget(instance, datetime.now(UTC) - AFTER_ALL).reports == 0
+    assert prune_history(instance, datetime.now(UTC) - MINUTE).reports == 0
     assert len(reported()) == 7
-    done = forget(instance, datetime.now(UTC) + AFTER_ALL)
+    done = prune_history(instance, datetime.now(UTC) + MINUTE)
 
     assert (done.reports, done.checks) == (4, 1)
     materialized, evaluated = "ASSET_MATERIALIZATION", "ASSET_CHECK_EVALUATION"
     assert reported() == [(materialized, "2026-11-01"), (materialized, None), (evaluated, None)]
-    held = instance.fetch_materializations(key, limit=99).records
-    assert [(record.partition_key, record.asset_materialization.tags["number"]) for record in held] == [
+    left = instance.fetch_materializations(key, limit=99).records
+    assert [(record.partition_key, record.asset_materialization.tags["number"]) for record in left] == [
         (None, "4"),
         ("2026-11-01", "3"),
     ]
@@ -109,21 +109,21 @@ def test_the_last_report_of_a_sensor_on_each_asset_and_day_stays(instance: dg.Da
     [last] = instance.event_log_storage.get_asset_check_execution_history(check, limit=9)
     assert last.status.name == "SUCCEEDED"
     assert instance.get_materialized_partitions(key) == {"2026-11-01"}
-    assert forget(instance, datetime.now(UTC) + AFTER_ALL).reports == 0
+    assert prune_history(instance, datetime.now(UTC) + MINUTE).reports == 0
 
 
 @pytest.mark.usefixtures("ops_settings")
-def test_what_is_young_or_goes_on_stays(instance: dg.DagsterInstance) -> None:
-    idled = create_run_for_test(instance, status=dg.DagsterRunStatus.SUCCESS).run_id
+def test_recent_and_unfinished_runs_stay(instance: dg.DagsterInstance) -> None:
+    failed = create_run_for_test(instance, status=dg.DagsterRunStatus.SUCCESS).run_id
     running = create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED).run_id
-    assert forget(instance, datetime.now(UTC) - AFTER_ALL).runs == 0
-    assert runs(instance) == {idled, running}
-    assert forget(instance, datetime.now(UTC) + AFTER_ALL).runs == 1
+    assert prune_history(instance, datetime.now(UTC) - MINUTE).runs == 0
+    assert runs(instance) == {failed, running}
+    assert prune_history(instance, datetime.now(UTC) + MINUTE).runs == 1
     assert runs(instance) == {running}
 
 
 @pytest.mark.usefixtures("ops_settings")
-def test_ticks_go_but_the_last_of_each(instance: dg.DagsterInstance) -> None:
+def test_all_ticks_but_the_last_are_deleted(instance: dg.DagsterInstance) -> None:
     place = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("impulsum"), "__repository__")
     state = InstigatorState(
         RemoteInstigatorOrigin(place, "monthly"),
@@ -144,14 +144,14 @@ def test_ticks_go_but_the_last_of_each(instance: dg.DagsterInstance) -> None:
             selector_id=state.selector_id,
         )
         instance.create_tick(tick)
-    forget(instance, datetime.now(UTC) - timedelta(days=42))
+    prune_history(instance, datetime.now(UTC) - timedelta(days=42))
     assert ticks(instance, state) == [40]
-    forget(instance, datetime.now(UTC))
-    assert ticks(instance, state) == [40], "the next tick is reckoned from it"
+    prune_history(instance, datetime.now(UTC))
+    assert ticks(instance, state) == [40], "Dagster computes the next tick from it"
 
 
 @pytest.mark.usefixtures("ops_settings")
-def test_finished_backfills_go(instance: dg.DagsterInstance) -> None:
+def test_finished_backfills_are_deleted(instance: dg.DagsterInstance) -> None:
     for name, status in (("done", BulkActionStatus.COMPLETED_SUCCESS), ("busy", BulkActionStatus.REQUESTED)):
         for age in (50, 1):
             instance.add_backfill(
@@ -164,12 +164,12 @@ def test_finished_backfills_go(instance: dg.DagsterInstance) -> None:
                     asset_selection=[dg.AssetKey("issues")],
                 )
             )
-    assert forget(instance, datetime.now(UTC) - timedelta(days=30)).backfills == 1
+    assert prune_history(instance, datetime.now(UTC) - timedelta(days=30)).backfills == 1
     assert {backfill.backfill_id for backfill in instance.get_backfills()} == {"done1", "busy50", "busy1"}
 
 
 @pytest.mark.usefixtures("ops_settings")
-def test_the_job_says_what_it_did_and_how_large_things_are(instance: dg.DagsterInstance) -> None:
+def test_the_job_reports_what_it_deleted_and_the_sizes(instance: dg.DagsterInstance) -> None:
     inbox = Home.of(load_settings()).inbox / "done"
     inbox.mkdir(parents=True)
     for name, age in (("old", 31), ("young", 29)):
@@ -178,19 +178,19 @@ def test_the_job_says_what_it_did_and_how_large_things_are(instance: dg.DagsterI
         os.utime(inbox / name, (at, at))
     result = maintenance.execute_in_process(instance=instance)
     assert [file.name for file in inbox.iterdir()] == ["young"]
-    told = {
+    reported = {
         event.step_key: {name: value.value for name, value in event.event_specific_data.metadata.items()}
         for event in result.all_events
         if event.event_type_value == "STEP_OUTPUT"
     }
-    assert told["prune_ops_store"]["size before (MB)"] > 0
-    assert told["prune_ops_store"]["events deleted"] == 0
-    assert told["prune_inbox"]["files deleted"] == 1
-    assert told["prune_dagster_history"]["size after (MB)"] > 0
-    assert told["prune_dagster_history"]["runs deleted"] == 0
+    assert reported["prune_ops_store"]["size before (MB)"] > 0
+    assert reported["prune_ops_store"]["events deleted"] == 0
+    assert reported["prune_inbox"]["files deleted"] == 1
+    assert reported["prune_dagster_history"]["size after (MB)"] > 0
+    assert reported["prune_dagster_history"]["runs deleted"] == 0
 
 
-def test_a_store_out_of_reach_fails_its_own_step_only(
+def test_an_unreachable_store_fails_only_its_own_step(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IMPULSUM_OPS_URL", "nonsense")
@@ -212,6 +212,6 @@ def test_it_runs_every_night_in_the_zone(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def ticks(instance: dg.DagsterInstance, state: InstigatorState) -> list[int]:
-    """Ages of the ticks that are left, in days."""
-    held = instance.get_ticks(state.instigator_origin_id, state.selector_id)
-    return [round((datetime.now(UTC).timestamp() - tick.timestamp) / 86_400) for tick in held]
+    """Ages in days of the ticks that are left."""
+    left = instance.get_ticks(state.instigator_origin_id, state.selector_id)
+    return [round((datetime.now(UTC).timestamp() - tick.timestamp) / 86_400) for tick in left]

@@ -1,4 +1,4 @@
-"""``impulsum alerts``: what it prints, and with which exit code it leaves."""
+"""``impulsum alerts``: its output and its exit codes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from impulsum_pipelines.alerts.outbox import deliver
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines_tests.alerts.book_keeping import alert_of, outbox, raised, told_to
+from impulsum_pipelines_tests.alerts.actions import alert_of, outbox, raised, with_channels
 from impulsum_pipelines_tests.alerts.sinks import PASSWORD, Mails, Webhook, refused
 from impulsum_pipelines_tests.cli.test_commands import Shell
 
@@ -21,7 +21,7 @@ def impulsum(capsys: pytest.CaptureFixture[str]) -> Shell:
     return Shell(capsys)
 
 
-def test_list_shows_what_is_not_over_the_most_urgent_first(ops_settings: Settings, impulsum: Shell) -> None:
+def test_list_shows_unresolved_alerts_most_urgent_first(ops_settings: Settings, impulsum: Shell) -> None:
     for key in ("slow", "late", "slow"):
         raised(ops_settings, NOW, key=key, priority="P2")
     over = raised(ops_settings, NOW, key="gone", priority="P1")
@@ -40,15 +40,15 @@ def test_list_shows_what_is_not_over_the_most_urgent_first(ops_settings: Setting
     ]
 
 
-def test_show_tells_its_story(ops_settings: Settings, impulsum: Shell, webhook: Webhook) -> None:
-    there = told_to(ops_settings, webhook.address)
+def test_show_prints_facts_history_and_notifications(ops_settings: Settings, impulsum: Shell, webhook: Webhook) -> None:
+    there = with_channels(ops_settings, webhook.address)
     alert = raised(there, NOW, detail="Look at ABC-1.", evidence={"events": [7, 8], "links": ["https://jira/ABC-1"]})
     deliver(there)
     impulsum("alerts", "ack", str(alert), "--by", "ana", "--note", "on it")
     code, out, _ = impulsum("alerts", "show", str(alert))
     assert code == 0
-    for said in ("Look at ABC-1.", "events: 7, 8", "links: https://jira/ABC-1", "on it", "json://127.0.0.1"):
-        assert said in out
+    for text in ("Look at ABC-1.", "events: 7, 8", "links: https://jira/ABC-1", "on it", "json://127.0.0.1"):
+        assert text in out
     _, out, _ = impulsum("alerts", "show", str(alert), "--json")
     document = json.loads(out)
     assert [change["change"] for change in document["history"]] == ["opened", "told", "acknowledged"]
@@ -69,7 +69,7 @@ def test_ack_and_resolve_say_what_they_did(ops_settings: Settings, impulsum: She
         assert code == 2 and "There is no alert 999999" in err
 
 
-def test_test_says_of_each_channel_whether_it_took_it(
+def test_test_says_which_channels_accept_a_message(
     impulsum: Shell, mails: Mails, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IMPULSUM_ALERT_CHANNELS", f"{mails.address}, {webhook.address}")
@@ -87,7 +87,7 @@ def test_test_says_of_each_channel_whether_it_took_it(
     assert (code, len(mails.ids), len(webhook.ids)) == (0, 3, 2)
 
 
-def test_test_without_a_channel_or_of_an_unknown_one_says_what_to_do(
+def test_test_without_a_channel_or_with_an_unknown_one_says_what_to_do(
     impulsum: Shell, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, _, err = impulsum("alerts", "test")
@@ -97,14 +97,14 @@ def test_test_without_a_channel_or_of_an_unknown_one_says_what_to_do(
     assert code == 2 and "json://127.0.0.1" in err
 
 
-def test_an_address_that_is_none_is_refused_and_not_shown(impulsum: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_address_is_refused_and_not_shown(impulsum: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMPULSUM_ALERT_CHANNELS", "s3cret-token-alone")
     code, out, err = impulsum("alerts", "test")
     assert code == 2 and "IMPULSUM_ALERT_CHANNELS: entry 1" in err
     assert "s3cret" not in out + err
 
 
-def test_commas_in_an_address_part_no_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commas_within_an_address_do_not_split_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMPULSUM_ALERT_CHANNELS", "mailto://a.b?to=x@y.z,v@y.z,slack://t/#ops , json://h")
-    held = [address.get_secret_value() for address in Settings().impulsum_alert_channels]
-    assert held == ["mailto://a.b?to=x@y.z,v@y.z", "slack://t/#ops", "json://h"]
+    addresses = [address.get_secret_value() for address in Settings().impulsum_alert_channels]
+    assert addresses == ["mailto://a.b?to=x@y.z,v@y.z", "slack://t/#ops", "json://h"]

@@ -1,4 +1,4 @@
-"""The commands that run jobs, as processes of their own against a sandbox: what is said, and what is left behind."""
+"""The commands that run jobs, each as a process against a sandbox: their output, and the data that they write."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def impulsum(*arguments: str, timeout: float = 300) -> subprocess.CompletedProce
     )
 
 
-def test_sync_tells_what_it_did_and_is_in_dagsters_history(
+def test_sync_reports_what_it_did_and_is_in_dagsters_history(
     sandbox: Callable[..., Any], instance: dg.DagsterInstance, monkeypatch: Any
 ) -> None:
     sandbox(seed=4, issues=60)
@@ -59,7 +59,7 @@ def test_doctor_and_sync_say_what_a_wrong_token_needs(sandbox: Callable[..., Any
         assert "not-the-token" not in refused.stdout + refused.stderr
 
 
-def test_a_sync_that_cannot_write_its_history_goes_on_and_says_so(
+def test_a_sync_that_cannot_write_its_history_continues_and_says_so(
     sandbox: Callable[..., Any], monkeypatch: Any
 ) -> None:
     sandbox(seed=4, issues=20)

@@ -1,4 +1,4 @@
-"""``impulsum webhooks health``, and the line of ``impulsum status`` that leads there."""
+"""``impulsum webhooks health``, and the line of ``impulsum status`` that points to it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from impulsum_pipelines_tests.cli.test_commands import Shell
-from impulsum_pipelines_tests.webhooks.health.telling import TeamOnPaper
+from impulsum_pipelines_tests.webhooks.health.team import RawFileTeam
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def test_without_webhooks_it_says_so_and_status_says_nothing(impulsum: Shell) ->
 
 
 def test_silence_is_shown_with_what_was_missed(impulsum: Shell) -> None:
-    team = TeamOnPaper(datetime.now(UTC) - timedelta(hours=2))
-    told = team.edit(told=True)
+    team = RawFileTeam(datetime.now(UTC) - timedelta(hours=2))
+    told = team.edit(delivered=True)
     team.wait(1)
-    team.work(6, told=False)
-    team.tell({"id": "ABC99", "key": "ABC-99", "updated": told["updated"]})
+    team.work(6, delivered=False)
+    team.deliver({"id": "ABC99", "key": "ABC-99", "updated": told["updated"]})
     team.wait(30)
-    team.look()
+    team.pull_and_check()
 
     code, out, err = impulsum("webhooks", "health")
     assert code == 0

@@ -1,4 +1,4 @@
-"""Troubles that are planted at the source become signals and one alert each, and end with it; else nothing is told."""
+"""Problems made at the source become signals with one alert each, and end with them; nothing else notifies anybody."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOUR, DAY = 3_600, 86_400
 
 
 def refresh(job: str = "risk") -> dict[str, dict[str, Any]]:
-    """Pull and build as the alert tier does; the signals that are open, by id."""
+    """Pull and build as the alert tier does; returns the open signals by id."""
     settings = load_settings()
     run_load("jira", settings)
     assert not run_job(job, settings).failed
@@ -42,13 +42,13 @@ def alerts() -> dict[str, list[str]]:
     return found
 
 
-def told() -> int:
-    """Notifications, sent or not."""
+def notification_count() -> int:
+    """How many notifications there are, sent or not."""
     with transaction(load_settings()) as connection:
         return int(connection.execute(sa.select(sa.func.count()).select_from(schema.notifications)).scalar_one())
 
 
-def test_planted_troubles_become_one_alert_each_and_end(
+def test_planted_problems_become_one_alert_each_and_end(
     sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = sandbox(seed=3, issues=60, now="2026-11-17T12:00:00+00:00")  # a Tuesday
@@ -63,9 +63,9 @@ def test_planted_troubles_become_one_alert_each_and_end(
 
     found = refresh("build")
     assert alerts().keys() == found.keys()
-    before = told()
+    before = notification_count()
     assert refresh().keys() == found.keys()
-    assert told() == before, "where nothing happens, nothing is told"
+    assert notification_count() == before, "nothing happened, so nobody is notified"
 
     sprint = site.control("create_sprint", board=site.control("sprints")["sprints"][0]["board_id"], name="Grows")["id"]
     make(sprint=sprint, estimate=3)

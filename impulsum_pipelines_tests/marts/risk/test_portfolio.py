@@ -1,4 +1,4 @@
-"""velocity.portfolio of the firm with risks: what each board does now, could do before, and is threatened by."""
+"""velocity.portfolio of the firm with risks: present work, past velocity and open risks of each board."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""risk.signals of a small firm: what is at risk, since when, how badly, on what evidence; and what is not."""
+"""risk.signals of a small firm: each risk with its start, its score and its evidence; and nothing else."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXPECTED: dict[str, tuple[float, float, str, datetime, datetime | None]] = {
     "blocked:APP-9": (5, 50, "P3", ny(26, 12), None),
     "blocked:APP-10": (8, 50, "P3", ny(23), ny(24)),
     "blocked:APP-13": (1, 42.5, "P3", ny(26, 16), None),
-    # over at midnight in New York
+    # due until midnight in New York
     "overdue:APP-20": (1, 40, "P3", ny(26, 0), None),
     "overdue:APP-21": (6, 90, "P1", ny(21, 0), None),
     "overdue:APP-23": (4, 70, "P2", ny(21, 0), ny(24, 12)),
@@ -64,8 +64,8 @@ EXPECTED: dict[str, tuple[float, float, str, datetime, datetime | None]] = {
 }
 
 
-def test_every_risk_is_told_and_nothing_else(risks: Risks) -> None:
-    """What is at its limit, comes without a measure, is quiet, or ended long ago is not among them."""
+def test_every_risk_is_a_signal_and_nothing_else_is(risks: Risks) -> None:
+    """Not a signal: work just at its limit, without a measure, in a quiet project, or over for long."""
     assert set(risks) == set(EXPECTED)
 
 
@@ -79,7 +79,7 @@ def test_a_signal_says_how_far_it_went_and_since_when(risks: Risks, signal: str)
 
 
 def test_a_reason_is_a_sentence_with_its_numbers(risks: Risks) -> None:
-    told = {
+    expected = {
         "blocked:APP-2": "Blocked for 32 working hours: in status Blocked by vendor.",
         "blocked:APP-3": "Blocked for 16 working hours: waits for APP-4.",
         "blocked:APP-5": "Until 2026-03-24 16:00 UTC: blocked for 11 working hours: waits for APP-6.",
@@ -94,7 +94,7 @@ def test_a_reason_is_a_sentence_with_its_numbers(risks: Risks) -> None:
         "review_wait:91": "Waiting 8 working hours for a first review.",
         "hours_on_closed:APP-51": "10 hours logged by 2 people on later days than it was done, 2026-03-20.",
     }
-    assert {signal: risks[signal]["why"] for signal in told} == told
+    assert {signal: risks[signal]["why"] for signal in expected} == expected
 
 
 def test_evidence_names_and_links_what_it_rests_on(risks: Risks) -> None:

@@ -1,4 +1,4 @@
-"""A firm in New York with every kind of risk, each just begun, long since worse, and over; and one project without any.
+"""A firm in New York with every kind of risk: new, long and worse, and over; and one project without any.
 
 All is read on Thursday the 26th of March 2026 at 22:00 there, which is Friday at the Greenwich meridian. Working hours
 are 9 to 17.
@@ -21,7 +21,7 @@ ADA, BEN = "j-ada", "j-ben"
 
 
 def ny(day: int, hour: int = 9, minute: int = 0, month: int = 3) -> datetime:
-    """An instant of 2026 on the clocks of New York."""
+    """An instant of 2026, by the clock of New York."""
     return datetime(2026, month, day, hour, minute, tzinfo=ZoneInfo("America/New_York"))
 
 
@@ -42,14 +42,14 @@ def moves(*steps: tuple[str, datetime]) -> list[Change]:
 
 
 def flag(when: datetime, *, on: bool = True) -> Change:
-    """The issue flagged as an impediment, or not any more."""
+    """The issue flagged as an impediment, or no longer."""
     ids, names = ("", "[10019]"), ("", "Impediment")
     return when, {"field": "Flagged", "fieldId": FLAG_FIELD, "from": ids[not on], "fromString": names[not on],
                   "to": ids[on], "toString": names[on]}  # fmt: skip
 
 
 def assigned(when: datetime, to: str) -> Change:
-    """The issue given to somebody."""
+    """The issue assigned to somebody."""
     return when, {"field": "assignee", "fieldId": "assignee", "from": None, "to": to}
 
 
@@ -65,23 +65,23 @@ def due(when: datetime, was: date, to: date) -> Change:
 
 
 def sprints(when: datetime, was: str, to: str) -> Change:
-    """The Sprint field changed; it holds all sprints that the issue was and is in."""
+    """The Sprint field changed; it contains all present and past sprints of the issue."""
     return when, {"field": "Sprint", "fieldId": SPRINT_FIELD, "from": was, "to": to}
 
 
 def waits_for(when: datetime, key: str) -> Change:
-    """A link to what the issue waits for, made from this end."""
+    """A link to the issue that this one waits for, made from this issue."""
     return when, {"field": "Link", "from": None, "to": key, "toString": f"This issue is blocked by {key}"}
 
 
 class Site:
-    """The rows of Jira, as issues are written down."""
+    """Collects the rows of Jira."""
 
     def __init__(self) -> None:
         self.rows: dict[str, list[dict[str, Any]]] = {"issues": [], "changes": [], "links": []}
 
     def issue(self, key: str, *history: Change | list[Change], points: float | None = None, **more: Any) -> None:
-        """An issue with its history; its current values follow from that where a change tells them."""
+        """An issue with its history; a value that the history changes is the current value too."""
         project, number = key.split("-")
         changes = sorted(
             (step for one in history for step in (one if isinstance(one, list) else [one])), key=lambda step: step[0]
@@ -91,15 +91,15 @@ class Site:
         fields = more.pop("fields", {})
         if last.get("Flagged", {}).get("to"):
             fields |= {FLAG_FIELD: [{"value": "Impediment"}]}
-        told: dict[str, Any] = {}
+        current: dict[str, Any] = {}
         if "Sprint" in last:
-            told["sprint_ids"] = json.dumps([one for one in last["Sprint"]["to"].split(", ") if one])
+            current["sprint_ids"] = json.dumps([one for one in last["Sprint"]["to"].split(", ") if one])
         if "assignee" in last:
-            told["assignee_id"] = last["assignee"]["to"]
+            current["assignee_id"] = last["assignee"]["to"]
         if "priority" in last:
-            told["priority"] = last["priority"]["toString"]
+            current["priority"] = last["priority"]["toString"]
         if "duedate" in last:
-            told["due_date"] = date.fromisoformat(last["duedate"]["to"])
+            current["due_date"] = date.fromisoformat(last["duedate"]["to"])
         self.rows["issues"].append(
             firm.issue(key, key)
             | {
@@ -109,7 +109,7 @@ class Site:
                 "payload": json.dumps({"fields": fields | {POINTS: points}}),
                 "change_total": len(changes),
             }
-            | told | more
+            | current | more
         )  # fmt: skip
         self.rows["changes"] += [
             {"id": f"{project}{number}{place}", "issue_id": key, "author_id": ADA, "created_at": when,
@@ -179,14 +179,14 @@ def _blocked(site: Site) -> None:
     site.link("l2", "APP-6", "APP-5")
     site.issue("APP-7", flag(ny(16)), flag(ny(16, 17), on=False), flag(ny(25)))
     site.issue("APP-8", flag(ny(16)), moves((DONE, ny(17))))
-    # no history tells of this link, and the other's blocker is gone
+    # no history has this link, and the blocker of the other was deleted
     site.issue("APP-9")
     site.link("l3", "APP-4", "APP-9", extracted_at=ny(26, 12))
     site.issue("APP-10")
     site.issue("APP-11", deleted_at=ny(24))
     site.link("l4", "APP-11", "APP-10", extracted_at=ny(23))
     site.issue("APP-12", flag(ny(12, month=2)), flag(ny(13, month=2), on=False), created_at=ny(2, month=2))
-    # flagged as it was written, which no history tells; and relates to what is open
+    # flagged at its creation, which no history has; and related to an open issue
     site.issue("APP-13", fields={FLAG_FIELD: [{"value": "Impediment"}]}, created_at=ny(26, 16))
     site.link("l5", "APP-4", "APP-6", type="Relates", outward="relates to")
 
@@ -271,7 +271,7 @@ def _hours(site: Site) -> list[dict[str, Any]]:
         hours("1", "APP-50", ADA, 3 * 3600, 23) | {"created_at": ny(24)},
         hours("2", "APP-51", ADA, 6 * 3600, 23),
         hours("3", "APP-51", BEN, 4 * 3600, 24),
-        hours("4", "APP-52", ADA, 3600, 20),  # of the day on which it was done
+        hours("4", "APP-52", ADA, 3600, 20),  # on the day on which it was done
         hours("5", "APP-53", ADA, 3600, 5) | {"created_at": ny(5, 18)},
         hours("6", "APP-54", ADA, 3600, 23) | {"created_at": ny(23, 18), "deleted_at": ny(25, 12)},
         hours("7", "APP-55", ADA, 3600, 12) | {"created_at": ny(12, 18)},
@@ -320,7 +320,7 @@ def _pulls() -> dict[str, list[dict[str, Any]]]:
 
 
 def risky() -> Rows:
-    """Every row of the world."""
+    """Every row of the firm, by source and table."""
     site = Site()
     for plant in (_blocked, _overdue, _ageing, _carried_over, _unassigned, _scope, _quiet):
         plant(site)

@@ -1,7 +1,6 @@
 """Velocity by bookkeeping: the same definitions as the models', from the timelines themselves, in plain Python.
 
-It never sees a changelog, a span or SQL, so agreeing with it says that the past was rebuilt rightly and counted
-rightly.
+It never sees a changelog, a span or SQL. So when both agree, the past was rebuilt and counted correctly.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ MEASURES = [
 
 
 def steps(line: Timeline) -> Timeline:
-    """The timeline with one value a minute: the last one of each."""
+    """The timeline with one value per minute: the last one."""
     return list(dict(line).items())
 
 
@@ -51,7 +50,7 @@ def value(line: Timeline, minute: int) -> Any:
 
 @dataclass
 class Rules:
-    """How one sprint counts: which statuses are done, which exist on the board, which field holds the points."""
+    """The rules of one sprint: which statuses are done, which are on the board, and which field has the points."""
 
     done: frozenset[str]
     mapped: frozenset[str] | None

@@ -1,4 +1,4 @@
-"""Stories of one sprint each, and what its row in the velocity table must say."""
+"""Stories of one sprint each, and the expected row of the velocity table."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Story:
         unseen_points: Timeline | None = None,
         **options: Any,
     ) -> Story:
-        """An issue that, unless told otherwise, was in the sprint since its creation and never began."""
+        """Add an issue; by default it was in the sprint since its creation, and nobody began it."""
         line = points if isinstance(points, list) else [(0, points)]
         self.issues.append(
             Issue(
@@ -100,7 +100,7 @@ STORIES: dict[str, tuple[Story, dict[str, Any]]] = {
         Story("16").issue(points=[(0, 3), (120, 5), (150, 8)], sprints=into("161", 120, out=150)),
         {"added_points": 5, "removed_points": 5, "reestimated_points": 0, "final_points": 0},
     ),
-    "estimates above a thousand are told with a comma": (
+    "estimates above a thousand have a comma in the changelog": (
         Story("17").issue(points=[(0, 1200), (150, 2400.5)]),
         {"committed_points": 1200, "reestimated_points": 1200.5, "final_points": 2400.5},
     ),

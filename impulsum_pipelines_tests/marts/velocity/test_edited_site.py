@@ -1,4 +1,4 @@
-"""A site that people go on working at: after each sync and incremental build, velocity is the truth again.
+"""A site at which people keep working: after each sync and incremental build, velocity equals the truth.
 
 A deletion takes the issue's history with it, and the pipeline learns of it when it next counts: what happened to the
 issue since the sync before, and when it went, no reader can tell. So each deletion here is between two syncs that
@@ -25,7 +25,7 @@ HOUR = 3600
 
 
 class People:
-    """Who works at a site: every edit an hour after the one before."""
+    """People who work at a site; each edit is an hour after the last one."""
 
     def __init__(self, site: Any, home: Path, build: Callable[[Path], None]) -> None:
         self._site = site
@@ -46,7 +46,7 @@ class People:
         return int(self("create_sprint", board=1, name=name, days=days)["id"])
 
     def work_at_random(self, edits: int) -> None:
-        """Any edit to any issue, whatever sprints it is in."""
+        """Make random edits to random issues, in any sprint."""
         ids = [issue for issues in self._site.control("ids").values() for issue in issues]
         sprints = self._site.control("sprints")["sprints"]
         places = [None, *(sprint["id"] for sprint in sprints if sprint["state"] != "closed")]
@@ -60,7 +60,7 @@ class People:
                 self("transition", issue=issue, status=self._rng.choice(STATUSES))
 
     def agree(self, *deleted: str) -> dict[str, dict[str, Any]]:
-        """Sync, delete, sync with a census, build on what is there, and hold it against the truth.
+        """Sync, delete, sync with a census, build on what is there, and compare it with the truth.
 
         Returns:
             The rows of velocity.sprint_velocity by sprint.
@@ -75,7 +75,7 @@ class People:
         return velocity(self._home / "warehouse.duckdb")
 
     def _sync(self, *, census: bool = False) -> None:
-        """Sync at the next whole second: the site tells its time in seconds."""
+        """Sync at the next whole second: the site's times are in seconds."""
         now = datetime.fromisoformat(self._site.control("clock")["now"])
         self._site.control("clock", now=(now.replace(microsecond=0) + timedelta(seconds=1)).isoformat())
         run_load("jira", load_settings(), census=census)

@@ -1,4 +1,4 @@
-"""What a build adds to what it holds equals what it would build from nothing."""
+"""An incremental build equals a build from nothing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MODELS = (
 
 
 def _edited(world: World) -> World:
-    """A day later: one issue went on, one was emptied of sprints, one was deleted, one made a sub-task, one is new."""
+    """A day later: one issue moved on, one left its sprints, one was deleted, one became a sub-task, one is new."""
     later = world.now + 10
     edited: list[Issue] = []
     for number, issue in enumerate(world.issues):
@@ -62,7 +62,7 @@ def _edited(world: World) -> World:
 
 
 def _changed(before: dict[str, list[dict[str, Any]]], after: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """The rows that a second sync would write: those that are new, or differ in more than when they were read."""
+    """The rows that a second sync would write: those that are new, or differ in more than the time of reading."""
 
     def content(row: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in row.items() if key != "extracted_at"}
@@ -93,7 +93,7 @@ def test_increments_equal_a_full_refresh(tmp_path: Path, everything: World, copy
         assert incremental[model] != first[model], model
 
 
-def test_a_board_that_changes_judges_its_open_sprints_alone(tmp_path: Path, copy_of_built: Make) -> None:
+def test_a_changed_board_changes_only_its_open_sprints(tmp_path: Path, copy_of_built: Make) -> None:
     """An issue's document holds every field, so nothing but the board's row comes with the next sync.
 
     The closed sprints stay as they were, in a build of everything from nothing too.
@@ -105,8 +105,8 @@ def test_a_board_that_changes_judges_its_open_sprints_alone(tmp_path: Path, copy
     assert (active["committed_points"], active["completed_points"], active["say_do_issue_ratio"]) == (3, 3, 1)
     changed = {"estimation_field_id": UNSEEN_POINTS, "done_status_ids": json.dumps([CANCELLED])}
     write_raw(tmp_path / "raw" / "jira.duckdb", {"boards": [board | changed]})
-    for anew in ([], ["--full-refresh"]):
-        build(tmp_path, "run", *anew, "--select", "+sprint_velocity", **ZONE)
+    for options in ([], ["--full-refresh"]):
+        build(tmp_path, "run", *options, "--select", "+sprint_velocity", **ZONE)
         still, now = query(tmp_path, of_board)
         assert still == closed
         assert (now["estimation_field_id"], now["committed_points"]) == (UNSEEN_POINTS, 5)

@@ -14,19 +14,19 @@ pytestmark = pytest.mark.xdist_group("velocity")
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_velocity_tells_the_story(velocity: dict[str, dict[str, Any]], name: str) -> None:
+def test_velocity_matches_the_story(velocity: dict[str, dict[str, Any]], name: str) -> None:
     story, expected = STORIES[name]
     row = velocity[story.sprint]
-    told = {column: row[column] if row[column] is None or isinstance(row[column], str | bool) else float(row[column])
-            for column in expected}  # fmt: skip
-    assert told == expected
+    actual = {column: row[column] if row[column] is None or isinstance(row[column], str | bool) else float(row[column])
+              for column in expected}  # fmt: skip
+    assert actual == expected
 
 
 def test_the_second_of_two_sprints_at_once_counts_it_too(velocity: dict[str, dict[str, Any]]) -> None:
     assert (velocity["192"]["committed_points"], velocity["192"]["completed_points"]) == (3, 3)
 
 
-def test_scope_changes_tell_who_did_what(built: Path) -> None:
+def test_scope_changes_say_who_did_what(built: Path) -> None:
     rows = query(
         built,
         "select change, points, points_before, points_after, changed_by from velocity.sprint_scope_changes "
@@ -50,7 +50,7 @@ def test_future_sprints_have_no_velocity_but_are_listed(built: Path, velocity: d
     assert sprint == {"state": "future", "issues_now": 1}
 
 
-def test_the_build_left_its_record(built: Path) -> None:
+def test_the_build_stores_its_results(built: Path) -> None:
     (invocation,) = query(built, "select command, finished_at is not null as ended from audit.invocations")
     assert invocation == {"command": "build", "ended": True}
     (results,) = query(built, "select count(*) as n, count_if(status in ('success', 'pass')) as good from "
@@ -58,7 +58,7 @@ def test_the_build_left_its_record(built: Path) -> None:
     assert results["n"] == results["good"] > 60
 
 
-def test_the_build_of_a_part_says_which_marts_were_never_built(built: Path) -> None:
+def test_a_partial_build_stores_which_marts_were_never_built(built: Path) -> None:
     marts = {model.stem for model in (PROJECT / "models" / "marts").rglob("*.sql")}
     held = {row["table_name"] for row in query(built, "select table_name from duckdb_tables()")}
     never = query(built, "select unique_id from audit.node_results where status = 'never built'")

@@ -1,4 +1,4 @@
-"""Run the dbt project as the pipeline does: a process of its own, on a home of its own."""
+"""Runs the dbt project as the pipeline does: in a separate process, on a separate home."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 import duckdb
 
-from impulsum_pipelines.base.home import Home
+from impulsum_pipelines.base.home import Home, fetch_dicts
 from impulsum_pipelines.loading.raw import ensure_tables
 from impulsum_pipelines.marts.manifest import COPIES, PARSED, PATHS, PROJECT, manifest_text
 from impulsum_pipelines.tiers import SOURCES
 
-#: The marts that stand on Jira, and what they read; completeness reads the books of every source.
+#: The marts on Jira, and what they read; completeness reads the metadata tables of every source.
 OF_JIRA = (
     "--select",
     *("+sprint_scope_changes", "+weekly", "+trends"),
@@ -25,15 +25,15 @@ OF_JIRA = (
 
 
 def every_raw_file(home: Path) -> None:
-    """Make the raw files that are missing, empty: dbt attaches those of all sources."""
+    """Create the missing raw files, empty: dbt attaches those of all sources."""
     for source in SOURCES:
         ensure_tables(Home(home), source.name)
 
 
 def run_dbt(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run one dbt command on a home; the caller judges its exit code.
+    """Run one dbt command on a home; the caller checks its exit code.
 
-    The paths are those of a build, so that a new home begins with what dbt parsed before: it would parse for seconds.
+    The paths are those of a build, so that a new home can start from the parsed project, which saves seconds.
     """
     every_raw_file(home)
     if not (home / COPIES).exists():
@@ -46,7 +46,7 @@ def run_dbt(home: Path, *arguments: str, **settings: str) -> subprocess.Complete
     own = {
         **PATHS,
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        "DBT_INDIRECT_SELECTION": "cautious",  # no test of a model that was chosen beside one that was not
+        "DBT_INDIRECT_SELECTION": "cautious",  # skip a test that also needs a model that is not selected
     }
     return subprocess.run(
         [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments,
@@ -58,7 +58,7 @@ def run_dbt(home: Path, *arguments: str, **settings: str) -> subprocess.Complete
 
 
 def build(home: Path, command: str = "run", *arguments: str, **settings: str) -> None:
-    """Run one dbt command that has to succeed."""
+    """Run one dbt command that must succeed."""
     done = run_dbt(home, command, *arguments, **settings)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
 
@@ -67,6 +67,4 @@ def query(home: Path, sql: str) -> list[dict[str, Any]]:
     """Rows of the warehouse as dictionaries, times in UTC."""
     with duckdb.connect(home / "warehouse.duckdb", read_only=True) as warehouse:
         warehouse.execute("set TimeZone = 'UTC'")
-        result = warehouse.execute(sql)
-        names = [column[0] for column in result.description]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+        return fetch_dicts(warehouse.execute(sql))

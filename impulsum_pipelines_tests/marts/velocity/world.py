@@ -1,4 +1,4 @@
-"""A small Jira for the models: issues with the timelines of their fields, and the raw rows that tell of them.
+"""A small Jira for the models: issues with the timelines of their fields, and the raw rows that describe them.
 
 Instants are whole minutes after ``EPOCH``. A timeline is a list of (minute, value): the first entry is the value at
 creation, each later one is a change. The raw rows hold what Jira would tell: current values, and a changelog.
@@ -21,7 +21,7 @@ from impulsum_pipelines.sources.jira.tables import TABLES
 
 EPOCH = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
 STORY_POINTS, POINT_ESTIMATE = "customfield_10016", "customfield_10028"
-UNSEEN_POINTS = "customfield_10099"  # that has no role, and that no board estimates with
+UNSEEN_POINTS = "customfield_10099"  # has no role, and no board estimates with it
 SPRINT_FIELD = "customfield_10020"
 FIELD_NAMES = {
     STORY_POINTS: "Story Points",
@@ -83,7 +83,7 @@ class Board:
 
 @dataclass
 class World:
-    """What one site holds at ``now``, the minute at which all of it was read."""
+    """The content of one site at ``now``, the minute at which all of it was read."""
 
     issues: list[Issue]
     sprints: list[Sprint]
@@ -234,7 +234,7 @@ _CENSUS = """sync_id text, taken_at timestamptz, entity text, scope_id text, sco
 
 
 def write_raw(path: Path, rows: dict[str, list[dict[str, Any]]]) -> None:
-    """Write (or merge by id into) the raw file: the tables that the declarations name, and the two of the loader."""
+    """Write rows into the raw file, or merge them by id: the declared tables, and the two metadata tables."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(path) as raw:
         raw.execute("set TimeZone = 'UTC'")

@@ -1,4 +1,4 @@
-"""A real export as a Cloud site."""
+"""A real export, served as a Cloud site."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.sandbox.jira.history.export import read_export
-from impulsum_pipelines.sandbox.server import running
+from impulsum_pipelines.sandbox.server import running_sandbox
 from impulsum_pipelines_tests.places import SHARED
 from impulsum_pipelines_tests.sandbox.conftest import Client
 
@@ -37,7 +37,7 @@ def test_issues_of_an_export_are_served_as_cloud_gives_them(tmp_path: Path) -> N
     chosen = _first_lines(_EXPORT, lambda fields: bool(fields.get("closedSprints")), 40)
     small = tmp_path / "issues.jsonl"
     small.write_bytes(b"\n".join(orjson.dumps(issue) for issue in chosen))
-    with running(read_export(small)) as served:
+    with running_sandbox(read_export(small)) as served:
         jira = Client(served)
         found = {i["id"]: i for i in jira.search("project = TIMOB ORDER BY id", fields=["*all"], expand="changelog")}
         assert found.keys() == {issue["id"] for issue in chosen}

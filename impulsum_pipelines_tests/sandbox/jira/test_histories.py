@@ -1,4 +1,4 @@
-"""Changelogs, comments and worklogs: cut inline, split over pages, and told late."""
+"""Changelogs, comments and worklogs: cut inline, split over pages, and listed late."""
 
 from __future__ import annotations
 
@@ -81,24 +81,24 @@ def test_comments_are_cut_in_the_issue(client: Start) -> None:
     assert jira.get("issue/ATLAS-1/comment").json()["total"] == 22
 
 
-def test_worklogs_are_told_a_minute_late_and_deletions_by_id_only(client: Start) -> None:
+def test_worklogs_are_listed_a_minute_late_and_deletions_by_id_only(client: Start) -> None:
     jira = client()
     jira.served.control("clock", freeze=True)
     entry = int(jira.served.control("add_worklog", issue="ATLAS-1", seconds=600)["id"])
 
-    def told(kind: str) -> list[int]:
+    def listed(kind: str) -> list[int]:
         return [v["worklogId"] for v in jira.get(f"worklog/{kind}", since=0).json()["values"]]
 
-    assert entry not in told("updated")
+    assert entry not in listed("updated")
     jira.served.control("clock", advance_seconds=61)
-    assert entry in told("updated")
+    assert entry in listed("updated")
     assert jira.post("worklog/list", ids=[entry]).json()[0]["timeSpentSeconds"] == 600
     jira.served.control("edit_worklog", issue="ATLAS-1", worklog=entry, seconds=1200)
     assert jira.post("worklog/list", ids=[entry]).json()[0]["timeSpentSeconds"] == 1200
     jira.served.control("delete_worklog", worklog=entry)
     jira.served.control("clock", advance_seconds=61)
-    assert entry in told("deleted")
-    assert entry not in told("updated")
+    assert entry in listed("deleted")
+    assert entry not in listed("updated")
     assert jira.post("worklog/list", ids=[entry]).json() == []
 
 
@@ -108,12 +108,12 @@ def test_many_worklogs_come_in_pages(client: Start) -> None:
     at = world.clock.now() - 3_600_000
     ids = list(range(900_000, 902_500))
     world.store.add_worklogs((i, 10001, at + i // 2 - 450_000, {"id": str(i)}) for i in ids)
-    url, told = "worklog/updated?since=0", []
+    url, listed = "worklog/updated?since=0", []
     while url:
         page = jira.get(url).json()
         assert len(page["values"]) <= 1000
-        told += [v["worklogId"] for v in page["values"]]
+        listed += [v["worklogId"] for v in page["values"]]
         url = page.get("nextPage", "").removeprefix(f"{jira.served.url}/rest/api/3/")
     assert page["lastPage"]
-    assert len(told) == len(set(told))
-    assert set(ids) <= set(told)
+    assert len(listed) == len(set(listed))
+    assert set(ids) <= set(listed)

@@ -1,4 +1,4 @@
-"""Search: JQL's dates and words, pages, tokens, lag, and what Jira refuses."""
+"""Search: JQL's dates and operators, pages, tokens, lag, and what Jira refuses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_quoted_date_is_read_in_the_users_zone_and_a_number_is_not(client: Sta
     assert jira.keys(f"project = ATLAS AND updated >= {milliseconds} ORDER BY updated ASC") == exact
 
 
-def test_words_combine(client: Start) -> None:
+def test_operators_combine(client: Start) -> None:
     jira = client(issues=90)
     everything = set(jira.keys("project in (ATLAS, BEAM)"))
     done = set(jira.keys("status = Done"))
@@ -125,7 +125,7 @@ def test_search_sees_an_edit_late_and_a_read_by_id_at_once(client: Start) -> Non
     assert found() == "Seen late"
 
 
-def test_the_clock_is_the_sites(client: Start) -> None:
+def test_answers_are_dated_by_the_sandboxs_clock(client: Start) -> None:
     jira = client(now="2026-11-01T00:00:00Z")
     jira.served.control("clock", freeze=True)
     before = jira.get("myself").headers["Date"]

@@ -1,4 +1,4 @@
-"""The truth about sprints: it holds together for any seed, and says what people would say of a story."""
+"""The truth about sprints: its numbers agree for any seed, and are those that people expect for one story."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 
 import pytest
 
-from impulsum_pipelines.sandbox.jira.history.generator import generate
+from impulsum_pipelines.sandbox.worlds import generate
 from impulsum_pipelines_tests.conftest import SandboxFactory
 
 _NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def test_the_identity_holds_for_every_sprint_of_150_seeds() -> None:
+def test_the_numbers_of_every_sprint_of_150_seeds_agree() -> None:
     seen = dict.fromkeys(("removed", "done_then_removed", "completed_outside", "reopened_since_close"), 0)
     for seed in range(150):
         for sprint in generate(seed=seed, issues=45, now=_NOW).truth()["sprints"]:
-            _holds_together(sprint)
+            _check_numbers(sprint)
             for name in seen:
                 seen[name] += sprint[f"{name}_issues"]
-    assert all(seen.values()), f"no seed shows some of the mess: {seen}"
+    assert all(seen.values()), f"some of the disorder is in no seed: {seen}"
 
 
-def _holds_together(sprint: dict[str, Any]) -> None:
+def _check_numbers(sprint: dict[str, Any]) -> None:
     def equal(unit: str, *terms: str) -> bool:
         values = {name: sprint[f"{name}_{unit}"] or 0 for name in ("committed", "added", "removed", *terms)}
         changed = sum(values[name] for name in terms)
@@ -59,7 +59,7 @@ def test_issues_are_padded_to_the_size_asked_for() -> None:
 
 
 def test_a_story(sandbox: SandboxFactory) -> None:
-    """What happens to a sprint at the door is what the truth says of it."""
+    """The truth has the numbers that follow from the edits at the control door."""
     jira = sandbox(issues=60)
     control = jira.control
     one, two = (control("create_sprint", board=1, name=name)["id"] for name in ("One", "Two"))

@@ -99,7 +99,7 @@ def test_worklogs_are_added_edited_and_deleted_by_their_own_feed(sandbox):
 
 def test_worklogs_of_several_pages_are_stored_once(sandbox, monkeypatch):
     """A page begins with the end of the one before, which a first load would write twice."""
-    monkeypatch.setattr(platform, "WORKLOGS_A_PAGE", 7)
+    monkeypatch.setattr(platform, "WORKLOGS_PER_PAGE", 7)
     monkeypatch.setattr(source, "WORKLOG_BATCH", 7)
     site = sandbox(seed=24, issues=60, now=NOW)
     sync()
@@ -108,7 +108,7 @@ def test_worklogs_of_several_pages_are_stored_once(sandbox, monkeypatch):
 
 
 def test_a_page_of_worklogs_of_one_millisecond_is_not_the_end(sandbox, monkeypatch):
-    monkeypatch.setattr(platform, "WORKLOGS_A_PAGE", 7)
+    monkeypatch.setattr(platform, "WORKLOGS_PER_PAGE", 7)
     site = sandbox(seed=24, issues=60, now=NOW)
     store = site.world.store
     store.db.execute(
@@ -119,7 +119,7 @@ def test_a_page_of_worklogs_of_one_millisecond_is_not_the_end(sandbox, monkeypat
 
 
 def test_short_pages_of_users_are_not_the_end(sandbox, monkeypatch):
-    monkeypatch.setattr(platform, "USERS_A_PAGE", 5)
+    monkeypatch.setattr(platform, "USERS_PER_PAGE", 5)
     site = sandbox(seed=24, issues=60, now=NOW)
     sync()
     assert alive("users") == site.world.site.users.keys()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from impulsum_pipelines.sandbox.tempo import limit
+from impulsum_pipelines.sandbox.tempo import limits
 from impulsum_pipelines.sources.base.limits import Rate
 from impulsum_pipelines.sources.tempo import client
 
@@ -15,5 +15,5 @@ FACTOR = 40
 @pytest.fixture
 def high_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Tempo that allows, and a client that sends, more requests per second, so that a month passes in seconds."""
-    monkeypatch.setattr(limit, "PER_SECOND", limit.PER_SECOND * FACTOR)
+    monkeypatch.setattr(limits, "PER_SECOND", limits.PER_SECOND * FACTOR)
     monkeypatch.setattr(client, "RATE", Rate(client.RATE.limit * FACTOR, client.RATE.interval))

@@ -1,7 +1,7 @@
-"""A storm of drop files, all at once: good ones of six sources, deliveries that come again, and files that are none.
+"""A storm of drop files, all at once: good files of six sources, repeated deliveries, and bad files.
 
-The good ones are every real body there is (``bodies.py``), then generated ones about a few issues: their pull requests,
-threads, hours. The bad ones are of every kind that ``docs/drop-files.md`` names, some with a way out of the inbox.
+The good files have every recorded body (``bodies.py``), then generated ones about a few issues: their pull requests,
+threads, hours. The bad files are of every kind in ``docs/drop-files.md``; some try to lead out of the inbox.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import orjson
 
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.webhooks.events.event import Event, read
+from impulsum_pipelines.webhooks.events.event import Event, read_event
 from impulsum_pipelines_tests.webhooks import bodies
-from impulsum_pipelines_tests.webhooks.reading import ACTIVE_SPRINT, DONE, issue, message, on_repository, pull
+from impulsum_pipelines_tests.webhooks.sample_events import ACTIVE_SPRINT, DONE, issue, message, on_repository, pull
 
 #: Shares of files.
 REPEATED, BAD = 0.05, 0.02
 
 _RECEIVED = datetime(2026, 11, 2, 12, tzinfo=UTC)
-#: What happened lies within so long before.
+#: The events happened within this time before.
 _PERIOD = timedelta(days=3)
 
 Sent = tuple[str, Mapping[str, str], bytes, str | None]
@@ -35,14 +35,14 @@ Sent = tuple[str, Mapping[str, str], bytes, str | None]
 
 @dataclass
 class Storm:
-    """What was dropped.
+    """What was put into the inbox.
 
     Args:
-        outside: a folder beside the inbox that nobody may touch; some bad files lead there.
-        letters: what is in it.
-        events: what the good files say, by source and key; each once, however often it was delivered.
+        outside: a folder beside the inbox that must not change; some bad files lead there.
+        letters: its files.
+        events: the events of the good files, by source and key; once each, also when delivered repeatedly.
         good: names of the good files.
-        bad: names of the bad ones, each with words that its reason must hold.
+        bad: names of the bad files, each with words that its reason must contain.
     """
 
     outside: Path
@@ -53,7 +53,7 @@ class Storm:
 
 
 def drop_at_once(settings: Settings, outside: Path, *, files: int, seed: int = 1) -> Storm:
-    """Fill an inbox that is not there yet, in one moment."""
+    """Create an inbox that already contains all files."""
     chance, inbox = random.Random(seed), Home.of(settings).inbox
     folder = inbox / "preparing"
     folder.mkdir(parents=True)
@@ -65,7 +65,7 @@ def drop_at_once(settings: Settings, outside: Path, *, files: int, seed: int = 1
     for number, (source, headers, body, delivery) in enumerate(sent):
         name = _name(source, number, chance)
         (folder / name).write_bytes(_envelope(source, headers, body, delivery))
-        event = read(source, headers, body, _RECEIVED, delivery)
+        event = read_event(source, headers, body, _RECEIVED, delivery)
         storm.good.add(name)
         storm.events[source, event.key] = event
     for number in range(bad):
@@ -85,11 +85,11 @@ def _sent(chance: random.Random, count: int) -> Iterator[Sent]:
     for body in real:
         yield body.source, {k.lower(): v for k, v in body.headers.items()}, body.body, f"{body.source}/{body.name}"
     for number in range(count - len(real)):
-        source, headers, said, delivery = _said(chance, number, issues=max(2, count // 12))
-        yield source, headers, orjson.dumps(said), delivery
+        source, headers, body, delivery = _generated(chance, number, issues=max(2, count // 12))
+        yield source, headers, orjson.dumps(body), delivery
 
 
-def _said(chance: random.Random, number: int, issues: int) -> tuple[str, Mapping[str, str], Any, str | None]:
+def _generated(chance: random.Random, number: int, issues: int) -> tuple[str, Mapping[str, str], Any, str | None]:
     about = chance.randrange(1, issues + 1)
     key, at = f"OPS-{about}", _RECEIVED - chance.random() * _PERIOD
     stamp, iso, delivery = f"{at.timestamp():.6f}", at.isoformat(), f"delivery-{number}"
@@ -109,16 +109,19 @@ def _said(chance: random.Random, number: int, issues: int) -> tuple[str, Mapping
         case 0 | 1 | 2:
             return "jira", {}, base | of_jira, delivery
         case 3 | 4 | 5:
-            return "jira", {}, chance.choice(changed) | of_jira, None  # known by the hash of its body
+            return "jira", {}, chance.choice(changed) | of_jira, None  # identified by the hash of its body
         case 6 | 7:
             text = chance.choice([f"look at {key}", "on it", "production is down", f"{key}: production is down"])
-            said = message(text, ts=stamp, thread_ts=thread) | {"event_id": f"Ev{number}", "token": f"secret-{number}"}
-            return "slack", {}, said, f"Ev{number}"
+            content = message(text, ts=stamp, thread_ts=thread) | {
+                "event_id": f"Ev{number}",
+                "token": f"secret-{number}",
+            }
+            return "slack", {}, content, f"Ev{number}"
         case 8 | 9:
             named = chance.choice(["pull_request", "pull_request", "check_run"])
             more = {"check_run": {"name": "tests", "conclusion": "failure", "completed_at": iso, "pull_requests": []}}
-            said = on_repository(pull_request=of_pull, action="opened", **(more if named == "check_run" else {}))
-            return "github", {"x-github-event": named, "x-github-delivery": delivery}, said, delivery
+            content = on_repository(pull_request=of_pull, action="opened", **(more if named == "check_run" else {}))
+            return "github", {"x-github-event": named, "x-github-delivery": delivery}, content, delivery
         case 10:
             payload = {
                 "tempoWorklogId": number,
@@ -129,8 +132,8 @@ def _said(chance: random.Random, number: int, issues: int) -> tuple[str, Mapping
             return "tempo", {}, {"eventId": delivery, "eventType": "worklog.created", "payload": payload}, delivery
         case _:
             page = {"id": f"{about:032x}", "type": "page"}
-            said = {"id": delivery, "type": "page.content_updated", "timestamp": iso, "entity": page, "data": {}}
-            return "notion", {}, said, delivery
+            content = {"id": delivery, "type": "page.content_updated", "timestamp": iso, "entity": page, "data": {}}
+            return "notion", {}, content, delivery
 
 
 def _name(source: str, number: int, chance: random.Random) -> str:
@@ -139,7 +142,7 @@ def _name(source: str, number: int, chance: random.Random) -> str:
 
 
 def _envelope(source: str, headers: Mapping[str, str], body: bytes, delivery: str | None) -> bytes:
-    """As another producer writes it."""
+    """A drop file as another producer writes it."""
     return orjson.dumps(
         {
             "version": 1,
@@ -159,7 +162,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 
 def _lay_out(outside: Path) -> dict[Path, bytes]:
-    """What a bad file may try to reach: a whole letter, and a folder with another."""
+    """Files that a bad file may try to reach: a good drop file, and a folder with another."""
     (outside / "folder").mkdir(parents=True)
     for path in (outside / "letter.json", outside / "folder" / "letter.json"):
         path.write_bytes(_envelope("jira", {}, orjson.dumps(issue("OUT-1", priority={"name": "Highest"})), str(path)))
@@ -167,13 +170,13 @@ def _lay_out(outside: Path) -> dict[Path, bytes]:
 
 
 def _bad(number: int, outside: Path) -> list[tuple[Callable[[Path], object], str, str]]:
-    """Every kind of file that is none: how it is made, its name if that is what is wrong, and words of the reason."""
-    whole = _envelope("jira", {}, orjson.dumps(issue("BAD-1", priority={"name": "Highest"})), f"bad-{number}")
+    """Every kind of bad file: how to make it, its name if that is wrong, and words of its reason."""
+    good = _envelope("jira", {}, orjson.dumps(issue("BAD-1", priority={"name": "Highest"})), f"bad-{number}")
     deep = b'{"a":' * 101 + b"1" + b"}" * 101
     contents = (
-        (whole[: len(whole) // 2], "EOF while parsing"),
-        (whole.replace(b'"version":1', b'"version":"1"'), "version: Input should be a valid integer"),
-        (whole.replace(b"jira:", b"jira\xff", 1), "not UTF-8"),
+        (good[: len(good) // 2], "EOF while parsing"),
+        (good.replace(b'"version":1', b'"version":"1"'), "version: Input should be a valid integer"),
+        (good.replace(b"jira:", b"jira\xff", 1), "not UTF-8"),
         (b"", "It is empty"),
         (b"[" * 100_000, "recursion limit"),
         (_envelope("jira", {}, deep, f"bad-{number}"), "nested deeper than 100 levels"),
@@ -189,13 +192,13 @@ def _bad(number: int, outside: Path) -> list[tuple[Callable[[Path], object], str
     return [
         *((partial(Path.write_bytes, data=data), "", reason) for data, reason in contents),
         *(
-            (partial(Path.write_bytes, data=whole), name, "Its name is not")
+            (partial(Path.write_bytes, data=good), name, "Its name is not")
             for name in (*names, f"{number:x>255}", f"\n{number}")
         ),
         *((partial(Path.symlink_to, target=target), "", "symbolic link") for target in links),
         (_make_huge, "", "larger than 25 MB"),
-        (_make_folder, "", "no regular file"),
-        (os.mkfifo, "", "no regular file"),
+        (_make_folder, "", "not a regular file"),
+        (os.mkfifo, "", "not a regular file"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""What the events of each vendor say, in the words that all share."""
+"""The events of each vendor, in the form that all share."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines.webhooks.readers import readers, vocabulary
-from impulsum_pipelines_tests.webhooks.reading import (
+from impulsum_pipelines_tests.webhooks.sample_events import (
     ACTIVE_SPRINT,
+    OCCURRED_MS,
     RECEIVED,
-    SAID_MS,
     event,
     github,
     issue,
@@ -24,13 +24,13 @@ from impulsum_pipelines_tests.webhooks.reading import (
     pull,
 )
 
-SAID = datetime.fromtimestamp(SAID_MS / 1000, UTC)
+OCCURRED = datetime.fromtimestamp(OCCURRED_MS / 1000, UTC)
 
 
 def test_an_issue_with_what_changed() -> None:
     body = issue(changed={"status": ("To Do", "Blocked"), "Rank": ("", "Ranked higher")}, **ACTIVE_SPRINT)
     read = event("jira", body, {"X-Atlassian-Webhook-Identifier": "d-1"})
-    assert (read.type, read.key, read.occurred_at, read.actor) == ("jira:issue_updated", "d-1", SAID, "5cf")
+    assert (read.type, read.key, read.occurred_at, read.actor) == ("jira:issue_updated", "d-1", OCCURRED, "5cf")
     assert read.subjects == ("issue:ABC-1", "issue-id:10001")
     assert read.title == "ABC-1: The checkout"
     assert read.url == "https://acme.atlassian.net/browse/ABC-1"
@@ -44,25 +44,25 @@ def test_sprints_of_a_server_are_texts() -> None:
     assert event("jira", issue(customfield_10104=[sprint])).facts["sprint_state"] == "active"
 
 
-def test_an_old_description_is_not_said_again() -> None:
+def test_an_unchanged_description_is_not_part_of_the_text() -> None:
     assert "old story" in event("jira", issue(description="an old story")).facts["text"]
     assert "text" not in event("jira", issue(changed={"labels": ("", "x")}, description="an old story")).facts
 
 
 def test_a_comment_in_atlassians_document_format() -> None:
-    said = {"type": "paragraph", "content": [{"type": "text", "text": "see XYZ-9"}]}
+    paragraph = {"type": "paragraph", "content": [{"type": "text", "text": "see XYZ-9"}]}
     code = {"type": "codeBlock", "content": [{"type": "text", "text": "production is down"}]}
     body = {
         **issue(),
         "webhookEvent": "comment_created",
-        "comment": {"body": {"type": "doc", "content": [said, code]}},
+        "comment": {"body": {"type": "doc", "content": [paragraph, code]}},
     }
     read = event("jira", body)
     assert read.facts["text"] == "see XYZ-9"
     assert read.subjects == ("issue:ABC-1", "issue-id:10001", "issue:XYZ-9")
 
 
-def test_a_deleted_comment_of_a_server_leads_to_its_issue() -> None:
+def test_a_deleted_comment_of_a_server_has_its_issue() -> None:
     comment = {"self": "http://jira.acme/rest/api/2/issue/10013/comment/10084"}
     assert event("jira", {"webhookEvent": "comment_deleted", "comment": comment}).subjects == ("issue-id:10013",)
 
@@ -99,15 +99,15 @@ def test_a_comment_on_a_pull_request_is_about_the_pull_request() -> None:
     assert read.facts["text"] == "look at ABC-3"
 
 
-def test_a_push_happened_when_it_was_pushed_and_not_when_it_was_committed() -> None:
+def test_a_push_has_the_time_of_pushing_and_not_of_committing() -> None:
     body = on_repository(
         ref="refs/heads/main",
         commits=[{"message": "ABC-1 done", "timestamp": "2026-10-01T00:00:00Z"}],
         head_commit={"timestamp": "2026-10-01T00:00:00Z"},
     )
-    body["repository"]["pushed_at"] = SAID_MS // 1000
+    body["repository"]["pushed_at"] = OCCURRED_MS // 1000
     read = event("github", body, {"x-github-event": "push"})
-    assert (read.type, read.occurred_at) == ("push", SAID)
+    assert (read.type, read.occurred_at) == ("push", OCCURRED)
     assert read.subjects == ("branch:acme/shop@main", "repository:acme/shop", "issue:ABC-1")
     assert read.facts["is_default_branch"] is True
 
@@ -123,7 +123,7 @@ def test_a_push_happened_when_it_was_pushed_and_not_when_it_was_committed() -> N
         ({"zen": "x"}, "unknown"),
     ],
 )  # fmt: skip
-def test_an_event_without_its_name_is_known_by_its_body(body: dict[str, Any], kind: str) -> None:
+def test_an_event_without_its_name_is_recognised_by_its_body(body: dict[str, Any], kind: str) -> None:
     assert event("github", on_repository(**body)).type == kind
 
 
@@ -142,7 +142,7 @@ def test_a_reply_belongs_to_its_thread() -> None:
     assert (read.type, read.key) == ("message", "Ev1793620500.000100")
     assert read.subjects == ("thread:C1:1793620000.000200", "channel:C1", "issue:ABC-1")
     assert read.title == "see ABC-1"
-    assert read.occurred_at == SAID + timedelta(microseconds=100)
+    assert read.occurred_at == OCCURRED + timedelta(microseconds=100)
 
 
 @pytest.mark.parametrize(
@@ -154,13 +154,13 @@ def test_a_reply_belongs_to_its_thread() -> None:
         {"type": "reaction_added", "item": {"channel": "C1", "ts": "1793620000.000200"}, "channel": None, "ts": None},
     ],
 )
-def test_a_change_is_about_the_message_and_not_about_itself(changed: dict[str, Any]) -> None:
+def test_an_edit_is_about_its_message_and_not_about_itself(changed: dict[str, Any]) -> None:
     body = message("")
     body["event"] = {**body["event"], **changed}
     assert event("slack", body).subjects == ("thread:C1:1793620000.000200", "channel:C1")
 
 
-def test_an_edit_that_keeps_the_text_says_nothing() -> None:
+def test_an_edit_that_keeps_the_text_has_no_text() -> None:
     def edited(text: str) -> dict[str, Any]:
         before = {"ts": "1793620000.000200", "text": "a"}
         return message("", subtype="message_changed", message={**before, "text": text}, previous_message=before)
@@ -170,7 +170,7 @@ def test_an_edit_that_keeps_the_text_says_nothing() -> None:
     assert (changed.facts["is_text_changed"], changed.facts["text"]) == (True, "b")
 
 
-def test_private_words_are_no_title() -> None:
+def test_a_private_message_is_not_shown_in_the_title() -> None:
     read = event("slack", message("my salary", channel_type="im"))
     assert read.title == "A message in a private conversation"
 
@@ -204,10 +204,10 @@ def test_issue_keys_in_texts(text: str, keys: tuple[str, ...]) -> None:
 
 def test_a_meeting_in_both_versions() -> None:
     first = event("fireflies", {"meetingId": "m1", "eventType": "Transcription completed"})
-    second = event("fireflies", {"event": "meeting.transcribed", "meeting_id": "m1", "timestamp": SAID_MS})
+    second = event("fireflies", {"event": "meeting.transcribed", "meeting_id": "m1", "timestamp": OCCURRED_MS})
     assert first.type == second.type == "meeting.transcribed"
     assert first.subjects == second.subjects == ("meeting:m1",)
-    assert (first.occurred_at, second.occurred_at) == (RECEIVED, SAID)
+    assert (first.occurred_at, second.occurred_at) == (RECEIVED, OCCURRED)
     assert first.key.startswith("sha256:")
 
 
@@ -218,10 +218,10 @@ def test_a_page_and_a_comment_on_it() -> None:
     updated = {"id": "e1", "type": "page.content_updated", "timestamp": "2026-11-02T11:55:00.000Z", "authors": author}
     read = event("notion", {**updated, "entity": {"id": page, "type": "page"}, "data": {"parent": parent}})
     assert (read.key, read.actor, read.subjects) == ("e1", "u1", (f"page:{page}", f"page:{parent['id']}"))
-    said = event(
+    commented = event(
         "notion", {"type": "comment.created", "entity": {"id": "c1", "type": "comment"}, "data": {"page_id": page}}
     )
-    assert said.subjects == (f"page:{page}",)
+    assert commented.subjects == (f"page:{page}",)
 
 
 def test_a_worklog_names_its_issue_by_id() -> None:
@@ -241,9 +241,9 @@ def test_a_worklog_names_its_issue_by_id() -> None:
     assert event("tempo", deleted, {"Tempo-Timestamp": "2026-11-02T11:59:00.000Z"}).occurred_at.minute == 59
 
 
-def test_the_delivery_id_of_the_producer_goes_first_and_a_hash_is_the_last_resort() -> None:
+def test_the_delivery_id_of_the_producer_comes_first_and_a_hash_last() -> None:
     body = issue()
-    assert event("jira", body, {"X-Atlassian-Webhook-Identifier": "d-1"}, delivery="told").key == "told"
+    assert event("jira", body, {"X-Atlassian-Webhook-Identifier": "d-1"}, delivery="given").key == "given"
     assert event("jira", body).key == event("jira", body).key
     assert event("jira", body).key.startswith("sha256:")
     assert event("jira", body).key != event("jira", issue("ABC-2")).key
@@ -251,7 +251,7 @@ def test_the_delivery_id_of_the_producer_goes_first_and_a_hash_is_the_last_resor
 
 
 @pytest.mark.parametrize(
-    ("said", "believed"),
+    ("given", "used"),
     [
         (RECEIVED + timedelta(minutes=4), RECEIVED + timedelta(minutes=4)),
         (RECEIVED + timedelta(minutes=6), RECEIVED),
@@ -259,13 +259,13 @@ def test_the_delivery_id_of_the_producer_goes_first_and_a_hash_is_the_last_resor
         (datetime(1970, 1, 1, 1, tzinfo=UTC), RECEIVED),
     ],
 )
-def test_only_times_that_can_be_true_are_believed(said: datetime, believed: datetime) -> None:
-    body = {"event": "meeting.transcribed", "meeting_id": "m1", "timestamp": said.isoformat()}
-    assert event("fireflies", body).occurred_at == believed
+def test_only_plausible_times_are_used(given: datetime, used: datetime) -> None:
+    body = {"event": "meeting.transcribed", "meeting_id": "m1", "timestamp": given.isoformat()}
+    assert event("fireflies", body).occurred_at == used
 
 
-def test_the_same_said_under_another_delivery_has_the_same_content() -> None:
-    again = {**issue(), "timestamp": SAID_MS + 900}
+def test_the_same_event_under_another_delivery_id_has_the_same_content() -> None:
+    again = {**issue(), "timestamp": OCCURRED_MS + 900}
     assert event("jira", issue(), delivery="1").content == event("jira", again, delivery="2").content
     assert event("jira", issue()).content != event("jira", issue(summary="Other")).content
 
@@ -295,7 +295,7 @@ def test_a_form_with_json_is_read_as_that_json() -> None:
         ("linear", b"{}", "unknown"),
     ],
 )
-def test_what_is_no_event_is_refused_with_the_reason(source: str, body: bytes, reason: str) -> None:
+def test_a_body_that_is_no_event_is_rejected_with_the_reason(source: str, body: bytes, reason: str) -> None:
     with pytest.raises(ImpulsumError, match=reason) as caught:
         event(source, body)
     assert caught.value.category is Category.BAD_DATA
@@ -307,7 +307,7 @@ def test_a_body_may_be_nested_as_deep_as_any_vendor_does() -> None:
     assert event("jira", b'{"a": [' + b'{"a": []},' * 5_000 + b"1]}").type == "unknown"
 
 
-def test_the_body_is_as_it_came_but_for_secrets() -> None:
+def test_the_body_is_stored_as_it_came_except_for_secrets() -> None:
     body = message('my "token": "not a field" is ü')
     token, address = json.dumps('Zm9v"yB'), '"https://hooks.slack.com/actions/T/1/x"'
     raw = json.dumps({"token": json.loads(token), "response_url": json.loads(address), **body}, indent=1)
@@ -320,7 +320,7 @@ def test_the_body_is_as_it_came_but_for_secrets() -> None:
     assert event("slack", form, headers).body == event("slack", raw.encode()).body
 
 
-def test_a_slash_command_is_named_as_what_it_is() -> None:
+def test_a_slash_command_is_rejected_as_such() -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     with pytest.raises(ImpulsumError, match="commands are not supported"):
         event("slack", b"token=x&command=%2Fstatus&text=now", headers)
@@ -335,7 +335,7 @@ def test_huge_values_are_cut() -> None:
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "https://a b", "https://x/" + "y" * 5000])
-def test_an_address_that_is_none_is_no_link(url: str) -> None:
+def test_an_unsafe_address_is_no_link(url: str) -> None:
     assert github("pull_request", action="opened", pull_request=pull(html_url=url)).url is None
 
 

@@ -1,4 +1,4 @@
-"""Any JSON object whatsoever, from any source, is an event or is refused with the reason; never anything else."""
+"""Any JSON object, from any source, becomes an event or is rejected with a reason; nothing else happens."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.tiers import SOURCES
-from impulsum_pipelines.webhooks.events.event import EARLIEST, read
+from impulsum_pipelines.webhooks.events.event import EARLIEST, read_event
 from impulsum_pipelines.webhooks.readers import vocabulary
-from impulsum_pipelines_tests.webhooks.reading import (
+from impulsum_pipelines_tests.webhooks.sample_events import (
     ACTIVE_SPRINT,
     RECEIVED,
+    classification,
     issue,
     message,
     on_repository,
     pull,
-    verdict,
 )
 
 _junk = st.recursive(
@@ -56,14 +56,14 @@ _BODIES: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def _spoilt(draw: st.DrawFn, value: Any) -> Any:
-    """A body in which some value, somewhere, is another one, or is missing."""
+def _corrupted(draw: st.DrawFn, value: Any) -> Any:
+    """A body in which some value is replaced or missing."""
     if isinstance(value, dict) and value and draw(st.integers(0, 9)):
         name = draw(st.sampled_from(sorted(value)))
         rest = {field: part for field, part in value.items() if field != name}
-        return {**rest, name: _spoilt(draw, value[name])} if draw(st.booleans()) else rest
+        return {**rest, name: _corrupted(draw, value[name])} if draw(st.booleans()) else rest
     if isinstance(value, list) and value and draw(st.booleans()):
-        return [_spoilt(draw, value[0]), *value[1:]]
+        return [_corrupted(draw, value[0]), *value[1:]]
     return draw(_junk)
 
 
@@ -72,17 +72,17 @@ def _deliveries(draw: st.DrawFn) -> tuple[str, Any]:
     source = draw(st.sampled_from([source.name for source in SOURCES]))
     body = draw(st.sampled_from(_BODIES[source]))
     for _ in range(draw(st.integers(1, 3))):
-        body = _spoilt(draw, body)
+        body = _corrupted(draw, body)
     return source, draw(st.dictionaries(st.text(max_size=10), _junk, max_size=5)) if draw(st.booleans()) else body
 
 
 @settings(max_examples=250)
 @given(_deliveries(), st.dictionaries(st.text(max_size=10), st.text(max_size=10), max_size=3))
-def test_anything_is_read_and_judged_or_refused(delivery: tuple[str, Any], headers: dict[str, str]) -> None:
+def test_anything_is_read_and_classified_or_rejected(delivery: tuple[str, Any], headers: dict[str, str]) -> None:
     source, body = delivery
     raw = json.dumps(body).encode()
     try:
-        event = read(source, headers, raw, RECEIVED, None)
+        event = read_event(source, headers, raw, RECEIVED, None)
     except ImpulsumError as error:
         assert error.category is Category.BAD_DATA
         return
@@ -95,19 +95,19 @@ def test_anything_is_read_and_judged_or_refused(delivery: tuple[str, Any], heade
     assert set(event.facts) <= set(vocabulary())
     written = [event.type, event.key, *event.subjects, event.title, event.url, event.actor]
     assert not any("\x00" in text or (not text.isprintable() and "\n" in text) for text in written if text)
-    assert verdict(event).why
+    assert classification(event).why
 
 
 @settings(max_examples=100)
 @given(st.sampled_from([source.name for source in SOURCES]), st.binary(max_size=200))
-def test_any_bytes_are_an_event_or_refused(source: str, body: bytes) -> None:
+def test_any_bytes_are_an_event_or_rejected(source: str, body: bytes) -> None:
     try:
-        assert read(source, {}, body, RECEIVED, None).source == source
+        assert read_event(source, {}, body, RECEIVED, None).source == source
     except ImpulsumError as error:
         assert error.category is Category.BAD_DATA
 
 
 @pytest.mark.parametrize("source", [source.name for source in SOURCES])
-def test_an_empty_object_is_an_event_that_says_nothing(source: str) -> None:
-    event = read(source, {}, b"{}", RECEIVED, None)
+def test_an_empty_object_is_an_event_without_content(source: str) -> None:
+    event = read_event(source, {}, b"{}", RECEIVED, None)
     assert (event.type, event.subjects, event.occurred_at) == ("unknown", (), RECEIVED)

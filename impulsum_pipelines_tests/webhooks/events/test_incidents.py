@@ -1,4 +1,4 @@
-"""Each event once; the same said twice is named; what belongs together is one incident, in whatever order it comes."""
+"""Each event is stored once, duplicates are marked, and the same events form the same incidents in any order."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from impulsum_pipelines.ops.schema import events, incident_subjects, incidents
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.webhooks.events.event import Event
-from impulsum_pipelines.webhooks.events.incidents import SPAN, binding
-from impulsum_pipelines.webhooks.events.journal import REPEATED_WITHIN, Arrival, record
-from impulsum_pipelines.webhooks.events.triage import Verdict
-from impulsum_pipelines_tests.webhooks.reading import event, github, issue, message, pull
+from impulsum_pipelines.webhooks.events.incidents import SPAN, binding_subjects
+from impulsum_pipelines.webhooks.events.journal import REPEATED_WITHIN, Arrival, record_events
+from impulsum_pipelines.webhooks.events.triage import Classification
+from impulsum_pipelines_tests.webhooks.sample_events import event, github, issue, message, pull
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -30,14 +30,14 @@ def made(key: str, subjects: str, at: datetime, *, title: str | None = None, con
 
 
 def keep(connection: sa.Connection, event: Event, priority: Any = "P3") -> int | None:
-    """Record it, as the inbox does; the event's id."""
-    arrival = Arrival(event, Verdict(priority, "r", "w"), file="f.json", headers={"x": "y"}, signature="valid")
-    [recorded] = record(connection, [arrival], committed_at=START)
+    """Store an event as the inbox does; returns its id."""
+    arrival = Arrival(event, Classification(priority, "r", "w"), file="f.json", headers={"x": "y"}, signature="valid")
+    [recorded] = record_events(connection, [arrival], committed_at=START)
     return recorded and recorded.event
 
 
 def grouped(connection: sa.Connection) -> set[tuple[Any, ...]]:
-    """What incidents there are, but for their ids: events, subjects, times, priority, title."""
+    """All incidents, without their ids: events, subjects, times, priority, title."""
     found = set()
     for incident in connection.execute(sa.select(incidents)):
         keys = connection.execute(sa.select(events.c.key).where(events.c.incident_id == incident.id)).scalars()
@@ -56,15 +56,15 @@ def row(connection: sa.Connection, identity: int | None) -> Any:
     return connection.execute(sa.select(events).where(events.c.id == identity)).one()
 
 
-def test_an_event_is_written_once(connection: sa.Connection) -> None:
+def test_an_event_is_stored_once(connection: sa.Connection) -> None:
     first = event("jira", issue(), delivery="d-1")
     identity = keep(connection, first, "P1")
     assert keep(connection, event("jira", issue("ABC-2"), delivery="d-1")) is None
-    held = connection.execute(sa.select(events)).one()
-    assert (held.id, held.source, held.key, held.priority, held.rule) == (identity, "jira", "d-1", "P1", "r")
-    assert held.subjects == ["issue:ABC-1", "issue-id:10001"]
-    assert held.occurred_at == first.occurred_at
-    assert (held.headers, held.body, held.signature) == ({"x": "y"}, first.body, "valid")
+    stored = connection.execute(sa.select(events)).one()
+    assert (stored.id, stored.source, stored.key, stored.priority, stored.rule) == (identity, "jira", "d-1", "P1", "r")
+    assert stored.subjects == ["issue:ABC-1", "issue-id:10001"]
+    assert stored.occurred_at == first.occurred_at
+    assert (stored.headers, stored.body, stored.signature) == ({"x": "y"}, first.body, "valid")
 
 
 def test_the_same_id_from_another_source_is_another_event(connection: sa.Connection) -> None:
@@ -92,14 +92,14 @@ def test_an_issue_its_pull_request_and_its_thread_are_one_incident(connection: s
     assert incident.title == "ABC-7: The checkout"
 
 
-def test_what_is_wide_joins_nothing(connection: sa.Connection) -> None:
+def test_a_wide_subject_groups_nothing(connection: sa.Connection) -> None:
     for number in (1, 2, 3):
         keep(connection, made(f"k{number}", f"issue:ABC-{number} sprint:7 repository:acme/shop channel:C1", START))
     assert len(members(connection)) == 3
 
 
 @pytest.mark.parametrize(
-    ("subjects", "bound"),
+    ("subjects", "expected"),
     [
         ("thread:C1:1 channel:C1 issue:A-1 issue:A-2", ("issue:A-1", "thread:C1:1")),
         ("issue:A-1 issue-id:7 issue:A-2", ("issue:A-1", "issue-id:7")),
@@ -108,11 +108,11 @@ def test_what_is_wide_joins_nothing(connection: sa.Connection) -> None:
         ("", ()),
     ],
 )
-def test_the_nearest_subject_of_a_kind_binds(subjects: str, bound: tuple[str, ...]) -> None:
-    assert binding(subjects.split()) == bound
+def test_the_nearest_subject_of_each_kind_groups_events(subjects: str, expected: tuple[str, ...]) -> None:
+    assert binding_subjects(subjects.split()) == expected
 
 
-def test_an_event_about_nothing_stands_alone(connection: sa.Connection) -> None:
+def test_an_event_without_subjects_has_its_own_incident(connection: sa.Connection) -> None:
     keep(connection, made("a", "", START))
     keep(connection, made("b", "", START))
     assert members(connection) == {frozenset("a"), frozenset("b")}
@@ -126,7 +126,7 @@ def test_noise_opens_no_incident_and_joins_none(connection: sa.Connection) -> No
 
 
 @pytest.mark.parametrize(("apart", "together"), [(SPAN, True), (SPAN + timedelta(seconds=1), False)])
-def test_what_lies_far_apart_is_another_incident(
+def test_events_far_apart_are_two_incidents(
     connection: sa.Connection, apart: timedelta, together: bool
 ) -> None:  # fmt: skip
     keep(connection, made("a", "issue:A-1", START))
@@ -134,7 +134,7 @@ def test_what_lies_far_apart_is_another_incident(
     assert len(members(connection)) == (1 if together else 2)
 
 
-def test_a_late_event_that_lies_between_joins_two_incidents(connection: sa.Connection) -> None:
+def test_a_late_event_between_two_incidents_merges_them(connection: sa.Connection) -> None:
     first = keep(connection, made("a", "issue:A-1", START, title="began"), "P2")
     keep(connection, made("c", "issue:A-1", START + 20 * HOUR, title="later"), "P1")
     assert len(members(connection)) == 2
@@ -154,7 +154,7 @@ def test_a_late_event_that_lies_between_joins_two_incidents(connection: sa.Conne
         (timedelta(0), "y", False),
     ],
 )
-def test_the_same_said_again_soon_is_a_duplicate(
+def test_the_same_content_soon_after_is_a_duplicate(
     connection: sa.Connection, later: timedelta, content: str, is_duplicate: bool
 ) -> None:
     first = keep(connection, made("a", "issue:A-1", START, content="x"))
@@ -166,7 +166,7 @@ def test_the_same_said_again_soon_is_a_duplicate(
     assert row(connection, again).incident_id == row(connection, first).incident_id
 
 
-def test_two_hooks_on_one_repository_say_the_same(connection: sa.Connection) -> None:
+def test_two_hooks_on_one_repository_send_duplicates(connection: sa.Connection) -> None:
     body = {"action": "opened", "pull_request": pull(), "repository": {"full_name": "acme/shop"}}
     of_repository = event("github", body, {"X-GitHub-Event": "pull_request", "X-GitHub-Delivery": "1"})
     of_owner = event(
@@ -178,7 +178,7 @@ def test_two_hooks_on_one_repository_say_the_same(connection: sa.Connection) -> 
     assert row(connection, keep(connection, of_owner)).duplicate_of == first
 
 
-#: Half of a span: neighbours touch, the next but one do not.
+#: More than half of a span: neighbours are near enough, the next but one are not.
 _STEP = SPAN * 0.7
 _events = st.lists(
     st.builds(
@@ -193,7 +193,7 @@ _events = st.lists(
 
 
 def kept(connection: sa.Connection, arrivals: list[tuple[Event, str]]) -> set[tuple[Any, ...]]:
-    """What incidents these events make, in a store that holds nothing else."""
+    """The incidents of these events, in a store with nothing else."""
     for table in (incident_subjects, events, incidents):
         connection.execute(sa.delete(table))
     for arrival, priority in arrivals:
@@ -222,7 +222,7 @@ def test_any_order_of_arrival_makes_the_same_incidents(
     "chain",
     [
         [("issue:A-1", 0), ("issue:A-1 pull:a/b#1", 1), ("pull:a/b#1 thread:C1:1", 2), ("thread:C1:1", 3)],
-        # What the second event joins reaches as far as the fourth, which is too far from it.
+        # The fourth event is too far from the second, but not from the incident that the second joins.
         [("issue:A-1", 0), ("issue:A-1 pull:a/b#1", 1), ("pull:a/b#1", 2), ("issue:A-1", 3)],
     ],
 )
@@ -232,7 +232,7 @@ def test_a_chain_is_one_incident_in_each_of_its_orders(connection: sa.Connection
         assert [group[0] for group in kept(connection, list(order))] == [{"k0", "k1", "k2", "k3"}]
 
 
-def test_those_who_work_at_once_write_each_event_once(ops_settings: Settings) -> None:
+def test_concurrent_writers_store_each_event_once(ops_settings: Settings) -> None:
     arrivals = [made(f"k{number}", f"issue:A-{number % 5}", START) for number in range(40)]
     written: list[int | None] = []
 

@@ -1,4 +1,4 @@
-"""When an alert of events is over, who hears of it, and that what comes later is told anew."""
+"""When an alert of events is resolved, when people are notified of it, and that later events raise a new one."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from impulsum_pipelines.ops.schema import alerts
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.webhooks.events import inbox
-from impulsum_pipelines.webhooks.events.resolving import end_quiet
+from impulsum_pipelines.webhooks.events.resolving import resolve_quiet
 from impulsum_pipelines.webhooks.receiving import dropfiles
-from impulsum_pipelines_tests.alerts.book_keeping import told_to
+from impulsum_pipelines_tests.alerts.actions import with_channels
 from impulsum_pipelines_tests.alerts.sinks import Webhook
-from impulsum_pipelines_tests.webhooks.reading import DONE, issue
+from impulsum_pipelines_tests.webhooks.sample_events import DONE, issue
 
-#: A Tuesday morning, in nobody's quiet hours.
+#: A Tuesday morning, outside quiet hours.
 BEGUN = datetime(2026, 11, 3, 10, tzinfo=UTC)
 
 HIGHEST = {"priority": {"name": "Highest"}}
@@ -38,22 +38,22 @@ def webhook() -> Any:
 
 @pytest.fixture
 def there(ops_settings: Settings, webhook: Webhook) -> Settings:
-    return told_to(ops_settings, webhook.address)
+    return with_channels(ops_settings, webhook.address)
 
 
 @pytest.fixture
 def happens(there: Settings, monkeypatch: pytest.MonkeyPatch) -> Happens:
-    """Let something happen so many hours after the beginning: an event comes in, what is quiet ends, all is told."""
+    """Run the pipeline at a time, in hours after the beginning: store an event, resolve quiet alerts, notify."""
 
     def happen(hours: float, body: dict[str, Any] | None) -> None:
         now = BEGUN + timedelta(hours=hours)
         monkeypatch.setattr(inbox, "datetime", type("Then", (), {"now": lambda _zone: now}))
         if body is not None:
             body["timestamp"] = round(now.timestamp() * 1000)
-            dropfiles.write(Home.of(there), "jira", orjson.dumps(body), headers={}, received_at=now)
+            dropfiles.write_dropfile(Home.of(there), "jira", orjson.dumps(body), headers={}, received_at=now)
             assert inbox.process_inbox(there).committed == 1
         with transaction(there) as connection:
-            end_quiet(connection, there, now)
+            resolve_quiet(connection, there, now)
         deliver(there, now=now)
 
     return happen
@@ -79,7 +79,7 @@ def reopened() -> dict[str, Any]:
     return issue("AB-1", changed={"resolution": ("Done", None)}, **HIGHEST)
 
 
-def test_a_second_outage_on_one_issue_is_told(there: Settings, happens: Happens, webhook: Webhook) -> None:
+def test_a_second_outage_on_one_issue_is_notified(there: Settings, happens: Happens, webhook: Webhook) -> None:
     happens(0, issue("AB-1", **HIGHEST))
     acknowledged(there, 0.1)
     happens(10, done())
@@ -88,13 +88,11 @@ def test_a_second_outage_on_one_issue_is_told(there: Settings, happens: Happens,
     happens(20, issue("AB-1", changed={"labels": ("", "later")}, status=DONE))
     happens(30, reopened())
     assert states(there)[-1] == ("P0", "notified")
-    mine = [title.partition("]")[0] + "]" + title.partition("]")[2][:6] for title in webhook.titles if "P0" in title]
-    assert len(mine) == 3 and mine[1] == "[P0] Over:" and "Over" not in mine[2]
+    mine = [title.partition("]")[0] + "]" + title.partition("]")[2][:10] for title in webhook.titles if "P0" in title]
+    assert len(mine) == 3 and mine[1] == "[P0] Resolved:" and "Resolved" not in mine[2]
 
 
-def test_an_acknowledgement_of_long_ago_does_not_answer_what_comes(
-    there: Settings, happens: Happens, webhook: Webhook
-) -> None:
+def test_an_old_acknowledgement_does_not_cover_new_events(there: Settings, happens: Happens, webhook: Webhook) -> None:
     happens(0, issue("AB-1", **HIGHEST))
     acknowledged(there, 0.1)
     happens(11, reopened())
@@ -104,7 +102,9 @@ def test_an_acknowledgement_of_long_ago_does_not_answer_what_comes(
     assert "Back again" in webhook.titles[1]
 
 
-def test_information_ends_after_a_day_and_nobody_is_told(there: Settings, happens: Happens, webhook: Webhook) -> None:
+def test_information_is_resolved_after_a_day_without_a_notification(
+    there: Settings, happens: Happens, webhook: Webhook
+) -> None:
     happens(0, issue("AB-1", issuetype={"name": "Bug"}, priority={"name": "High"}))
     assert states(there) == [("P2", "notified")]
     happens(23, None)
@@ -114,7 +114,7 @@ def test_information_ends_after_a_day_and_nobody_is_told(there: Settings, happen
     assert (states(there), len(webhook.titles)) == ([("P2", "resolved")], 1)
 
 
-def test_done_of_another_issue_ends_nothing(there: Settings, happens: Happens) -> None:
+def test_another_issue_that_is_done_resolves_nothing(there: Settings, happens: Happens) -> None:
     happens(0, issue("AB-1", **HIGHEST))
     other = issue("AB-2", changed={"status": ("To Do", "Done")}, status=DONE, summary="Part of AB-1")
     other["issue"]["id"] = "10002"

@@ -1,4 +1,4 @@
-"""How urgent the rules of the package find what happens, and what they leave alone."""
+"""How the default rules classify events."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ from typing import Any
 import pytest
 
 from impulsum_pipelines.webhooks.events.event import Event
-from impulsum_pipelines.webhooks.events.mentions import said
-from impulsum_pipelines_tests.webhooks.reading import ACTIVE_SPRINT, DONE, event, github, issue, message, pull, verdict
+from impulsum_pipelines.webhooks.events.mentions import find_mention
+from impulsum_pipelines_tests.webhooks.sample_events import (
+    ACTIVE_SPRINT,
+    DONE,
+    classification,
+    event,
+    github,
+    issue,
+    message,
+    pull,
+)
 
 TOP = {"priority": {"name": "Highest"}}
 BOT = {"accountId": "557058:f58131cb", "accountType": "app", "displayName": "Automation for Jira"}
@@ -67,7 +76,7 @@ def notion(kind: str, author: str = "person") -> Event:
 @pytest.mark.parametrize(
     ("happened", "priority"),
     [
-        # Top priority: made, raised, reopened; not what is over, and not each change afterwards.
+        # Top priority: created, raised or reopened; not when done, and not each later change.
         (jira(**TOP), "P0"),
         (jira(priority={"name": "Blocker"}), "P0"),
         (jira(priority={"name": "P0 - Critical"}), "P0"),
@@ -80,7 +89,7 @@ def notion(kind: str, author: str = "person") -> Event:
         (jira({"status": ("To Do", "Done"), "priority": ("Low", "Highest")}, status=DONE, **TOP), "P2"),
         (jira(priority={"name": "High"}), "P2"),
         (jira(issuetype={"name": "Bug"}), "P2"),
-        # What only looks like a change.
+        # Changes that do not matter.
         (jira({"Rank": ("", "Ranked higher")}, **TOP), "noise"),
         (jira({"Rank": ("", "Ranked higher"), "summary": ("a", "b")}), "P3"),
         (jira({"timespent": (None, "3600"), "WorklogId": (None, "1")}), "noise"),
@@ -103,7 +112,7 @@ def notion(kind: str, author: str = "person") -> Event:
         (commented("Please escalate this to the vendor"), "P1"),
         (jira(), "P3"),
         (commented("looks good"), "P3"),
-        # Words of people.
+        # What people write.
         (slack("Production is down since ten"), "P0"),
         (slack("PROD   DOWN!!"), "P0"),
         (slack("we have a SEV-1, join the call"), "P0"),
@@ -125,7 +134,7 @@ def notion(kind: str, author: str = "person") -> Event:
         (slack("blocked on the coffee machine"), "P2"),
         (slack("lunch <!here>?"), "P2"),
         (slack("lunch?"), "P3"),
-        # Programs: silent, unless they are alarms. What this pipeline says itself must not come back as news.
+        # Programs: noise, unless they are alarms. The alerts of this pipeline must not raise new alerts.
         (monitor("Triggered: production is down"), "P0"),
         (monitor("[FIRING:1] latency"), "P1"),
         (monitor("[P0] ABC-1: production is down", name="impulsum"), "noise"),
@@ -170,13 +179,13 @@ def notion(kind: str, author: str = "person") -> Event:
     ],
     ids=lambda value: f"{value.type}: {value.title}"[:60] if isinstance(value, Event) else value,
 )  # fmt: skip
-def test_urgency(happened: Event, priority: str) -> None:
-    found = verdict(happened)
+def test_priorities(happened: Event, priority: str) -> None:
+    found = classification(happened)
     assert found.priority == priority, found
 
 
-def test_a_verdict_says_by_which_rule_and_why() -> None:
-    found = verdict(jira(**TOP))
+def test_a_classification_names_its_rule_and_its_reason() -> None:
+    found = classification(jira(**TOP))
     assert found.rule == "top priority"
     assert "priority is Highest" in found.why
 
@@ -207,5 +216,5 @@ def test_a_verdict_says_by_which_rule_and_why() -> None:
         ("", None),
     ],
 )
-def test_what_a_text_says(text: str, phrase: str | None) -> None:
-    assert said(text, ["blocked", "blocker", "going red"]) == phrase
+def test_mentions(text: str, phrase: str | None) -> None:
+    assert find_mention(text, ["blocked", "blocker", "going red"]) == phrase

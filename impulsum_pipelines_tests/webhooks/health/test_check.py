@@ -1,4 +1,4 @@
-"""Webhooks held against pulls: what agrees is counted, what does not is named, and silence makes pulls faster."""
+"""Webhooks compared with pulls: agreement is counted, missed changes are recorded, and silence makes pulls faster."""
 
 from __future__ import annotations
 
@@ -14,306 +14,306 @@ from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines.webhooks.health.check import check
 from impulsum_pipelines.webhooks.health.report import Standing, is_silent, standings
 from impulsum_pipelines_tests.conftest import SandboxFactory
-from impulsum_pipelines_tests.webhooks.health.telling import (
+from impulsum_pipelines_tests.webhooks.health.team import (
     BY_NAME,
+    RawFileTeam,
+    SandboxTeam,
     Team,
-    TeamAtASite,
-    TeamOnPaper,
     commit,
-    heard,
     outcomes,
     ranges,
     seen_by,
+    webhook_alerts,
 )
 
 JIRA = BY_NAME["jira"]
 
 
 @pytest.fixture
-def at_a_site(sandbox: SandboxFactory) -> TeamAtASite:
-    return TeamAtASite(sandbox(issues=12, now="2026-11-18T09:00:00Z"))
+def sandbox_team(sandbox: SandboxFactory) -> SandboxTeam:
+    return SandboxTeam(sandbox(issues=12, now="2026-11-18T09:00:00Z"))
 
 
 @pytest.fixture
-def on_paper() -> TeamOnPaper:
-    return TeamOnPaper(datetime(2026, 11, 18, 9, tzinfo=UTC))
+def raw_file_team() -> RawFileTeam:
+    return RawFileTeam(datetime(2026, 11, 18, 9, tzinfo=UTC))
 
 
 def standing(team: Team) -> Standing:
-    """How Jira stands."""
+    """The webhook health of Jira."""
     [jira] = [found for found in standings(load_settings(), at=team.now) if found.source == JIRA]
     return jira
 
 
-def test_silence_makes_pulls_faster_until_webhooks_come_again(at_a_site: TeamAtASite) -> None:
-    team = at_a_site
+def test_silence_makes_pulls_faster_until_webhooks_resume(sandbox_team: SandboxTeam) -> None:
+    team = sandbox_team
     team.pull()
-    team.work(3, told=True)
-    assert not team.look().is_silent
+    team.work(3, delivered=True)
+    assert not team.pull_and_check().is_silent
     assert (outcomes()["told"], len(set(seen_by())), None in seen_by()) == (3, 1, False)
     assert (standing(team).mode, standing(team).days[0].rate, standing(team).trouble) == ("webhooks", 1.0, None)
-    assert (heard(), ranges()) == ([], [])
+    assert (webhook_alerts(), ranges()) == ([], [])
 
-    lost = team.work(6, told=False)
+    lost = team.work(6, delivered=False)
     team.wait(12)
-    assert team.look().is_silent
+    assert team.pull_and_check().is_silent
     assert is_silent(load_settings(), "jira")
-    [(state, title, detail)] = heard()
+    [(state, title, detail)] = webhook_alerts()
     assert state == "open"
     assert title == (
-        "No webhook of Jira since 2026-11-18 09:06 UTC while pulls saw 6 changes; "
-        "it is polled every 5 minutes until they come again"
+        "No webhook from Jira since 2026-11-18 09:06 UTC while pulls found 6 changes; "
+        "Jira is pulled every 5 minutes until webhooks resume"
     )
     assert "impulsum webhooks serve" in detail and "JIRA_WEBHOOK_SECRET" in detail
     assert ranges() == [("deliveries", "open", 6)]
     assert standing(team).days[0].rate == pytest.approx(1 / 3)
     assert "silent since 2026-11-18 09:06 UTC" in str(standing(team).trouble)
 
-    team.tell(lost[0])  # one is tried again: it is not over yet
-    team.work(3, told=True)
+    team.deliver(lost[0])  # one delivery is retried: the silence is not over yet
+    team.work(3, delivered=True)
     team.wait(70)
-    assert not team.look().is_silent
+    assert not team.pull_and_check().is_silent
     assert not is_silent(load_settings(), "jira")
-    assert [state for state, *_ in heard()] == ["resolved"]
+    assert [state for state, *_ in webhook_alerts()] == ["resolved"]
     assert ranges() == [("deliveries", "backfilled", 5)]
     assert (outcomes()["told"], outcomes()["missed"]) == (7, 5)
     assert standing(team).trouble is None
 
 
-def test_an_event_that_no_pull_shows_is_told_and_closed_by_reading_its_day_again(at_a_site: TeamAtASite) -> None:
-    team = at_a_site
+def test_an_event_that_no_pull_shows_raises_an_alert_until_its_day_is_read_again(sandbox_team: SandboxTeam) -> None:
+    team = sandbox_team
     team.pull()
-    team.site.control("search_lag", seconds=3600)  # longer than live pulls overlap: their cursor passes it by
-    hidden = team.edit(told=True)
+    team.site.control("search_lag", seconds=3600)  # longer than live pulls overlap, so their watermark moves past it
+    hidden = team.edit(delivered=True)
     team.wait(20)
-    assert team.look().unseen == 0, "its tier allows half an hour"
+    assert team.pull_and_check().unseen == 0, "its tier allows half an hour"
     team.wait(20)
-    assert team.look().unseen == 1
-    [(state, title, detail)] = heard()
+    assert team.pull_and_check().unseen == 1
+    [(state, title, detail)] = webhook_alerts()
     assert (state, title) == ("open", "No pull of Jira shows an event, the oldest of 2026-11-18 09:00 UTC")
     assert f"issue:{hidden['key']}" in detail and "impulsum doctor" in detail
     assert ranges() == [("pulls", "open", 1)]
 
     team.wait(24 * 60)
-    assert team.look().unseen == 1, "live pulls do not come by there again"
-    team.look(window=Window(datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC)))
-    assert [state for state, *_ in heard()] == ["resolved"]
+    assert team.pull_and_check().unseen == 1, "live pulls do not read that time again"
+    team.pull_and_check(window=Window(datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC)))
+    assert [state for state, *_ in webhook_alerts()] == ["resolved"]
     assert ranges() == [("pulls", "backfilled", 1)]
     assert None not in seen_by()
 
 
-def told_and_not_pulled(on_paper: TeamOnPaper) -> dict[str, dict[str, Any]]:
-    """A change of which an event told 40 minutes ago; pulls do not show it until it is put back."""
-    on_paper.edit(told=True)
-    on_paper.look()
-    on_paper.wait(20)
-    on_paper.tell(on_paper.change_again(1))
-    hidden, on_paper.changed = on_paper.changed, {}
-    on_paper.wait(40)
+def reported_and_not_pulled(raw_file_team: RawFileTeam) -> dict[str, dict[str, Any]]:
+    """A change that an event reported 40 minutes ago; pulls do not show it until it is put back."""
+    raw_file_team.edit(delivered=True)
+    raw_file_team.pull_and_check()
+    raw_file_team.wait(20)
+    raw_file_team.deliver(raw_file_team.change_again(1))
+    hidden, raw_file_team.changed = raw_file_team.changed, {}
+    raw_file_team.wait(40)
     return hidden
 
 
-def test_an_event_that_a_later_pull_shows_is_over(ops_settings: Settings, on_paper: TeamOnPaper) -> None:
-    hidden = told_and_not_pulled(on_paper)
-    assert on_paper.look().unseen == 1
-    assert (len(heard()), ranges()) == (1, [("pulls", "open", 1)])
-    assert [event["subjects"][0] for event in standing(on_paper).unseen] == [f"issue:{key}" for key in hidden]
-    on_paper.changed = hidden
-    assert on_paper.look().unseen == 0
-    assert [state for state, *_ in heard()] == ["resolved"]
+def test_the_alert_ends_when_a_later_pull_shows_the_event(ops_settings: Settings, raw_file_team: RawFileTeam) -> None:
+    hidden = reported_and_not_pulled(raw_file_team)
+    assert raw_file_team.pull_and_check().unseen == 1
+    assert (len(webhook_alerts()), ranges()) == (1, [("pulls", "open", 1)])
+    assert [event["subjects"][0] for event in standing(raw_file_team).unseen] == [f"issue:{key}" for key in hidden]
+    raw_file_team.changed = hidden
+    assert raw_file_team.pull_and_check().unseen == 0
+    assert [state for state, *_ in webhook_alerts()] == ["resolved"]
     assert ranges() == [("pulls", "backfilled", 1)]
     assert (seen_by(), outcomes()) == (["sync-1", "sync-3"], {"told": 2})
 
 
-def test_an_event_that_no_pull_ever_shows_is_looked_for_until_one_does(
-    ops_settings: Settings, on_paper: TeamOnPaper
+def test_an_overdue_event_is_searched_for_until_a_pull_shows_it(
+    ops_settings: Settings, raw_file_team: RawFileTeam
 ) -> None:
-    hidden = told_and_not_pulled(on_paper)
+    hidden = reported_and_not_pulled(raw_file_team)
     for _ in range(5):
-        assert on_paper.look().unseen == 1
-        on_paper.wait(8 * 24 * 60)
-    assert ([state for state, *_ in heard()], ranges()) == (["open"], [("pulls", "open", 1)])
-    on_paper.changed = hidden
-    assert on_paper.look().unseen == 0
-    assert ([state for state, *_ in heard()], ranges()) == (["resolved"], [("pulls", "backfilled", 1)])
+        assert raw_file_team.pull_and_check().unseen == 1
+        raw_file_team.wait(8 * 24 * 60)
+    assert ([state for state, *_ in webhook_alerts()], ranges()) == (["open"], [("pulls", "open", 1)])
+    raw_file_team.changed = hidden
+    assert raw_file_team.pull_and_check().unseen == 0
+    assert ([state for state, *_ in webhook_alerts()], ranges()) == (["resolved"], [("pulls", "backfilled", 1)])
 
 
-def test_events_wait_for_a_pull_that_works(at_a_site: TeamAtASite) -> None:
-    team = at_a_site
+def test_events_wait_for_a_pull_that_succeeds(sandbox_team: SandboxTeam) -> None:
+    team = sandbox_team
     team.pull()
-    team.edit(told=True)
+    team.edit(delivered=True)
     team.wait(40)
     team.site.control("revoke_token")
     with pytest.raises(ImpulsumError):
         team.pull()
     checked = check(load_settings(), JIRA, at=team.now)
     assert checked is not None and checked.unseen == 1
-    [(_, _, detail)] = heard()
+    [(_, _, detail)] = webhook_alerts()
     assert "The newest live pull is failed:" in detail
     team.site.control("revoke_token", revoked=False)
-    assert team.look().unseen == 0
-    assert [state for state, *_ in heard()] == ["resolved"]
+    assert team.pull_and_check().unseen == 0
+    assert [state for state, *_ in webhook_alerts()] == ["resolved"]
 
 
-def test_what_was_deleted_is_seen_by_the_census(at_a_site: TeamAtASite) -> None:
-    team = at_a_site
+def test_what_was_deleted_is_seen_by_the_census(sandbox_team: SandboxTeam) -> None:
+    team = sandbox_team
     team.pull()
-    edited = team.edit(told=True)
+    edited = team.edit(delivered=True)
     [project] = team.site.control("ids")
-    for issue in edited, team.site.control("create_issue", project=project):  # the other one no pull ever sees
+    for issue in edited, team.site.control("create_issue", project=project):  # no pull ever reads the other one
         team.site.control("delete_issue", issue=issue["id"])
-        team.tell(issue, "jira:issue_created")
-        team.tell({**issue, "updated": team.now.isoformat()}, "jira:issue_deleted")
+        team.deliver(issue, "jira:issue_created")
+        team.deliver({**issue, "updated": team.now.isoformat()}, "jira:issue_deleted")
     team.wait(60)
-    assert team.look().unseen == 0
+    assert team.pull_and_check().unseen == 0
     assert seen_by()[:3] == ["none", "none", None], "a live pull finds no deletion"
-    assert seen_by()[4] is not None, "what was never held is not there"
-    assert team.look(census=True).unseen == 0
+    assert seen_by()[4] is not None, "a subject that was never stored counts as deleted"
+    assert team.pull_and_check(census=True).unseen == 0
     assert None not in seen_by()
 
 
-def test_without_webhooks_nobody_hears_a_thing(on_paper: TeamOnPaper) -> None:
-    on_paper.work(8, told=False)
-    on_paper.wait(30)
-    on_paper.pull()
-    assert check(load_settings(), JIRA, at=on_paper.now) is None
-    assert (outcomes(), heard()) == ({}, [])
-    assert {found.mode for found in standings(load_settings(), at=on_paper.now)} == {"no webhooks"}
+def test_without_webhooks_no_alert_is_raised(raw_file_team: RawFileTeam) -> None:
+    raw_file_team.work(8, delivered=False)
+    raw_file_team.wait(30)
+    raw_file_team.pull()
+    assert check(load_settings(), JIRA, at=raw_file_team.now) is None
+    assert (outcomes(), webhook_alerts()) == ({}, [])
+    assert {found.mode for found in standings(load_settings(), at=raw_file_team.now)} == {"no webhooks"}
 
 
-def test_a_secret_alone_says_that_webhooks_ought_to_come(
-    on_paper: TeamOnPaper, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_with_a_secret_alone_webhooks_are_expected(raw_file_team: RawFileTeam, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JIRA_WEBHOOK_SECRET", "hush")
-    on_paper.work(8, told=False)
-    on_paper.wait(30)
-    assert not on_paper.look().is_silent, "what was before is nobody's fault"
-    on_paper.wait(1)
-    on_paper.work(6, told=False)
-    on_paper.wait(12)
-    assert on_paper.look().is_silent
-    [(_, title, _)] = heard()
-    assert title.startswith("No webhook of Jira ever came, though its secret is set, while pulls saw 6 changes")
+    raw_file_team.work(8, delivered=False)
+    raw_file_team.wait(30)
+    assert not raw_file_team.pull_and_check().is_silent, "earlier changes do not count"
+    raw_file_team.wait(1)
+    raw_file_team.work(6, delivered=False)
+    raw_file_team.wait(12)
+    assert raw_file_team.pull_and_check().is_silent
+    [(_, title, _)] = webhook_alerts()
+    assert title.startswith("No webhook from Jira ever arrived, though its secret is set, while pulls found 6 changes")
 
 
-def test_parts_without_a_webhook_do_not_count(on_paper: TeamOnPaper) -> None:
-    on_paper.pull()
-    on_paper.work(3, told=True)
-    on_paper.look()
-    on_paper.project = "XYZ"
-    on_paper.work(8, told=False)
-    on_paper.wait(30)
-    assert not on_paper.look().is_silent
+def test_scopes_without_a_webhook_do_not_count(raw_file_team: RawFileTeam) -> None:
+    raw_file_team.pull()
+    raw_file_team.work(3, delivered=True)
+    raw_file_team.pull_and_check()
+    raw_file_team.project = "XYZ"
+    raw_file_team.work(8, delivered=False)
+    raw_file_team.wait(30)
+    assert not raw_file_team.pull_and_check().is_silent
     assert outcomes() == {"told": 3, "unwatched": 8}
 
 
-def test_one_that_is_lost_is_named_and_alarms_nobody(ops_settings: Settings, on_paper: TeamOnPaper) -> None:
-    for told in (True, True, False, True, True):
-        on_paper.edit(told=told)
-        on_paper.wait(3)
-    on_paper.wait(12)
-    assert not on_paper.look().is_silent
-    assert (ranges(), heard()) == ([("deliveries", "open", 1)], [])
-    assert standing(on_paper).days[0].rate == 0.8
-    on_paper.wait(70)
-    on_paper.look()
+def test_one_lost_delivery_is_recorded_and_raises_no_alert(ops_settings: Settings, raw_file_team: RawFileTeam) -> None:
+    for delivered in (True, True, False, True, True):
+        raw_file_team.edit(delivered=delivered)
+        raw_file_team.wait(3)
+    raw_file_team.wait(12)
+    assert not raw_file_team.pull_and_check().is_silent
+    assert (ranges(), webhook_alerts()) == ([("deliveries", "open", 1)], [])
+    assert standing(raw_file_team).days[0].rate == 0.8
+    raw_file_team.wait(70)
+    raw_file_team.pull_and_check()
     assert ranges() == [("deliveries", "backfilled", 1)]
 
 
-def test_what_comes_late_was_not_missed(ops_settings: Settings, on_paper: TeamOnPaper) -> None:
-    on_paper.edit(told=True)
-    on_paper.wait(3)
-    late = on_paper.edit(told=False)
-    on_paper.wait(30)
-    on_paper.look()
+def test_a_late_delivery_was_not_missed(ops_settings: Settings, raw_file_team: RawFileTeam) -> None:
+    raw_file_team.edit(delivered=True)
+    raw_file_team.wait(3)
+    late = raw_file_team.edit(delivered=False)
+    raw_file_team.wait(30)
+    raw_file_team.pull_and_check()
     assert ranges() == [("deliveries", "open", 1)]
-    on_paper.tell(late)
-    on_paper.look()
+    raw_file_team.deliver(late)
+    raw_file_team.pull_and_check()
     assert (ranges(), outcomes()) == ([("deliveries", "came late", 0)], {"told": 2})
 
 
-def test_an_event_tells_of_its_own_change_and_of_no_later_one(on_paper: TeamOnPaper) -> None:
-    on_paper.edit(told=True)
-    on_paper.pull()
-    on_paper.wait(15)
-    on_paper.edit(told=True)
-    on_paper.wait(1)
-    on_paper.change_again(1)
-    on_paper.wait(30)
-    on_paper.look()
+def test_an_event_reports_its_own_change_and_no_later_one(raw_file_team: RawFileTeam) -> None:
+    raw_file_team.edit(delivered=True)
+    raw_file_team.pull()
+    raw_file_team.wait(15)
+    raw_file_team.edit(delivered=True)
+    raw_file_team.wait(1)
+    raw_file_team.change_again(1)
+    raw_file_team.wait(30)
+    raw_file_team.pull_and_check()
     assert (outcomes(), seen_by()) == ({"told": 1, "missed": 1}, ["sync-2", "sync-2"])
 
 
-def test_an_import_that_tells_of_nothing_is_no_silence(on_paper: TeamOnPaper) -> None:
-    on_paper.edit(told=True)
-    on_paper.wait(3)
+def test_an_import_without_webhooks_is_no_silence(raw_file_team: RawFileTeam) -> None:
+    raw_file_team.edit(delivered=True)
+    raw_file_team.wait(3)
     for _ in range(40):
-        on_paper.edit(told=False)
-    on_paper.wait(30)
-    assert not on_paper.look().is_silent
+        raw_file_team.edit(delivered=False)
+    raw_file_team.wait(30)
+    assert not raw_file_team.pull_and_check().is_silent
     assert ranges() == [("deliveries", "open", 40)]
 
 
-def test_who_gave_up_webhooks_is_left_in_peace(ops_settings: Settings, on_paper: TeamOnPaper) -> None:
-    on_paper.edit(told=True)
-    on_paper.work(6, told=False)
-    on_paper.wait(12)
-    assert on_paper.look().is_silent
-    on_paper.wait(15 * 24 * 60)
+def test_a_source_whose_webhooks_were_given_up_raises_no_more_alerts(
+    ops_settings: Settings, raw_file_team: RawFileTeam
+) -> None:
+    raw_file_team.edit(delivered=True)
+    raw_file_team.work(6, delivered=False)
+    raw_file_team.wait(12)
+    assert raw_file_team.pull_and_check().is_silent
+    raw_file_team.wait(15 * 24 * 60)
     for _ in range(2):
-        on_paper.work(6, told=False)
-        on_paper.wait(12)
-        assert not on_paper.look().is_silent
-    assert [state for state, *_ in heard()] == ["resolved"]
+        raw_file_team.work(6, delivered=False)
+        raw_file_team.wait(12)
+        assert not raw_file_team.pull_and_check().is_silent
+    assert [state for state, *_ in webhook_alerts()] == ["resolved"]
 
 
-def test_what_waits_in_the_inbox_is_not_missed(on_paper: TeamOnPaper) -> None:
-    on_paper.edit(told=True)
+def test_what_waits_in_the_inbox_is_not_missed(raw_file_team: RawFileTeam) -> None:
+    raw_file_team.edit(delivered=True)
     for _ in range(6):
-        on_paper.send(on_paper.edit(told=False))
-        on_paper.wait(3)
-    on_paper.wait(12)
-    assert not on_paper.look().is_silent
+        raw_file_team.send(raw_file_team.edit(delivered=False))
+        raw_file_team.wait(3)
+    raw_file_team.wait(12)
+    assert not raw_file_team.pull_and_check().is_silent
     assert outcomes() == {"told": 1, "waiting": 6}
     commit()
-    on_paper.look()
+    raw_file_team.pull_and_check()
     assert outcomes() == {"told": 7}
 
 
-def test_what_no_pull_has_to_show_is_nobodys_trouble(on_paper: TeamOnPaper) -> None:
-    on_paper.edit(told=True)
-    on_paper.look()
-    elsewhere = {"id": "1", "key": "NOWHERE-1", "updated": on_paper.now.isoformat()}
+def test_an_event_that_no_pull_has_to_show_raises_no_alert(raw_file_team: RawFileTeam) -> None:
+    raw_file_team.edit(delivered=True)
+    raw_file_team.pull_and_check()
+    elsewhere = {"id": "1", "key": "NOWHERE-1", "updated": raw_file_team.now.isoformat()}
     for kind in ("project_updated", "issue_property_set", "comment_deleted"):
-        on_paper.tell(elsewhere, kind)
-    on_paper.tell(elsewhere)
-    on_paper.look()
+        raw_file_team.deliver(elsewhere, kind)
+    raw_file_team.deliver(elsewhere)
+    raw_file_team.pull_and_check()
     assert seen_by()[1:] == ["none", "none", "none", None], "a new project may come with the next pull"
-    on_paper.wait(60)
-    assert on_paper.look().unseen == 0
+    raw_file_team.wait(60)
+    assert raw_file_team.pull_and_check().unseen == 0
     assert seen_by()[1:] == ["none"] * 4, "the project is not pulled"
 
 
-def test_a_look_that_fails_is_made_up_for_by_the_next(on_paper: TeamOnPaper, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_check_makes_up_for_a_failed_one(raw_file_team: RawFileTeam, monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*_: object, **__: object) -> NoReturn:
         raise ZeroDivisionError
 
-    on_paper.work(3, told=True)
+    raw_file_team.work(3, delivered=True)
     with monkeypatch.context() as broken, pytest.raises(ZeroDivisionError):
-        broken.setattr("impulsum_pipelines.webhooks.health.missed.name_pulls", crash)
-        on_paper.look()
+        broken.setattr("impulsum_pipelines.webhooks.health.missed.update_missed_pulls", crash)
+        raw_file_team.pull_and_check()
     assert (outcomes(), seen_by()) == ({}, [None] * 3)
     for _ in range(2):
-        on_paper.look()
+        raw_file_team.pull_and_check()
         assert outcomes() == {"told": 3}
     assert None not in seen_by()
 
 
-def test_a_load_is_not_waited_for_long(on_paper: TeamOnPaper, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("impulsum_pipelines.webhooks.health.pulled._PATIENCE", 0)
-    on_paper.work(3, told=True)
-    on_paper.pull()
+def test_a_check_does_not_wait_long_for_a_load(raw_file_team: RawFileTeam, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("impulsum_pipelines.webhooks.health.pulled._LOCK_SECONDS", 0)
+    raw_file_team.work(3, delivered=True)
+    raw_file_team.pull()
     with Home.of(load_settings()).writing("jira"), pytest.raises(ImpulsumError, match="held jira"):
-        check(load_settings(), JIRA, at=on_paper.now)
-    assert check(load_settings(), JIRA, at=on_paper.now) is not None
+        check(load_settings(), JIRA, at=raw_file_team.now)
+    assert check(load_settings(), JIRA, at=raw_file_team.now) is not None
     assert outcomes() == {"told": 3}

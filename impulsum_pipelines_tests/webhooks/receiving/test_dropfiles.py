@@ -1,4 +1,4 @@
-"""The contract of drop files: any bytes in, the same bytes out; whatever is wrong, a reason."""
+"""The contract of drop files: any bytes come back unchanged, and every bad file has a reason."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ in_one_home = settings(max_examples=40)
 
 
 def put(home: Home, content: bytes | dict[str, Any], name: str = NAME) -> Path:
-    """A file of another producer."""
+    """Write a file as another producer would."""
     path = home.inbox / "incoming" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else orjson.dumps(content))
@@ -46,9 +46,9 @@ def put(home: Home, content: bytes | dict[str, Any], name: str = NAME) -> Path:
 
 
 def reason(path: Path) -> str:
-    """Why a file is refused."""
+    """Why a file is rejected."""
     with pytest.raises(ImpulsumError) as raised:
-        dropfiles.read(path)
+        dropfiles.read_dropfile(path)
     assert raised.value.category is Category.BAD_DATA
     assert raised.value.where.isprintable()
     return raised.value.what
@@ -66,10 +66,10 @@ def test_what_is_written_is_read(
     home: Home, body: bytes, source: str, moment: datetime, delivery: str | None, agent: str
 ) -> None:
     headers = {"User-Agent": agent, "Authorization": "Bearer secret", "Cookie": "secret", "X-Hub-Signature": "secret"}
-    path = dropfiles.write(
+    path = dropfiles.write_dropfile(
         home, source, body, headers=headers, signature="valid", delivery=delivery, received_at=moment
     )
-    read = dropfiles.read(path)
+    read = dropfiles.read_dropfile(path)
     assert (read.body, read.source, read.received_at, read.delivery) == (body, source, moment, delivery)
     assert read.received_at.tzinfo is UTC
     assert read.signature == "valid"
@@ -83,23 +83,23 @@ def test_names_sort_as_they_were_received(home: Home, moments: list[datetime]) -
     for path in dropfiles.waiting(home):
         path.unlink()
     for moment in moments:
-        dropfiles.write(home, "slack", b"{}", headers={}, received_at=moment)
-    received = [dropfiles.read(path).received_at for path in dropfiles.waiting(home)]
+        dropfiles.write_dropfile(home, "slack", b"{}", headers={}, received_at=moment)
+    received = [dropfiles.read_dropfile(path).received_at for path in dropfiles.waiting(home)]
     assert received == sorted(moments)
-    assert [dropfiles.read(path).received_at for path in dropfiles.waiting(home, 3)] == sorted(moments)[:3]
+    assert [dropfiles.read_dropfile(path).received_at for path in dropfiles.waiting(home, 3)] == sorted(moments)[:3]
 
 
 def test_a_file_of_another_producer_is_read(home: Home) -> None:
-    read = dropfiles.read(put(home, GOOD))
+    read = dropfiles.read_dropfile(put(home, GOOD))
     assert read.received_at == AT
     assert read.body == b'{"webhookEvent": "jira:issue_updated"}'
     content = {name: value for name, value in GOOD.items() if name != "body"} | {"body_base64": "/w=="}
-    assert dropfiles.read(put(home, content)).body == b"\xff"
+    assert dropfiles.read_dropfile(put(home, content)).body == b"\xff"
 
 
-def test_headers_that_another_producer_should_not_have_kept_go_no_further(home: Home) -> None:
+def test_headers_that_a_producer_should_not_have_stored_are_dropped(home: Home) -> None:
     headers = {"Authorization": "s", "Content-Type": "a\r\nb", "X-Atlassian-Webhook-Flow": "Primary", "X-New": "s"}
-    read = dropfiles.read(put(home, GOOD | {"headers": headers}))
+    read = dropfiles.read_dropfile(put(home, GOOD | {"headers": headers}))
     assert read.headers == {"content-type": "a  b", "x-atlassian-webhook-flow": "Primary"}
 
 
@@ -111,7 +111,7 @@ def test_no_kept_header_is_a_secret() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (b"", "empty"),
         (b" \n", "empty"),
@@ -126,10 +126,10 @@ def test_no_kept_header_is_a_secret() -> None:
         (b"\xff\xfe" + orjson.dumps(GOOD).decode().encode("utf-16-le"), "not UTF-8"),
         (b'{"version": 1}', "source: Field required"),
         (orjson.dumps(GOOD).replace(b"issue", b"\\ud800"), "Invalid JSON"),
-        (GOOD | {"version": 2}, "version: this reader knows version 1"),
+        (GOOD | {"version": 2}, "version: this reader only knows version 1"),
         (GOOD | {"version": "1"}, "version: Input should be a valid integer"),
         (GOOD | {"version": True}, "version: Input should be a valid integer"),
-        (GOOD | {"source": "trello"}, "source: no source is called so"),
+        (GOOD | {"source": "trello"}, "source: unknown source"),
         (GOOD | {"source": 3}, "source: Input should be a valid string"),
         (GOOD | {"source": "github"}, "name different sources"),
         (GOOD | {"received_at": 1763640000}, "received_at: Input should be a valid datetime"),
@@ -159,10 +159,10 @@ def test_no_kept_header_is_a_secret() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_malformed_file_has_its_reason(home: Home, content: bytes | dict[str, Any], said: str) -> None:
-    told = reason(put(home, content))
-    assert said in told
-    assert len(told) < 600
+def test_a_malformed_file_has_its_reason(home: Home, content: bytes | dict[str, Any], expected: str) -> None:
+    found = reason(put(home, content))
+    assert expected in found
+    assert len(found) < 600
 
 
 def test_a_field_that_is_missing_is_named(home: Home) -> None:
@@ -187,7 +187,7 @@ def test_a_field_that_is_missing_is_named(home: Home) -> None:
     ],
     ids=ascii,
 )
-def test_a_name_with_tricks_has_its_reason_and_a_harmless_place(home: Home, name: str) -> None:
+def test_a_malicious_name_has_its_reason_and_gets_a_safe_name(home: Home, name: str) -> None:
     path = put(home, GOOD, name)
     assert "Its name is not" in reason(path)
     moved = dropfiles.move(path, "failed", "its name")
@@ -214,7 +214,7 @@ def _symlink(path: Path) -> None:
 
 def _socket(path: Path) -> None:
     here = Path.cwd()
-    os.chdir(path.parent)  # the name of a socket may not be long
+    os.chdir(path.parent)  # the path of a socket must be short
     try:
         with socket.socket(socket.AF_UNIX) as made:
             made.bind(path.name)
@@ -223,20 +223,20 @@ def _socket(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
-    [(_symlink, "symbolic link"), (os.mkfifo, "no regular file"), (Path.mkdir, "no regular file")],
+    ("make", "expected"),
+    [(_symlink, "symbolic link"), (os.mkfifo, "not a regular file"), (Path.mkdir, "not a regular file")],
 )
-def test_what_is_no_regular_file_is_neither_followed_nor_waited_for(
-    home: Home, make: Callable[[Path], None], said: str
+def test_a_link_a_pipe_and_a_folder_are_neither_followed_nor_waited_for(
+    home: Home, make: Callable[[Path], None], expected: str
 ) -> None:
     path = put(home, b"", "x").with_name(NAME)
     make(path)
-    assert said in reason(path)
-    moved = dropfiles.move(path, "failed", said)
+    assert expected in reason(path)
+    moved = dropfiles.move(path, "failed", expected)
     assert not os.path.lexists(path)
     assert os.path.lexists(moved)
     make(path)  # the same name again
-    again = dropfiles.move(path, "failed", said)
+    again = dropfiles.move(path, "failed", expected)
     assert not os.path.lexists(path)
     assert os.path.lexists(again)
 
@@ -244,15 +244,15 @@ def test_what_is_no_regular_file_is_neither_followed_nor_waited_for(
 def test_a_socket_is_no_regular_file(home: Home) -> None:
     path = put(home, b"", "x").with_name(NAME)
     _socket(path)
-    assert "no regular file" in reason(path)
+    assert "not a regular file" in reason(path)
 
 
 def test_a_file_that_is_gone_is_not_bad(home: Home) -> None:
     with pytest.raises(FileNotFoundError):
-        dropfiles.read(home.inbox / "incoming" / NAME)
+        dropfiles.read_dropfile(home.inbox / "incoming" / NAME)
 
 
-def test_waiting_is_bounded_and_passes_over_what_is_not_finished(home: Home) -> None:
+def test_waiting_is_limited_and_skips_unfinished_files(home: Home) -> None:
     assert dropfiles.waiting(home) == []
     for name in ("b.json", ".hidden", "a.tmp", ".a.json.tmp", "a.json", "c.json"):
         put(home, b"", name)
@@ -264,14 +264,14 @@ def test_moving_again_is_no_error(home: Home) -> None:
     path = put(home, GOOD)
     done = dropfiles.move(path, "done")
     assert not path.exists()
-    assert dropfiles.read(done).received_at == AT
+    assert dropfiles.read_dropfile(done).received_at == AT
     assert dropfiles.move(path, "done") == done  # another reader was quicker
-    put(home, GOOD)  # committed, and the crash came before the move
+    put(home, GOOD)  # committed, then crashed before the move
     assert dropfiles.move(path, "done") == done
     assert [entry.name for entry in done.parent.iterdir()] == [NAME]
 
 
-def test_prune_takes_what_is_old_and_done_or_never_finished(home: Home) -> None:
+def test_prune_deletes_old_files_that_are_done_or_never_finished(home: Home) -> None:
     names = [f"20261120T120000.12345{digit}Z-jira-0123456789abcdef.json" for digit in range(4)]
     old, new, waits, bad = (put(home, GOOD, name) for name in names)
     aged = [
@@ -284,13 +284,13 @@ def test_prune_takes_what_is_old_and_done_or_never_finished(home: Home) -> None:
     (home.inbox / "incoming" / ".folder").mkdir()
     for path in aged:
         os.utime(path, (AT.timestamp(), AT.timestamp()))
-    assert dropfiles.prune(home, AT) == 0
-    assert dropfiles.prune(home, AT + timedelta(seconds=1)) == 2
+    assert dropfiles.prune_processed(home, AT) == 0
+    assert dropfiles.prune_processed(home, AT + timedelta(seconds=1)) == 2
     assert [path.exists() for path in aged] == [False, False, True, True]
     assert kept.exists()
 
 
-def test_prune_takes_what_failed_long_ago_with_its_reason(home: Home) -> None:
+def test_prune_deletes_files_that_failed_long_ago_with_their_reason(home: Home) -> None:
     def failed(name: str, content: bytes = b"") -> Path:
         return dropfiles.move(put(home, content, name), "failed", "why")
 
@@ -310,31 +310,31 @@ def test_prune_takes_what_failed_long_ago_with_its_reason(home: Home) -> None:
     assert elsewhere.read_bytes() == b"not mine"
 
 
-def test_write_refuses_what_no_reader_would_take(home: Home) -> None:
+def test_write_rejects_what_a_reader_would_reject(home: Home) -> None:
     for source, body, delivery in (
         ("trello", b"", None),
-        ("jira", b"x" * (dropfiles.LARGEST + 1), None),
+        ("jira", b"x" * (dropfiles.MAX_BYTES + 1), None),
         ("jira", b'"' * 20_000_000, None),
         ("jira", b"", "a b"),
     ):
         with pytest.raises(ImpulsumError) as raised:
-            dropfiles.write(home, source, body, headers={}, delivery=delivery)
+            dropfiles.write_dropfile(home, source, body, headers={}, delivery=delivery)
         assert raised.value.category is Category.BAD_DATA
     assert dropfiles.waiting(home) == []
 
 
-def test_a_disk_that_refuses_half_way_leaves_nothing(home: Home) -> None:
-    """In a process of its own, in which no file may grow above 8 kB."""
+def test_a_disk_that_fails_half_way_leaves_nothing(home: Home) -> None:
+    """In a process of its own, in which no file may become larger than 8 kB."""
     script = (
         "import signal\n"
         "from impulsum_pipelines.base.home import Home\n"
         "from impulsum_pipelines.settings import load_settings\n"
-        "from impulsum_pipelines.webhooks import dropfiles\n"
+        "from impulsum_pipelines.webhooks.receiving import dropfiles\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "home = Home.of(load_settings())\n"
-        "dropfiles.write(home, 'jira', b'small', headers={})\n"
+        "dropfiles.write_dropfile(home, 'jira', b'small', headers={})\n"
         "try:\n"
-        "    dropfiles.write(home, 'jira', b'x' * 100_000, headers={})\n"
+        "    dropfiles.write_dropfile(home, 'jira', b'x' * 100_000, headers={})\n"
         "except OSError as error:\n"
         "    print(error.strerror)\n"
     )
@@ -346,5 +346,5 @@ def test_a_disk_that_refuses_half_way_leaves_nothing(home: Home) -> None:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, 8_000)),
     )
     assert done.stdout.strip() == "File too large"
-    assert [dropfiles.read(path).body for path in dropfiles.waiting(home)] == [b"small"]
+    assert [dropfiles.read_dropfile(path).body for path in dropfiles.waiting(home)] == [b"small"]
     assert len(list((home.inbox / "incoming").iterdir())) == 1

@@ -1,4 +1,4 @@
-"""The receiver as a process: whatever ends it, what it answered with 2xx is on the disk."""
+"""The receiver as a process: however it ends, every delivery that it answered with 2xx is on the disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMMAND = [sys.executable, "-c", "from impulsum_pipelines.cli import main; main(
 
 @contextmanager
 def serving(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The command line's receiver, and where it takes Slack's deliveries."""
+    """Run ``impulsum webhooks serve``; yields the process and its URL for Slack."""
     environment = {**os.environ, "SLACK_WEBHOOK_SECRET": SECRET}
     with subprocess.Popen(
         [*COMMAND, "--port", "0", *options],
@@ -45,7 +45,7 @@ def serving(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 class Sender(threading.Thread):
-    """Sends one event after the other until nobody listens; ``answered`` are the ids of those that got 2xx."""
+    """Sends events one by one until the receiver stops; ``answered`` has the ids of those that got 2xx."""
 
     def __init__(self, url: str, prefix: str) -> None:
         super().__init__(daemon=True)
@@ -69,7 +69,7 @@ class Sender(threading.Thread):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_what_was_answered_is_there_however_the_process_ends(home: Home, how: signal.Signals) -> None:
+def test_every_answered_delivery_is_stored_however_the_process_ends(home: Home, how: signal.Signals) -> None:
     answered: set[str] = set()
     sent = 0
     for attempt in range(2):
@@ -80,20 +80,20 @@ def test_what_was_answered_is_there_however_the_process_ends(home: Home, how: si
             while sum(len(sender.answered) for sender in senders) < 60:
                 time.sleep(0.005)
             process.send_signal(how)
-            # Both are an orderly end by SIGTERM: of the signal, or by itself once what was under way is done.
+            # After SIGTERM the process ends by the signal, or by itself once running requests are finished.
             assert process.wait(timeout=20) in ({-how, 0} if how is signal.SIGTERM else {-how})
             for sender in senders:
                 sender.join(timeout=20)
                 answered |= sender.answered
                 sent += sender.sent
-    held = [dropfiles.read(path).delivery for path in dropfiles.waiting(home, 100_000)]
-    assert answered <= set(held)
-    assert len(held) == len(set(held)) <= sent
+    stored = [dropfiles.read_dropfile(path).delivery for path in dropfiles.waiting(home, 100_000)]
+    assert answered <= set(stored)
+    assert len(stored) == len(set(stored)) <= sent
     if how is signal.SIGTERM:
-        assert set(held) == answered, "requests under way are finished and answered"
+        assert set(stored) == answered, "running requests are finished and answered"
 
 
-def test_a_stop_takes_no_longer_than_what_is_under_way(home: Home) -> None:
+def test_a_stop_takes_no_longer_than_the_running_requests(home: Home) -> None:
     with serving() as (process, url):
         with requests.Session() as idle:
             assert idle.get(f"{url.rsplit('/', 2)[0]}/health", timeout=10).ok
@@ -107,7 +107,7 @@ def test_a_stop_takes_no_longer_than_what_is_under_way(home: Home) -> None:
     assert "other machines" not in noted
 
 
-def test_listening_elsewhere_is_warned_of_and_logged() -> None:
+def test_listening_on_all_addresses_warns_and_logs() -> None:
     with serving("--host", "0.0.0.0") as (process, url):  # noqa: S104
         assert requests.post(url.replace("0.0.0.0", "127.0.0.1"), data=b"{}", timeout=10).status_code == 401  # noqa: S104
         process.terminate()
@@ -117,10 +117,10 @@ def test_listening_elsewhere_is_warned_of_and_logged() -> None:
     assert "POST slack 401" in noted
 
 
-def test_a_port_that_is_taken_is_said() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with serving() as (_, url):
         port = url.split(":")[2].split("/")[0]
         done = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert f"Port {port} of 127.0.0.1 cannot be had" in done.stderr
+    assert f"cannot listen on port {port} of 127.0.0.1" in done.stderr
     assert done.stdout == ""

@@ -1,4 +1,4 @@
-"""Real bodies, and the vendors' own examples: taken when signed, refused when altered, the same bytes when read."""
+"""Recorded bodies and the vendors' examples: stored when signed, rejected when altered, read back as the same bytes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import orjson
 import pytest
 
 from impulsum_pipelines_tests.places import SHARED
-from impulsum_pipelines_tests.webhooks.conftest import Receiving
+from impulsum_pipelines_tests.webhooks.conftest import RunningReceiver
 
 DATA = SHARED / "data"
 BODIES = DATA / "webhooks"
 pytestmark = pytest.mark.skipif(not BODIES.exists(), reason="the bodies are not in ../shared/data/webhooks")
 
-#: How many there are: none may be passed over.
+#: How many there are: none may be skipped.
 RECORDED = {"jira": 28, "github": 137, "fireflies": 2, "notion": 6, "tempo": 23}
 
 
@@ -43,7 +43,7 @@ def recorded() -> Iterator[tuple[str, bytes]]:
     yield from (("tempo", orjson.dumps(event)) for event in examples("tempo").values())
 
 
-def test_every_body_is_taken_when_signed_and_refused_when_altered(receiver: Callable[..., Receiving]) -> None:
+def test_every_body_is_stored_when_signed_and_rejected_when_altered(receiver: Callable[..., RunningReceiver]) -> None:
     receiving = receiver()
     sent: list[tuple[str, bytes]] = []
     for number, (source, body) in enumerate(recorded()):
@@ -55,13 +55,13 @@ def test_every_body_is_taken_when_signed_and_refused_when_altered(receiver: Call
         assert receiving.post(source, body, {**signed, **ids}).status_code == 200
         sent.append((source, body))
     assert Counter(source for source, _ in sent) == RECORDED
-    held = receiving.held()
+    stored = receiving.stored()
     distinct = {(source, body) for source, body in sent}
-    assert {(drop.source, drop.body) for drop in held} == distinct - repeated_ids(sent)
+    assert {(drop.source, drop.body) for drop in stored} == distinct - repeated_ids(sent)
 
 
 def repeated_ids(sent: list[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
-    """Two of Tempo's examples share their eventId with an earlier one: to us, they are the same delivery again."""
+    """Two of Tempo's examples have the eventId of an earlier one, so they count as repeated deliveries."""
     seen: set[str] = set()
     repeated = set()
     for source, body in sent:
@@ -74,12 +74,12 @@ def repeated_ids(sent: list[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
 
 
 @pytest.mark.skipif(not (DATA / "slack_samples.tar.gz").exists(), reason="the samples are not in ../shared/data")
-def test_every_event_of_slack_is_taken(receiver: Callable[..., Receiving]) -> None:
-    """Their values are blanked: each gets an id, as each has one when Slack sends it."""
+def test_every_event_of_slack_is_stored(receiver: Callable[..., RunningReceiver]) -> None:
+    """The values of the samples are blanked, so each gets an id here, as Slack sends one."""
     receiving = receiver()
     events = [orjson.loads(body) for body in archived(DATA / "slack_samples.tar.gz")]
     events = [event for event in events if "event" in event]
     assert len(events) > 50
     for number, event in enumerate(events):
         assert receiving.deliver("slack", orjson.dumps(event | {"event_id": f"Ev{number}"})).status_code == 200
-    assert {held.delivery for held in receiving.held()} == {f"Ev{number}" for number in range(len(events))}
+    assert {stored.delivery for stored in receiving.stored()} == {f"Ev{number}" for number in range(len(events))}

@@ -1,4 +1,4 @@
-"""The receiver through HTTP: what is taken, what is refused, and that nothing of a refusal stays."""
+"""The receiver over HTTP: what it stores, what it rejects, and that a rejected delivery leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ import requests
 
 from impulsum_pipelines.webhooks.receiving import dropfiles
 from impulsum_pipelines.webhooks.receiving.vendors import VENDORS
-from impulsum_pipelines_tests.webhooks.conftest import SECRET, Receiving
+from impulsum_pipelines_tests.webhooks.conftest import SECRET, RunningReceiver
 
-Start = Callable[..., Receiving]
-#: How each vendor names a delivery: header, or field of the body.
+Start = Callable[..., RunningReceiver]
+#: Where each vendor puts the delivery id: headers, and fields of the body.
 IDS = {
     "jira": ({"X-Atlassian-Webhook-Identifier": "id-1"}, {}),
     "github": ({"X-GitHub-Delivery": "id-1"}, {}),
@@ -32,24 +32,24 @@ IDS = {
 
 
 @pytest.mark.parametrize("source", VENDORS)
-def test_a_signed_delivery_is_kept_as_it_came(receiver: Start, source: str) -> None:
+def test_a_signed_delivery_is_stored_as_it_came(receiver: Start, source: str) -> None:
     receiving = receiver()
     headers, fields = IDS[source]
     body = json.dumps({"text": "ü 😀", **fields}, indent=1).encode()
     before = datetime.now(UTC)
     answer = receiving.deliver(source, body, **headers, Cookie="private", Authorization="Bearer private")
     assert answer.status_code == 200
-    (held,) = receiving.held()
-    assert (held.source, held.body, held.signature) == (source, body, "valid")
-    assert held.delivery == ("id-1" if headers or fields else None)
-    assert before <= held.received_at <= datetime.now(UTC)
-    assert {name.lower(): value for name, value in headers.items()}.items() <= held.headers.items()
-    assert b"private" not in held.path.read_bytes()
-    assert VENDORS[source].scheme.header not in held.headers
+    (stored,) = receiving.stored()
+    assert (stored.source, stored.body, stored.signature) == (source, body, "valid")
+    assert stored.delivery == ("id-1" if headers or fields else None)
+    assert before <= stored.received_at <= datetime.now(UTC)
+    assert {name.lower(): value for name, value in headers.items()}.items() <= stored.headers.items()
+    assert b"private" not in stored.path.read_bytes()
+    assert VENDORS[source].scheme.header not in stored.headers
 
 
 @pytest.mark.parametrize("source", VENDORS)
-def test_what_is_not_from_the_vendor_is_refused_and_not_kept(receiver: Start, source: str) -> None:
+def test_a_delivery_that_is_not_from_the_vendor_is_rejected_and_not_stored(receiver: Start, source: str) -> None:
     receiving = receiver()
     now = datetime.now(UTC)
     signed = VENDORS[source].scheme.sign(SECRET, b"{}", now)
@@ -61,10 +61,10 @@ def test_what_is_not_from_the_vendor_is_refused_and_not_kept(receiver: Start, so
             answer = receiving.deliver(source, b"{}", at=now + timedelta(days=days))
             assert answer.status_code == 401
             assert "from now" in answer.json()["error"]
-    assert receiving.held() == []
+    assert receiving.stored() == []
 
 
-def test_a_delivery_that_comes_again_is_taken_once(receiver: Start) -> None:
+def test_a_repeated_delivery_is_stored_once(receiver: Start) -> None:
     receiving = receiver()
     for number in range(3):
         body = json.dumps({"id": "event-1", "attempt_number": number}).encode()
@@ -74,16 +74,16 @@ def test_a_delivery_that_comes_again_is_taken_once(receiver: Start) -> None:
         assert receiving.deliver("jira", b"{}", **headers).status_code == 200
     for _ in range(2):
         assert receiving.deliver("fireflies", b'{"meeting_id": 1}').status_code == 200
-    assert sorted(held.delivery or "" for held in receiving.held()) == ["", "a", "b", "event-1"]
+    assert sorted(stored.delivery or "" for stored in receiving.stored()) == ["", "a", "b", "event-1"]
 
 
-def test_a_delivery_that_comes_many_times_at_once_is_taken_once(receiver: Start) -> None:
+def test_a_delivery_that_comes_many_times_at_once_is_stored_once(receiver: Start) -> None:
     receiving = receiver()
     bodies = [json.dumps({"event_id": f"Ev{number % 5}"}).encode() for number in range(60)]
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda body: receiving.deliver("slack", body).status_code, bodies))
     assert set(answers) == {200}
-    assert sorted(held.delivery or "" for held in receiving.held()) == [f"Ev{number}" for number in range(5)]
+    assert sorted(stored.delivery or "" for stored in receiving.stored()) == [f"Ev{number}" for number in range(5)]
 
 
 @pytest.mark.parametrize(
@@ -95,33 +95,33 @@ def test_a_delivery_that_comes_many_times_at_once_is_taken_once(receiver: Start)
         ("github", {"X-GitHub-Delivery": "ü".encode("latin-1").decode("latin-1")}, {}),
     ],
 )
-def test_an_id_that_no_store_would_hold_is_none(
+def test_an_id_that_no_database_could_store_is_none(
     receiver: Start, source: str, headers: dict[str, str], fields: dict[str, object]
 ) -> None:
     receiving = receiver()
     assert receiving.deliver(source, json.dumps(fields).encode(), **headers).status_code == 200
-    (held,) = receiving.held()
-    assert held.delivery is None
+    (stored,) = receiving.stored()
+    assert stored.delivery is None
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe\x00", b"payload=%7B%7D", b"[" * 100_000, b"null"])
-def test_a_signed_body_that_is_no_event_is_kept_too(receiver: Start, body: bytes) -> None:
-    """What it is, its reader says, with the reason beside it."""
+def test_a_signed_body_that_is_no_event_is_stored_too(receiver: Start, body: bytes) -> None:
+    """Its reader decides later what is wrong with it."""
     receiving = receiver()
     assert receiving.deliver("github", body).status_code == 200
-    assert [held.body for held in receiving.held()] == [body]
+    assert [stored.body for stored in receiving.stored()] == [body]
 
 
-def test_a_source_without_a_secret_is_refused_unless_allowed(receiver: Start) -> None:
+def test_a_source_without_a_secret_is_rejected_unless_allowed(receiver: Start) -> None:
     closed = receiver({"github": SECRET})
     answer = closed.post("jira", b"{}")
     assert answer.status_code == 403
     assert "JIRA_WEBHOOK_SECRET is not set" in answer.json()["error"]
-    assert closed.held() == []
+    assert closed.stored() == []
     opened = receiver({"github": SECRET}, allow_unsigned=True)
     assert opened.post("jira", b"{}").status_code == 200
     assert opened.post("github", b"{}").status_code == 401
-    assert [(held.source, held.signature) for held in opened.held()] == [("jira", "unsigned")]
+    assert [(stored.source, stored.signature) for stored in opened.stored()] == [("jira", "unsigned")]
 
 
 def test_a_secret_is_replaced_without_a_gap(receiver: Start) -> None:
@@ -130,26 +130,26 @@ def test_a_secret_is_replaced_without_a_gap(receiver: Start) -> None:
         assert receiving.deliver("tempo", b"{}", secret=secret).status_code == status
 
 
-def test_what_is_not_there_is_said(receiver: Start) -> None:
+def test_an_unknown_path_or_method_is_rejected(receiver: Start) -> None:
     receiving = receiver()
     assert receiving.deliver("jira", b"{}").ok
     assert receiving.post("trello", b"{}").status_code == 404
     assert requests.get(f"{receiving.url}/webhooks/jira", timeout=10).status_code == 405
     assert requests.put(f"{receiving.url}/webhooks/jira", timeout=10).status_code == 405
     assert requests.get(f"{receiving.url}/", timeout=10).status_code == 404
-    assert len(receiving.held()) == 1
+    assert len(receiving.stored()) == 1
 
 
-def test_slack_is_answered_its_challenge_once_it_is_known_to_be_slack(receiver: Start) -> None:
+def test_the_challenge_of_slack_is_answered_only_when_it_is_signed(receiver: Start) -> None:
     receiving = receiver()
     challenge = "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"
     body = json.dumps({"token": "t", "challenge": challenge, "type": "url_verification"}).encode()
     assert receiving.deliver("slack", body).json() == {"challenge": challenge}
     assert receiving.deliver("slack", body, secret="another").status_code == 401
-    assert receiving.held() == []
+    assert receiving.stored() == []
 
 
-def test_tempo_is_answered_its_random_string(receiver: Start) -> None:
+def test_the_random_string_of_tempo_is_answered(receiver: Start) -> None:
     receiving = receiver({})
     url = f"{receiving.url}/webhooks/tempo"
     answer = requests.get(url, {"randomString": "MM08aZbMmzg7B6Mvqauv" * 6}, timeout=10)
@@ -159,7 +159,7 @@ def test_tempo_is_answered_its_random_string(receiver: Start) -> None:
         assert requests.get(url, wrong, timeout=10).status_code == 400
 
 
-def test_notion_brings_its_secret_once(receiver: Start, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_secret_of_notion_is_stored_once(receiver: Start, caplog: pytest.LogCaptureFixture) -> None:
     receiving = receiver({})
     secret = "secret_tMrlL1qK5vuQAh1b6cZGhFChZTSYJlce98V0pYn7yBl"
     with caplog.at_level(logging.INFO):
@@ -178,64 +178,64 @@ def test_notion_brings_its_secret_once(receiver: Start, caplog: pytest.LogCaptur
     assert knowing.deliver("notion", json.dumps({"verification_token": secret}).encode(), secret=secret).ok
     assert kept.read_text() == f"{secret}\n"
     assert knowing.deliver("notion", b'{"id": "e"}', secret=secret).ok
-    assert [held.delivery for held in knowing.held()] == ["e"]
+    assert [stored.delivery for stored in knowing.stored()] == ["e"]
 
 
 def test_a_ping_of_github_is_an_event(receiver: Start) -> None:
     receiving = receiver()
     assert receiving.deliver("github", b'{"zen": "Design for failure."}', X_GitHub_Event="ping").ok
-    (held,) = receiving.held()
-    assert held.headers["x-github-event"] == "ping"
+    (stored,) = receiving.stored()
+    assert stored.headers["x-github-event"] == "ping"
 
 
-def exchange(receiving: Receiving, head: str, body: bytes = b"") -> bytes:
-    """Send bytes, and read the answer's first line while the rest has not been sent."""
+def exchange(receiving: RunningReceiver, head: str, body: bytes = b"") -> bytes:
+    """Send bytes, and read the first line of the answer before the rest is sent."""
     where = urlsplit(receiving.url)
     with socket.create_connection((where.hostname, where.port), timeout=20) as connection:
         connection.sendall(f"POST /webhooks/jira HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n".encode() + body)
         return connection.recv(4096).split(b"\r\n")[0]
 
 
-def test_what_is_too_large_is_refused_before_it_is_read(receiver: Start) -> None:
+def test_a_body_that_is_too_large_is_rejected_before_it_is_read(receiver: Start) -> None:
     receiving = receiver()
-    assert b"413" in exchange(receiving, f"Content-Length: {dropfiles.LARGEST + 1}")
+    assert b"413" in exchange(receiving, f"Content-Length: {dropfiles.MAX_BYTES + 1}")
     assert b"413" in exchange(receiving, f"Content-Length: {'9' * 18}", b"x" * 1000)
-    assert receiving.post("jira", b"x" * (dropfiles.LARGEST + 1)).status_code == 413
+    assert receiving.post("jira", b"x" * (dropfiles.MAX_BYTES + 1)).status_code == 413
     chunk = b"x" * (1 << 20)
     chunked = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for _ in range(26))
     assert b"413" in exchange(receiving, "Transfer-Encoding: chunked", chunked)
-    assert receiving.deliver("jira", b'"' * (dropfiles.LARGEST - 100)).status_code == 413  # doubled by escapes
-    assert receiving.held() == []
-    large = b"x" * (dropfiles.LARGEST - 1000)
+    assert receiving.deliver("jira", b'"' * (dropfiles.MAX_BYTES - 100)).status_code == 413  # doubled by escapes
+    assert receiving.stored() == []
+    large = b"x" * (dropfiles.MAX_BYTES - 1000)
     assert receiving.deliver("jira", large).status_code == 200
-    assert receiving.held()[0].body == large
+    assert receiving.stored()[0].body == large
 
 
-def test_a_body_that_does_not_arrive_ends(receiver: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_does_not_arrive_in_time_is_rejected(receiver: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("impulsum_pipelines.webhooks.receiving.receiver._ARRIVAL", 0.2)
     receiving = receiver()
     assert b"408" in exchange(receiving, "Content-Length: 100", b"half")
-    assert receiving.held() == []
+    assert receiving.stored() == []
     assert receiving.deliver("jira", b"{}").ok
 
 
-def test_a_sender_that_hangs_up_leaves_nothing(receiver: Start) -> None:
+def test_a_sender_that_closes_the_connection_leaves_nothing(receiver: Start) -> None:
     receiving = receiver()
     where = urlsplit(receiving.url)
     for head in ("Content-Length: 1000000", "Content-Length: 100", "Transfer-Encoding: chunked"):
         with socket.create_connection((where.hostname, where.port), timeout=20) as connection:
             connection.sendall(f"POST /webhooks/jira HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n".encode())
     assert receiving.deliver("jira", b"{}").ok
-    assert len(receiving.held()) == 1
+    assert len(receiving.stored()) == 1
 
 
-def test_while_the_disk_refuses_vendors_are_asked_to_come_again(receiver: Start) -> None:
+def test_while_the_disk_refuses_vendors_are_asked_to_try_again(receiver: Start) -> None:
     receiving = receiver()
     inbox = receiving.home.inbox
     inbox.parent.mkdir(parents=True)
     inbox.write_text("in the way")
     health = f"{receiving.url}/health"
-    for _ in range(2):  # a failure is not remembered as done
+    for _ in range(2):  # a failure does not count as stored
         answer = receiving.deliver("jira", b"{}", X_Atlassian_Webhook_Identifier="a")
         assert answer.status_code == 503
         assert answer.headers["Retry-After"]
@@ -243,20 +243,20 @@ def test_while_the_disk_refuses_vendors_are_asked_to_come_again(receiver: Start)
     inbox.unlink()
     assert receiving.deliver("jira", b"{}", X_Atlassian_Webhook_Identifier="a").status_code == 200
     assert requests.get(health, timeout=10).json() == {"status": "ok"}
-    assert [held.delivery for held in receiving.held()] == ["a"]
+    assert [stored.delivery for stored in receiving.stored()] == ["a"]
     assert len(list((inbox / "incoming").iterdir())) == 1
 
 
-def test_a_slow_disk_does_not_keep_the_others_waiting(receiver: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_disk_does_not_block_other_requests(receiver: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     receiving = receiver()
-    written = dropfiles.durable.write
+    written = dropfiles.durable.write_durably
 
     def slow(path: object, data: bytes) -> None:
         time.sleep(1.5)
         written(path, data)  # type: ignore[arg-type]
 
     assert requests.get(f"{receiving.url}/health", timeout=10).ok
-    monkeypatch.setattr(dropfiles.durable, "write", slow)
+    monkeypatch.setattr(dropfiles.durable, "write_durably", slow)
     with ThreadPoolExecutor(8) as pool:
         answers = [pool.submit(receiving.deliver, "jira", b"%d" % number) for number in range(8)]
         time.sleep(0.2)
@@ -265,7 +265,7 @@ def test_a_slow_disk_does_not_keep_the_others_waiting(receiver: Start, monkeypat
         assert time.perf_counter() - started < 1
         assert all(answer.result().ok for answer in answers)
     assert time.perf_counter() - started < 5
-    assert len(receiving.held()) == 8
+    assert len(receiving.stored()) == 8
 
 
 def test_the_log_says_what_happened_and_no_secret(receiver: Start, caplog: pytest.LogCaptureFixture) -> None:

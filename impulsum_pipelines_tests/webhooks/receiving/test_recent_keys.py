@@ -1,4 +1,4 @@
-"""What the receiver remembers: for a while, so much, and no failure."""
+"""The receiver's memory of keys: limited in time and number, and without failures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from impulsum_pipelines.webhooks.receiving.recent_keys import Known
+from impulsum_pipelines.webhooks.receiving.recent_keys import RecentKeys
 
 
 def test_work_is_done_once_for_all_who_ask_at_once() -> None:
@@ -17,8 +17,8 @@ def test_work_is_done_once_for_all_who_ask_at_once() -> None:
         done.append(1)
 
     async def ask() -> list[bool]:
-        known = Known()
-        return [*await asyncio.gather(*(known.once("a", work) for _ in range(5))), await known.once("a", work)]
+        recent = RecentKeys()
+        return [*await asyncio.gather(*(recent.once("a", work) for _ in range(5))), await recent.once("a", work)]
 
     assert asyncio.run(ask()) == [True, False, False, False, False, False]
     assert done == [1]
@@ -32,21 +32,21 @@ def test_a_failure_reaches_all_who_wait_and_is_forgotten() -> None:
     async def succeed() -> None: ...
 
     async def ask() -> None:
-        known = Known()
-        failures = await asyncio.gather(*(known.once("a", fail) for _ in range(3)), return_exceptions=True)
+        recent = RecentKeys()
+        failures = await asyncio.gather(*(recent.once("a", fail) for _ in range(3)), return_exceptions=True)
         assert [type(failure) for failure in failures] == [OSError] * 3
-        assert await known.once("a", succeed)
+        assert await recent.once("a", succeed)
 
     asyncio.run(ask())
 
 
-@pytest.mark.parametrize("known", [Known(seconds=0.02), Known(most=2)], ids=["time", "number"])
-def test_the_oldest_is_forgotten(known: Known) -> None:
+@pytest.mark.parametrize("recent", [RecentKeys(seconds=0.02), RecentKeys(most=2)], ids=["time", "number"])
+def test_the_oldest_is_forgotten(recent: RecentKeys) -> None:
     async def work() -> None: ...
 
     async def ask() -> list[bool]:
-        first = [await known.once(name, work) for name in "aa"]
+        first = [await recent.once(name, work) for name in "aa"]
         await asyncio.sleep(0.03)
-        return [*first, *[await known.once(name, work) for name in "bca"]]
+        return [*first, *[await recent.once(name, work) for name in "bca"]]
 
     assert asyncio.run(ask()) == [True, False, True, True, True]

@@ -11,12 +11,12 @@ revision = "0001"
 down_revision = None
 
 
-#: As :mod:`impulsum_pipelines.ops.schema` numbers rows.
+#: The id type of :mod:`impulsum_pipelines.ops.schema`.
 _Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Go to this revision."""
+    """Upgrade to this revision."""
     op.create_table(
         "alerts",
         sa.Column("id", _Id, nullable=False),

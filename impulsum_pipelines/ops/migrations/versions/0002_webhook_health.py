@@ -1,4 +1,4 @@
-"""What pulls saw beside what webhooks told: changes, ranges that were missed, and where each source stands."""
+"""Webhook health: changes that pulls saw, missed ranges, and the state of each source."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from impulsum_pipelines.ops.schema import Instant
 revision = "0002"
 down_revision = "0001"
 
-#: As :mod:`impulsum_pipelines.ops.schema` numbers rows.
+#: The id type of :mod:`impulsum_pipelines.ops.schema`.
 _Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Go to this revision."""
-    if op.get_bind().dialect.name == "postgresql":  # SQLite keeps no comments
+    """Upgrade to this revision."""
+    if op.get_bind().dialect.name == "postgresql":  # SQLite has no comments
         seen_by = "The sync that saw its subject changed; none where no pull has to show it."
         op.alter_column("events", "seen_by", comment=seen_by)
         op.alter_column("syncs", "started_by", comment="schedule, sensor, catch-up, backfill, shell or manual.")

@@ -1,4 +1,4 @@
-"""What is said of an event's body; SQLite keeps no comments."""
+"""The comment on an event's body; SQLite has no comments."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Go to this revision."""
+    """Upgrade to this revision."""
     if op.get_bind().dialect.name == "postgresql":
         op.alter_column("events", "body", comment="The JSON as it was received; secrets in it are struck out.")

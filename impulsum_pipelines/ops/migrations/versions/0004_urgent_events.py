@@ -1,4 +1,4 @@
-"""An index of urgent events: each tick of the inbox asks for those of the last hour."""
+"""An index of urgent events: each tick of the sensor ``inbox`` reads those of the last hour."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Go to this revision."""
+    """Upgrade to this revision."""
     urgent = sa.text("priority in ('P0', 'P1')")
     op.create_index("ix_events_urgent", "events", ["committed_at"], sqlite_where=urgent, postgresql_where=urgent)

@@ -1,4 +1,4 @@
-"""How answers are put together: issues joined from stored bytes, page tokens, errors, times in the user's zone."""
+"""The parts of an answer: issues joined from stored bytes, page tokens, errors, times in the user's zone."""
 
 from __future__ import annotations
 
@@ -14,27 +14,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from impulsum_pipelines.sandbox.jira.site import API, SPRINT_FIELD, Document
-from impulsum_pipelines.sandbox.jira.store import Stored
+from impulsum_pipelines.sandbox.jira.store import StoredIssue
 from impulsum_pipelines.sandbox.jira.world import JiraWorld
+from impulsum_pipelines.sandbox.refusal import Refusal
 
 INLINE_HISTORIES = 40
 _PLATFORM_TIME = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{3})\+0000")
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer
-    """An answer that is not 200, in Jira's shape."""
+class JiraRefusal(Refusal):
+    """An answer that is not 200, with its messages."""
 
-    def __init__(self, status: int, *messages: str, headers: dict[str, str] | None = None) -> None:
-        self.status = status
-        self.messages = list(messages)
-        self.headers = headers
-        super().__init__(*messages)
-
-    @property
-    def response(self) -> Response:
-        """The answer itself."""
-        body = orjson.dumps({"errorMessages": self.messages, "errors": {}})
-        return Response(body, self.status, media_type="application/json", headers=self.headers)
+    def __init__(self, status: int, *messages: str) -> None:
+        super().__init__(status, {"errorMessages": list(messages), "errors": {}})
 
 
 def answer(world: JiraWorld, body: Document | list[Any] | bytes) -> Response:
@@ -44,7 +36,7 @@ def answer(world: JiraWorld, body: Document | list[Any] | bytes) -> Response:
 
 
 def in_zone(body: bytes, zone_name: str) -> bytes:
-    """The platform's times, kept in UTC, written in a zone: ``10:11:12.345+0000`` is ``05:11:12.345-0500``."""
+    """The body with its times, which are in UTC, in a zone: ``10:11:12.345+0000`` becomes ``05:11:12.345-0500``."""
     if zone_name in ("UTC", "Etc/UTC", "GMT"):
         return body
     zone = ZoneInfo(zone_name)
@@ -57,42 +49,54 @@ def in_zone(body: bytes, zone_name: str) -> bytes:
 
 
 def page_token(**position: Any) -> str:
-    """An opaque token that says where a walk stands."""
+    """An opaque token for the next page, which contains this position."""
     return base64.urlsafe_b64encode(orjson.dumps(position)).decode().rstrip("=")
 
 
 def read_token(token: str) -> Document:
-    """What :func:`page_token` put in; a 400 for a token that is none."""
+    """The position that :func:`page_token` put into a token.
+
+    Raises:
+        JiraRefusal: 400, the token is not valid.
+    """
     try:
         position = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except ValueError:
-        raise Refusal(400, "The nextPageToken is not valid.") from None
+        raise JiraRefusal(400, "The nextPageToken is not valid.") from None
     if not isinstance(position, dict):
-        raise Refusal(400, "The nextPageToken is not valid.")
+        raise JiraRefusal(400, "The nextPageToken is not valid.")
     return position
 
 
 async def json_body(request: Request) -> Document:
-    """The JSON object that was sent; a 400 for anything else."""
+    """The JSON object that was sent.
+
+    Raises:
+        JiraRefusal: 400, the body is not a JSON object.
+    """
     try:
         body = orjson.loads(await request.body())
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise Refusal(400, "Invalid request payload. Refer to the REST API documentation and try again.")
+        raise JiraRefusal(400, "Invalid request payload. Refer to the REST API documentation and try again.")
     return body
 
 
 def number(request: Request, name: str, default: int, most: int | None = None) -> int:
-    """A whole number of the query string; more than ``most`` is cut, as Jira does."""
+    """An integer of the query string, limited to ``most`` as Jira does.
+
+    Raises:
+        JiraRefusal: 400, the value is not a number.
+    """
     text = request.query_params.get(name, str(default))
     if not text.lstrip("-").isdigit():
-        raise Refusal(400, f"The value '{text}' of the parameter {name} is not a number.")
+        raise JiraRefusal(400, f"The value '{text}' of the parameter {name} is not a number.")
     return int(text) if most is None else max(0, min(int(text), most))
 
 
 def numbered_page(values: Sequence[Any], request: Request, *, most: int, default: int | None = None) -> Document:
-    """One page of a list that is walked by ``startAt``."""
+    """One page of a list that is paged by ``startAt``; it has at most ``most`` values."""
     start = max(0, number(request, "startAt", 0))
     size = number(request, "maxResults", default or most, most)
     shown = list(values[start : start + size])
@@ -106,7 +110,7 @@ def numbered_page(values: Sequence[Any], request: Request, *, most: int, default
 
 
 def issue_bytes(
-    world: JiraWorld, issues: Sequence[Stored], fields: Sequence[str], *, with_changelog: bool, expand: str = ""
+    world: JiraWorld, issues: Sequence[StoredIssue], fields: Sequence[str], *, with_changelog: bool, expand: str = ""
 ) -> bytes:
     """The JSON array of issues with the fields asked for (``*all``, ``*navigable``, names, ``-name``)."""
     changelogs = {}
@@ -128,7 +132,7 @@ def issue_bytes(
     return b"[" + b",".join(parts) + b"]"
 
 
-def _fields(world: JiraWorld, issue: Stored, names: Sequence[str]) -> bytes:
+def _fields(world: JiraWorld, issue: StoredIssue, names: Sequence[str]) -> bytes:
     wanted = {name for name in names if not name.startswith("-")}
     unwanted = {name[1:] for name in names if name.startswith("-")} | world.site.removed_fields
     everything = bool(wanted & {"*all", "*navigable"}) or (bool(unwanted) and not wanted)
@@ -144,7 +148,7 @@ def _fields(world: JiraWorld, issue: Stored, names: Sequence[str]) -> bytes:
     return orjson.dumps(shown)
 
 
-def _sprints(world: JiraWorld, issue: Stored) -> bytes:
+def _sprints(world: JiraWorld, issue: StoredIssue) -> bytes:
     if not issue.sprint_ids:
         return b"null"
     sprints = world.site.sprints

@@ -1,7 +1,7 @@
-"""JQL, the part that the sandbox understands, compiled to SQL.
+"""Compiles the part of JQL that the sandbox understands to SQL.
 
-Dates follow Jira: a quoted literal has minutes and is read in the zone of the token user's profile; an unquoted
-number is epoch milliseconds. What Jira refuses is refused with Jira's words, as :class:`JqlError`.
+Dates are as in Jira: a quoted literal has minutes and is read in the zone of the token user's profile; an unquoted
+number is epoch milliseconds. What Jira refuses is refused with Jira's own sentence, as :class:`JqlError`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from impulsum_pipelines.sandbox.jira.store import Store
 
 _DATE_FORMATS = ("%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M", "%Y-%m-%d", "%Y/%m/%d")
 _MOST_SORT_FIELDS = 7
-#: Fields by their names in JQL, with the SQL that holds the value.
+#: The SQL column of a field, by the field's name in JQL.
 _COLUMNS = {
     "project": "project_id",
     "key": "id",
@@ -39,7 +39,7 @@ _DATES = frozenset({"created", "updated"})
 
 
 class JqlError(Exception):
-    """What Jira answers with status 400; ``message`` is its sentence."""
+    """Jira refuses the query with status 400; ``message`` is Jira's sentence."""
 
     def __init__(self, message: str) -> None:
         self.message = message
@@ -47,15 +47,15 @@ class JqlError(Exception):
 
 
 @dataclass(frozen=True)
-class Query:
-    """A compiled search: SQL over the table ``issues``, with its values."""
+class CompiledJql:
+    """A compiled search: conditions and order in SQL over the table ``issues``, with the values."""
 
     where: str
     values: tuple[Any, ...]
     order: str
 
     def ids(self, store: Store, offset: int, limit: int) -> list[int]:
-        """Ids of the issues found, in order."""
+        """Ids of the issues that match, in order."""
         rows = store.db.execute(
             f"SELECT id FROM issues WHERE {self.where} ORDER BY {self.order} LIMIT ? OFFSET ?",
             [*self.values, limit, offset],
@@ -63,7 +63,7 @@ class Query:
         return [row[0] for row in rows]
 
     def count(self, store: Store) -> int:
-        """How many issues are found."""
+        """How many issues match."""
         row = store.db.execute(f"SELECT count(*) FROM issues WHERE {self.where}", self.values).fetchone()
         return int(row[0])
 
@@ -73,11 +73,11 @@ def _grammar() -> Lark:
     return Lark(Path(__file__).with_name("jql.lark").read_text(), start="query", parser="lalr")
 
 
-def compile_jql(jql: str, site: JiraSiteData, store: Store) -> Query:
+def compile_jql(jql: str, site: JiraSiteData, store: Store) -> CompiledJql:
     """The SQL of a JQL query on a site.
 
     Raises:
-        JqlError: the query cannot be read, names what is not there, or has no bound.
+        JqlError: the query cannot be read, names something that does not exist, or has no restriction.
     """
     try:
         tree = _grammar().parse(jql)
@@ -96,7 +96,7 @@ def compile_jql(jql: str, site: JiraSiteData, store: Store) -> Query:
     if hidden:
         where = f"({where}) AND project_id NOT IN ({','.join('?' * len(hidden))})"
         values.extend(hidden)
-    return Query(where, tuple(values), _order(order))
+    return CompiledJql(where, tuple(values), _order(order))
 
 
 def _order(order: Tree[Token] | None) -> str:
@@ -111,7 +111,7 @@ def _order(order: Tree[Token] | None) -> str:
         if column == "sprint":
             raise JqlError("Field 'sprint' cannot be used for sorting.")
         parts.append(f"{column} {str(direction).upper() if direction else 'ASC'}")
-    # Ties must fall somewhere; Jira breaks them too, though it does not promise how.
+    # Ties need an order; Jira breaks them too, though it does not promise how.
     return ", ".join([*parts, "id"])
 
 
@@ -161,7 +161,7 @@ class _Compiler:
         if operator not in ("=", "!="):
             if name.lower() not in ("key", "issuekey", "issue", "id"):
                 raise JqlError(f"The operator '{operator}' is not supported by the '{name}' field.")
-            # A range needs no issue at its end.
+            # A range works without an issue at its bound.
             text = _text(token)
             self.values.append(int(text) if text.isdigit() else self._issue(name, text))
             return f"id {operator} ?"

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from impulsum_pipelines.sandbox.faults import Fault
 from impulsum_pipelines.sandbox.jira.api.answers import (
-    Refusal,
+    JiraRefusal,
     answer,
     issue_bytes,
     json_body,
@@ -22,7 +22,7 @@ from impulsum_pipelines.sandbox.jira.api.answers import (
     page_token,
     read_token,
 )
-from impulsum_pipelines.sandbox.jira.api.jql import JqlError, Query, compile_jql
+from impulsum_pipelines.sandbox.jira.api.jql import CompiledJql, JqlError, compile_jql
 from impulsum_pipelines.sandbox.jira.site import Document, Project, platform_time
 from impulsum_pipelines.sandbox.jira.world import JiraWorld
 
@@ -42,19 +42,19 @@ def _names(value: object) -> list[str]:
     return [str(name).strip() for part in listed for name in str(part).split(",") if name.strip()]
 
 
-def _compiled(world: JiraWorld, jql: object) -> Query:
+def _compiled(world: JiraWorld, jql: object) -> CompiledJql:
     world.store.reveal(world.clock.now())
     try:
         return compile_jql(str(jql or ""), world.site, world.store)
     except JqlError as error:
-        raise Refusal(400, error.message) from None
+        raise JiraRefusal(400, error.message) from None
 
 
 # -- search
 
 
 async def search(world: JiraWorld, request: Request) -> Response:
-    """``search/jql``: a walk by token, without a total; pages of ids are long, pages of fields are not."""
+    """``search/jql``: paged by token, without a total; a page of ids alone is much longer than one with fields."""
     asked = await json_body(request) if request.method == "POST" else dict(request.query_params)
     fields = _names(asked.get("fields")) or ["id"]
     expand = ",".join(_names(asked.get("expand")))
@@ -63,7 +63,7 @@ async def search(world: JiraWorld, request: Request) -> Response:
     try:
         size = max(1, min(int(asked.get("maxResults") or 50), most))
     except (TypeError, ValueError):
-        raise Refusal(400, "The value of maxResults is not a number.") from None
+        raise JiraRefusal(400, "The value of maxResults is not a number.") from None
     token = asked.get("nextPageToken")
     offset = int(read_token(str(token)).get("offset", 0)) if token else 0
     ids = query.ids(world.store, offset, size + 1)
@@ -89,15 +89,15 @@ async def approximate_count(world: JiraWorld, request: Request) -> Response:
 
 
 async def removed_search(world: JiraWorld, request: Request) -> Response:
-    """The search that Jira Cloud took away."""
-    raise Refusal(410, _GONE)
+    """``search``: Jira Cloud has removed it."""
+    raise JiraRefusal(410, _GONE)
 
 
 # -- issues
 
 
 def _visible(world: JiraWorld, key_or_id: str) -> int | None:
-    """The id of an issue that the account may see."""
+    """The id of an issue that the account may see; None for any other."""
     issue_id = world.store.find(key_or_id)
     if issue_id is None:
         return None
@@ -107,12 +107,12 @@ def _visible(world: JiraWorld, key_or_id: str) -> int | None:
 def _issue_id(world: JiraWorld, request: Request) -> int:
     issue_id = _visible(world, request.path_params["issue"])
     if issue_id is None:
-        raise Refusal(404, "Issue does not exist or you do not have permission to see it.")
+        raise JiraRefusal(404, "Issue does not exist or you do not have permission to see it.")
     return issue_id
 
 
-async def issue(world: JiraWorld, request: Request) -> Response:
-    """``issue/{id}``."""
+async def get_issue(world: JiraWorld, request: Request) -> Response:
+    """``issue/{id}``: one issue."""
     found = world.store.stored([_issue_id(world, request)], as_searched=False)
     fields = _names(request.query_params.get("fields")) or ["*all"]
     expand = request.query_params.get("expand", "")
@@ -120,11 +120,11 @@ async def issue(world: JiraWorld, request: Request) -> Response:
 
 
 async def issue_bulkfetch(world: JiraWorld, request: Request) -> Response:
-    """``issue/bulkfetch``: up to 100 issues, in the order of their ids; unknown ones are left out without a word."""
+    """``issue/bulkfetch``: up to 100 issues, in the order of their ids; unknown ones are left out silently."""
     asked = await json_body(request)
     wanted = [str(name) for name in asked.get("issueIdsOrKeys") or []]
     if not 1 <= len(wanted) <= RICH_PAGE:
-        raise Refusal(400, f"The number of issues must be between 1 and {RICH_PAGE}.")
+        raise JiraRefusal(400, f"The number of issues must be between 1 and {RICH_PAGE}.")
     ids = sorted({found for name in wanted if (found := _visible(world, name)) is not None})
     errors = []
     if "sandbox.fault" in request.scope:
@@ -142,14 +142,14 @@ async def issue_bulkfetch(world: JiraWorld, request: Request) -> Response:
 
 
 async def changelog_bulkfetch(world: JiraWorld, request: Request) -> Response:
-    """``changelog/bulkfetch``: histories by date, so that those of one issue are split over pages."""
+    """``changelog/bulkfetch``: histories by date, so that the histories of one issue are split over pages."""
     asked = await json_body(request)
     wanted = [str(name) for name in asked.get("issueIdsOrKeys") or []]
     field_ids = [str(name) for name in asked.get("fieldIds") or []]
     if not 1 <= len(wanted) <= 1000:
-        raise Refusal(400, "The number of issue ids or keys must be between 1 and 1000.")
+        raise JiraRefusal(400, "The number of issue ids or keys must be between 1 and 1000.")
     if len(field_ids) > 10:
-        raise Refusal(400, "No more than 10 field ids may be given.")
+        raise JiraRefusal(400, "No more than 10 field ids may be given.")
     ids = sorted({found for name in wanted if (found := _visible(world, name)) is not None})
     size = max(1, min(int(asked.get("maxResults") or 1000), 10_000))
     token = asked.get("nextPageToken")
@@ -183,7 +183,7 @@ async def issue_changelog(world: JiraWorld, request: Request) -> Response:
 
 
 async def issue_worklogs(world: JiraWorld, request: Request) -> Response:
-    """``issue/{id}/worklog``."""
+    """``issue/{id}/worklog``: oldest first, with a total."""
     _allow(world, "worklogs")
     issue_id = _issue_id(world, request)
     start, size = max(0, number(request, "startAt", 0)), number(request, "maxResults", 5000, 5000)
@@ -193,7 +193,7 @@ async def issue_worklogs(world: JiraWorld, request: Request) -> Response:
 
 
 async def issue_comments(world: JiraWorld, request: Request) -> Response:
-    """``issue/{id}/comment``."""
+    """``issue/{id}/comment``: oldest first, with a total that counts restricted comments too."""
     issue_id = _issue_id(world, request)
     start, size = max(0, number(request, "startAt", 0)), number(request, "maxResults", 100, 5000)
     shown = world.store.comments(issue_id, start, size)
@@ -203,19 +203,19 @@ async def issue_comments(world: JiraWorld, request: Request) -> Response:
 
 # -- worklogs
 
-#: Of worklogs that changed.
-WORKLOGS_A_PAGE = 1000
+#: Changed worklogs per page.
+WORKLOGS_PER_PAGE = 1000
 
 
 def _changed_worklogs(table: str) -> Handler:
     async def changed(world: JiraWorld, request: Request) -> Response:
-        """``worklog/updated`` and ``worklog/deleted``: pages by time; the last minute is left out."""
+        """``worklog/updated`` and ``worklog/deleted``: paged by time; changes of the last minute are left out."""
         _allow(world, "worklogs")
         since = number(request, "since", 0)
         until = world.clock.now() - 60_000
-        # A page never ends inside a millisecond: the next one starts after it.
-        found = list(world.store.changed_worklogs(table, since, until, WORKLOGS_A_PAGE + 1))
-        last = len(found) <= WORKLOGS_A_PAGE
+        # A page never ends inside a millisecond, because the next page starts after it.
+        found = list(world.store.changed_worklogs(table, since, until, WORKLOGS_PER_PAGE + 1))
+        last = len(found) <= WORKLOGS_PER_PAGE
         if not last:
             edge = found[-1][1]
             found = [row for row in found if row[1] < edge] or list(
@@ -236,11 +236,11 @@ def _changed_worklogs(table: str) -> Handler:
 
 
 async def worklog_list(world: JiraWorld, request: Request) -> Response:
-    """``worklog/list``: details of up to 1,000 worklogs; those that are gone or hidden are left out."""
+    """``worklog/list``: details of up to 1,000 worklogs; deleted and hidden ones are left out."""
     _allow(world, "worklogs")
     ids = [int(i) for i in (await json_body(request)).get("ids") or []]
     if len(ids) > 1000:
-        raise Refusal(400, "The number of worklog ids must not be more than 1000.")
+        raise JiraRefusal(400, "The number of worklog ids must not be more than 1000.")
     shown = [document for issue_id, document in world.store.worklogs(ids) if _visible(world, str(issue_id))]
     return answer(world, b"[" + b",".join(shown) + b"]")
 
@@ -250,11 +250,11 @@ async def worklog_list(world: JiraWorld, request: Request) -> Response:
 
 def _allow(world: JiraWorld, permission: str) -> None:
     if permission in world.denied:
-        raise Refusal(403, "You do not have permission to perform this operation.")
+        raise JiraRefusal(403, "You do not have permission to perform this operation.")
 
 
 async def project_search(world: JiraWorld, request: Request) -> Response:
-    """``project/search``; ``expand=insight`` counts each project's issues."""
+    """``project/search``: projects that the account may see; ``expand=insight`` counts their issues."""
     _allow(world, "projects")
     world.store.reveal(world.clock.now())
     states = set(_names(request.query_params.get("status", "live")))
@@ -278,49 +278,49 @@ def _insight(world: JiraWorld, project: Project) -> Document:
 def _versions(world: JiraWorld, request: Request) -> list[Document]:
     project = world.site.project(request.path_params["project"])
     if project is None:
-        raise Refusal(404, f"No project could be found with key '{request.path_params['project']}'.")
+        raise JiraRefusal(404, f"No project could be found with key '{request.path_params['project']}'.")
     return [v.document for v in world.site.versions.values() if v.project_id == project.id]
 
 
-async def versions(world: JiraWorld, request: Request) -> Response:
-    """``project/{id}/versions``: all of them."""
+async def project_versions(world: JiraWorld, request: Request) -> Response:
+    """``project/{id}/versions``: all versions at once."""
     return answer(world, _versions(world, request))
 
 
 async def version_page(world: JiraWorld, request: Request) -> Response:
-    """``project/{id}/version``: by page."""
+    """``project/{id}/version``: versions, paged."""
     return answer(world, numbered_page(_versions(world, request), request, most=50))
 
 
 async def fields(world: JiraWorld, request: Request) -> Response:
-    """``field``."""
+    """``field``: every field."""
     _allow(world, "fields")
     return answer(world, [f.document for f in world.site.fields.values()])
 
 
 async def statuses(world: JiraWorld, request: Request) -> Response:
-    """``status``."""
+    """``status``: every status."""
     return answer(world, [s.document for s in world.site.statuses.values()])
 
 
-#: Of accounts: at most so many, whatever is asked for.
-USERS_A_PAGE = 1000
+#: The most accounts per page, also when more are asked for.
+USERS_PER_PAGE = 1000
 
 
 async def users(world: JiraWorld, request: Request) -> Response:
-    """``users/search``: a plain list; the walk ends at an empty one."""
+    """``users/search``: a plain list; an empty page ends the walk."""
     _allow(world, "users")
-    start, size = max(0, number(request, "startAt", 0)), number(request, "maxResults", 50, USERS_A_PAGE)
+    start, size = max(0, number(request, "startAt", 0)), number(request, "maxResults", 50, USERS_PER_PAGE)
     return answer(world, [u.profile for u in islice(world.site.users.values(), start, start + size)])
 
 
 async def myself(world: JiraWorld, request: Request) -> Response:
-    """``myself``: the token's user, with the zone that JQL reads dates in."""
+    """``myself``: the token's user, with the zone in which JQL reads dates."""
     return answer(world, world.account.profile)
 
 
 async def server_info(world: JiraWorld, request: Request) -> Response:
-    """``serverInfo``."""
+    """``serverInfo``: the site and its clock."""
     return answer(
         world,
         {
@@ -341,7 +341,7 @@ ROUTES: Sequence[tuple[str, Handler, list[str]]] = (
     ("/search", removed_search, ["GET", "POST"]),
     ("/issue/bulkfetch", issue_bulkfetch, ["POST"]),
     ("/changelog/bulkfetch", changelog_bulkfetch, ["POST"]),
-    ("/issue/{issue}", issue, ["GET"]),
+    ("/issue/{issue}", get_issue, ["GET"]),
     ("/issue/{issue}/changelog", issue_changelog, ["GET"]),
     ("/issue/{issue}/comment", issue_comments, ["GET"]),
     ("/issue/{issue}/worklog", issue_worklogs, ["GET"]),
@@ -349,7 +349,7 @@ ROUTES: Sequence[tuple[str, Handler, list[str]]] = (
     ("/worklog/deleted", _changed_worklogs("deleted_worklogs"), ["GET"]),
     ("/worklog/list", worklog_list, ["POST"]),
     ("/project/search", project_search, ["GET"]),
-    ("/project/{project}/versions", versions, ["GET"]),
+    ("/project/{project}/versions", project_versions, ["GET"]),
     ("/project/{project}/version", version_page, ["GET"]),
     ("/field", fields, ["GET"]),
     ("/status", statuses, ["GET"]),
@@ -359,6 +359,6 @@ ROUTES: Sequence[tuple[str, Handler, list[str]]] = (
 )
 
 
-def routes(bound: Callable[[Handler], Any]) -> list[Route]:
-    """The routes of the interface; ``bound`` makes an endpoint of a handler."""
+def platform_routes(bound: Callable[[Handler], Any]) -> list[Route]:
+    """The routes of the interface; ``bound`` turns a handler into an endpoint."""
     return [Route(f"/rest/api/3{path}", bound(handler), methods=methods) for path, handler, methods in ROUTES]

@@ -1,8 +1,8 @@
-"""A real export served as a Jira Cloud site: issues as Jira Server's REST interface gives them, one JSON a line.
+"""Reads a real export as a Jira Cloud site: issues as Jira Server's REST interface gives them, one JSON per line.
 
-What Cloud says differently is said its way: people have account ids, texts are documents, the sprints of an issue are
-its Sprint field and its epic is the Epic Link. People, statuses, boards and sprints are those that the issues name;
-an export without changelogs gives a site without them. Nobody knows the truth about its sprints.
+Where Cloud differs, the issues are converted: people get account ids, texts become documents, the sprints of an issue
+go to its Sprint field and its epic to the Epic Link. People, statuses, boards and sprints are those that the issues
+name. An export without changelogs makes a site without changelogs; there is no truth about its sprints.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import orjson
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sandbox.clock import Clock, to_ms
-from impulsum_pipelines.sandbox.jira.issues import INLINE_COMMENTS, Issue, comment_page, rich_text
+from impulsum_pipelines.sandbox.jira.issues import INLINE_COMMENTS, JiraIssue, atlassian_document, comment_page
 from impulsum_pipelines.sandbox.jira.site import (
     EPIC_LINK_FIELD,
     Board,
     Document,
     JiraSiteData,
+    JiraUser,
     Project,
     Sprint,
     Status,
-    User,
 )
 from impulsum_pipelines.sandbox.jira.world import JiraWorld
 
@@ -35,20 +35,20 @@ _BATCH = 1000
 
 
 def read_export(path: Path, *, now: datetime | None = None, time_zone: str = "Etc/UTC") -> JiraWorld:
-    """The site of an export.
+    """The site that an export describes.
 
     Args:
         path: a JSON-lines file, gzipped when its name ends in ``.gz``.
-        now: where the clock starts; real now when None.
+        now: where the clock starts, aware; the real time when None.
         time_zone: zone of the token user's profile.
 
     Raises:
-        ImpulsumError: the file is not there, or a line is not an issue.
+        ImpulsumError: the file cannot be read (category configuration), or a line is not an issue (bad data).
     """
-    account = User("sandbox-account", "Sandbox Account", "sandbox@example.com", time_zone=time_zone)
+    account = JiraUser("sandbox-account", "Sandbox Account", "sandbox@example.com", time_zone=time_zone)
     world = JiraWorld(JiraSiteData(account, users={account.account_id: account}), Clock(now))
     reader = _Reader(world)
-    batch: list[Issue] = []
+    batch: list[JiraIssue] = []
     with world.store.transaction():
         for line_number, line in enumerate(_lines(path), 1):
             try:
@@ -58,13 +58,13 @@ def read_export(path: Path, *, now: datetime | None = None, time_zone: str = "Et
                     Category.BAD_DATA,
                     f"A line of the export is not an issue: {type(error).__name__}: {error}",
                     where=f"{path.name}, line {line_number}",
-                    next_step="export the issues again, one JSON document of Jira's REST interface a line.",
+                    next_step="export the issues again, one JSON document of Jira's REST interface per line.",
                 ) from error
             if len(batch) == _BATCH:
                 reader.save(batch)
                 batch.clear()
         reader.save(batch)
-    reader.draw_boards()
+    reader.add_boards()
     return world
 
 
@@ -82,32 +82,32 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 class _Reader:
-    """Makes Cloud's issues of the export's, and gathers the site that they name."""
+    """Converts the issues of an export to those of Cloud, and collects the site that they name."""
 
     def __init__(self, world: JiraWorld) -> None:
         self.site = world.site
         self.store = world.store
         self.comments: list[tuple[int, int, Document]] = []
 
-    def save(self, batch: list[Issue]) -> None:
+    def save(self, batch: list[JiraIssue]) -> None:
         self.store.save_all(batch)
         self.store.add_comments(self.comments)
         self.comments.clear()
 
-    def issue(self, exported: Document) -> Issue:
+    def issue(self, exported: Document) -> JiraIssue:
         issue_id, fields = int(exported["id"]), dict(exported["fields"])
         project = self._project(fields["project"])
         self._status(fields["status"])
         for role in _PEOPLE:
             fields[role] = self._person(fields.get(role))
         if isinstance(fields.get("description"), str):
-            fields["description"] = rich_text(fields["description"])
+            fields["description"] = atlassian_document(fields["description"])
         epic = fields.pop("epic", None)
         fields[EPIC_LINK_FIELD] = epic["key"] if epic else None
         sprints = [*(fields.pop("closedSprints", None) or []), fields.pop("sprint", None)]
         sprint_ids = [self._sprint(sprint) for sprint in sprints if sprint]
         fields["comment"] = self._comments(issue_id, fields.get("comment") or {})
-        return Issue(
+        return JiraIssue(
             issue_id, exported["key"], project.id, _ms(fields["created"]), _ms(fields["updated"]), fields, sprint_ids
         )
 
@@ -129,7 +129,7 @@ class _Reader:
         name = str(document.get("accountId") or document["name"])
         user = self.site.users.get(name)
         if user is None:
-            user = User(
+            user = JiraUser(
                 name,
                 document.get("displayName", name),
                 active=bool(document.get("active", True)),
@@ -162,15 +162,15 @@ class _Reader:
                 **exported,
                 "author": self._person(exported.get("author")),
                 "updateAuthor": self._person(exported.get("updateAuthor")),
-                "body": rich_text(exported.get("body") or ""),
+                "body": atlassian_document(exported.get("body") or ""),
             }
             self.comments.append((int(comment["id"]), issue_id, comment))
             shown.append(comment)
-        # The total counts comments that the account may not see: it can be above what comes back.
+        # The total also counts comments that the account may not see: it can be higher than the number of comments.
         return comment_page(issue_id, shown[:INLINE_COMMENTS], page.get("total", len(shown)))
 
-    def draw_boards(self) -> None:
-        """The boards that the sprints name, with a column for each category of status; they count issues."""
+    def add_boards(self) -> None:
+        """Add the boards that the sprints name: one column per category of status, estimating by counting issues."""
         by_category: dict[str, list[str]] = {"new": [], "indeterminate": [], "done": []}
         for status in self.site.statuses.values():
             by_category[status.category].append(status.id)

@@ -1,4 +1,4 @@
-"""A team's history from a seed: any size, the same for the same seed, with the truth kept while it happens."""
+"""Generates a team's history in Jira: of any size, the same for the same seed; the truth is recorded as it happens."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from random import Random
 import orjson
 
 from impulsum_pipelines.sandbox.clock import Clock, to_ms
-from impulsum_pipelines.sandbox.hours import log_hours
 from impulsum_pipelines.sandbox.jira.history.season import Season
 from impulsum_pipelines.sandbox.jira.history.teams import build_site
-from impulsum_pipelines.sandbox.jira.issues import Issue, rich_text
+from impulsum_pipelines.sandbox.jira.issues import JiraIssue, atlassian_document
 from impulsum_pipelines.sandbox.jira.world import JiraWorld
 
-#: People of a site of ordinary size, all teams together.
+#: How many people an ordinary site has, all teams together.
 PEOPLE = 12
 
 _TEXT = (
@@ -27,25 +26,27 @@ _TEXT = (
 )
 
 
-def generate(
+def generate_site(
     *,
-    seed: int = 1,
-    issues: int = 500,
-    now: datetime | None = None,
-    projects: int | None = None,
-    sprints: int | None = None,
-    document_bytes: int | None = None,
-    time_zone: str = "Etc/UTC",
+    seed: int,
+    issues: int,
+    now: datetime | None,
+    projects: int | None,
+    sprints: int | None,
+    document_bytes: int | None,
+    time_zone: str,
 ) -> JiraWorld:
     """A site on which one to three teams have worked until ``now``.
 
     Args:
         seed: the history is the same for the same seed and arguments.
         issues: how many issues there are in all.
-        now: where the clock stands; real now when None.
-        projects: teams, 1 to 3; by the number of issues when None.
-        sprints: closed sprints of each team; by the number of issues when None. One more is active, one planned.
-        document_bytes: pads issues so that one with its inline histories has about this many bytes.
+        now: where the clock stands, aware; the real time when None.
+        projects: how many teams, 1 to 3; depends on the number of issues when None.
+        sprints: how many sprints of each team are closed; depends on the number of issues when None. One more sprint
+            is active and one is planned.
+        document_bytes: pads issues so that one with its inline histories has about this many bytes; none is padded
+            when None.
         time_zone: zone of the token user's profile.
     """
     rng = Random(seed)
@@ -71,19 +72,17 @@ def generate(
     for first, second in pairwise(teams):
         shared = [sprint.id for sprint in site.sprints.values() if sprint.board_id == first.board.id]
         second.board.borrowed = shared[:2]
-    with world.store.transaction():
-        log_hours(world)
     return world
 
 
 def _members(issues: int, teams: int) -> int:
-    """Members of each team: twelve people in all where there are two teams or three; many on a large site."""
+    """How many members each team has: twelve people in all for two or three teams; 40 per team on a large site."""
     return 40 if issues >= 5000 else min(6, PEOPLE // teams)
 
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Without Python's search for cycles: among a million living objects it costs a third of the time."""
+    """Pauses Python's search for cycles, which costs a third of the time among a million live objects."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -93,7 +92,7 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _save(world: JiraWorld, issues: list[Issue], rng: Random, document_bytes: int | None) -> None:
+def _save(world: JiraWorld, issues: list[JiraIssue], rng: Random, document_bytes: int | None) -> None:
     sizes = dict(
         world.store.db.execute("SELECT issue_id, sum(length(document)) FROM histories GROUP BY issue_id").fetchall()
         if document_bytes
@@ -106,5 +105,5 @@ def _save(world: JiraWorld, issues: list[Issue], rng: Random, document_bytes: in
             if document_bytes:
                 length = document_bytes - sizes.get(issue.id, 0) - len(orjson.dumps(issue.fields)) - 600
             if length > 0:
-                issue.fields["description"] = rich_text((_TEXT * (length // len(_TEXT) + 1))[:length])
+                issue.fields["description"] = atlassian_document((_TEXT * (length // len(_TEXT) + 1))[:length])
         world.store.save_all(batch)

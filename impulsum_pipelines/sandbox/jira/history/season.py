@@ -1,9 +1,9 @@
-"""One team's sprints, played day by day: the real mess of scrum, from a seed.
+"""Plays one team's sprints day by day, from a seed, with the disorder of real teams.
 
-Scope is added, removed and added again; estimates change before, during and after, are cleared or missing; work is
-done before the start, after the planned end, and reopened, inside a sprint or after its close; sprints close late and
-overlap; issues move to another project. Each event happens at its time, in order, through the same edits as a
-person's at the control door.
+Scope is added, removed and added again. Estimates change before, during and after a sprint, are cleared, or are
+missing. Work is done before the start and after the planned end, and is reopened inside a sprint or after its close.
+Sprints close late and overlap. Issues move to another project. Each event happens at its time, in order, through the
+same edits that the control door makes.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from random import Random
 from typing import Any
 
 from impulsum_pipelines.sandbox.jira import issues as edits
-from impulsum_pipelines.sandbox.jira.history.teams import Team
-from impulsum_pipelines.sandbox.jira.issues import Issue
-from impulsum_pipelines.sandbox.jira.site import Sprint, Status, User
+from impulsum_pipelines.sandbox.jira.history.teams import ScrumTeam
+from impulsum_pipelines.sandbox.jira.issues import JiraIssue
+from impulsum_pipelines.sandbox.jira.site import JiraUser, Sprint, Status
 from impulsum_pipelines.sandbox.jira.world import JiraWorld, add_link, comment_document, worklog_document
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 SPRINT = 14 * DAY
-#: Comments that are kept in memory before they are written, with the histories and worklogs of that time.
+#: How many comments are collected before they are written, together with the histories and worklogs.
 _BATCH = 1000
 _POINTS = (1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 0.5)
 _VERBS = "Add Fix Remove Speed up Rework Document Test Simplify Migrate Measure"
@@ -37,16 +37,24 @@ class Season:
 
     Args:
         world: the site.
-        team: who plays.
-        others: the other teams, which issues may be moved to.
-        rng: the dice.
+        team: whose sprints they are.
+        others: the other teams; issues may move to their projects.
+        rng: the source of every random choice.
         issues: how many issues are created in all.
         sprints: how many sprints close; one more is active and one is planned.
         now: the end of the history (epoch ms).
     """
 
     def __init__(
-        self, world: JiraWorld, team: Team, others: list[Team], rng: Random, *, issues: int, sprints: int, now: int
+        self,
+        world: JiraWorld,
+        team: ScrumTeam,
+        others: list[ScrumTeam],
+        rng: Random,
+        *,
+        issues: int,
+        sprints: int,
+        now: int,
     ) -> None:
         self.world = world
         self.team = team
@@ -57,20 +65,20 @@ class Season:
         self.per_sprint = max(3, round(issues / (sprints + 2)))
         self.now = now
         self.first_start = now - sprints * SPRINT - rng.randrange(4 * DAY, 9 * DAY)
-        self.issues: list[Issue] = []
+        self.issues: list[JiraIssue] = []
         self.sprints: list[Sprint] = []
         self._comments: list[tuple[int, int, dict[str, Any]]] = []
         self._worklogs: list[tuple[int, int, int, dict[str, Any]]] = []
         self._queue: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = itertools.count()
         self._last = 0
-        #: Issues that are or were in a sprint that has not closed, by sprint and id.
-        self._seen_in: defaultdict[int, dict[int, Issue]] = defaultdict(dict)
-        #: Issues whose present run of work is scheduled, by issue, for the sprint of that number.
+        #: Issues that are or were in a sprint that is not closed, by sprint and id.
+        self._seen_in: defaultdict[int, dict[int, JiraIssue]] = defaultdict(dict)
+        #: The sprint for which the work on an issue is scheduled, by issue.
         self._working: dict[int, int] = {}
 
-    def play(self) -> list[Issue]:
-        """Let it all happen; the histories, comments and worklogs go to the store, the issues are returned."""
+    def play(self) -> list[JiraIssue]:
+        """Play all events. Histories, comments and worklogs are stored; the issues are returned, not yet stored."""
         first = self.first_start - 5 * DAY
         for _ in range(max(1, self.per_sprint // 12)):
             self._at(first, self._create_epic)
@@ -97,13 +105,13 @@ class Season:
         self._comments.clear()
         self._worklogs.clear()
 
-    # -- the course of time
+    # -- time and chance
 
     def _at(self, when: int, event: Callable[..., None], *details: Any) -> None:
         heapq.heappush(self._queue, (when, next(self._order), event, details))
 
     def _between(self, start: int, end: int) -> int:
-        """A working time between two instants, if dice find one."""
+        """A random time between two instants; during working hours if one is found within four tries."""
         for _ in range(4):
             at = start + int(self.rng.random() * max(1, end - start))
             days, in_day = divmod(at, DAY)
@@ -114,13 +122,13 @@ class Season:
     def _chance(self, probability: float) -> bool:
         return self.rng.random() < probability
 
-    def _somebody(self) -> User:
+    def _somebody(self) -> JiraUser:
         return self.rng.choice(self.team.members)
 
     # -- sprints
 
     def _plan(self, at: int, number: int) -> None:
-        """Plan a sprint: it is created, and its backlog is written and estimated."""
+        """Create a sprint, and schedule its issues, its start and its close."""
         start = self.first_start + number * SPRINT
         planned_end = start + SPRINT - 2 * HOUR
         site = self.world.site
@@ -160,8 +168,8 @@ class Season:
             elif self._chance(0.85):
                 self._at(at, self._set_sprint, issue, following)
 
-    def _work_on(self, at: int, issue: Issue, sprint: Sprint, closes: int) -> None:
-        """Roll what becomes of an issue in a sprint."""
+    def _work_on(self, at: int, issue: JiraIssue, sprint: Sprint, closes: int) -> None:
+        """Choose by chance what happens to an issue in a sprint, and schedule it."""
         if not self._ours(issue) or self._working.get(issue.id) == sprint.id:
             return
         self._working[issue.id] = sprint.id
@@ -188,7 +196,7 @@ class Season:
             self._at(self._between(at, closes), self._move, issue)
         self._talk_about(at, closes, issue)
 
-    def _talk_about(self, at: int, closes: int, issue: Issue) -> None:
+    def _talk_about(self, at: int, closes: int, issue: JiraIssue) -> None:
         while self._chance(0.4):
             self._at(self._between(at, closes), self._comment, issue)
         if self._chance(0.25):
@@ -202,7 +210,7 @@ class Season:
 
     # -- creating
 
-    def _new(self, at: int, kind: str, **details: Any) -> Issue | None:
+    def _new(self, at: int, kind: str, **details: Any) -> JiraIssue | None:
         if self.left <= 0:
             return None
         self.left -= 1
@@ -226,7 +234,7 @@ class Season:
     def _create_epic(self, at: int) -> None:
         self._new(at, "Epic")
 
-    def _create_subtask(self, at: int, parent: Issue) -> None:
+    def _create_subtask(self, at: int, parent: JiraIssue) -> None:
         if not self._ours(parent) or parent.is_subtask:
             return
         child = self._new(at, "Sub-task", parent=parent, sprint_ids=parent.sprint_ids)
@@ -234,7 +242,7 @@ class Season:
             self._at(at + self.rng.randrange(HOUR, 5 * DAY), self._advance, child, self.team.workflow.done)
 
     def _create(self, at: int, sprint: Sprint | None) -> None:
-        """Write an issue for a sprint that is being planned: estimated now, later or never; put in now or later."""
+        """Create an issue for a sprint in planning: estimated now, later or never; put into it now or later."""
         estimates: dict[str, float] = {}
         field, roll = self.team.board.estimation_field, self.rng.random()
         if field and roll < 0.5:
@@ -266,7 +274,7 @@ class Season:
             self._at(self._between(at, start), self._advance, issue, self.team.workflow.done)
 
     def _create_inside(self, at: int, sprint: Sprint) -> None:
-        """Write an issue straight into a running sprint."""
+        """Create an issue directly in an active sprint."""
         if sprint.state != "active":
             return
         field = self.team.board.estimation_field
@@ -277,31 +285,31 @@ class Season:
 
     # -- editing
 
-    def _ours(self, issue: Issue) -> bool:
+    def _ours(self, issue: JiraIssue) -> bool:
         """Whether an issue is still in the team's project."""
         return issue.project_id == self.team.project.id
 
-    def _record(self, at: int, issue: Issue, items: list[dict[str, Any]]) -> None:
+    def _record(self, at: int, issue: JiraIssue, items: list[dict[str, Any]]) -> None:
         self.world.record(issue, items, self._somebody(), at)
 
     def _roll_points(self) -> float:
         return self.rng.choice(_POINTS)
 
-    def _advance(self, at: int, issue: Issue, status: Status) -> None:
-        """Move work forward; what is done stays done."""
+    def _advance(self, at: int, issue: JiraIssue, status: Status) -> None:
+        """Move an issue to a status unless it is done already."""
         if issue.fields["status"]["statusCategory"]["key"] != "done":
             self._set_status(at, issue, status)
 
-    def _set_status(self, at: int, issue: Issue, status: Status) -> None:
+    def _set_status(self, at: int, issue: JiraIssue, status: Status) -> None:
         if self._ours(issue):
             self._record(at, issue, edits.set_status(issue, status, at))
 
-    def _estimate(self, at: int, issue: Issue, points: float | None) -> None:
+    def _estimate(self, at: int, issue: JiraIssue, points: float | None) -> None:
         field = self.team.board.estimation_field
         if field and self._ours(issue):
             self._record(at, issue, edits.set_number(issue, self.world.site.fields[field], points))
 
-    def _set_sprint(self, at: int, issue: Issue, sprint: Sprint | None) -> None:
+    def _set_sprint(self, at: int, issue: JiraIssue, sprint: Sprint | None) -> None:
         if not self._ours(issue) or issue.is_subtask or (sprint and sprint.state == "closed"):
             return
         self._record(at, issue, edits.move_to_sprint(issue, sprint.id if sprint else None, self.world.site))
@@ -310,11 +318,11 @@ class Season:
         if sprint and sprint.state == "active" and sprint.ends:
             self._work_on(at, issue, sprint, max(sprint.ends, at + HOUR))
 
-    def _hand_over(self, at: int, issue: Issue) -> None:
+    def _hand_over(self, at: int, issue: JiraIssue) -> None:
         self._record(at, issue, edits.set_assignee(issue, self._somebody()))
 
-    def _move(self, at: int, issue: Issue) -> None:
-        """Move an issue to another project; its status becomes the counterpart there."""
+    def _move(self, at: int, issue: JiraIssue) -> None:
+        """Move an issue to another project, into the corresponding status there."""
         if not self._ours(issue) or issue.is_subtask:
             return
         other = self.rng.choice(self.others)
@@ -325,16 +333,16 @@ class Season:
         self.world.store.db.execute("INSERT INTO moved_keys VALUES (?, ?)", [old_key, issue.id])
         self._record(at, issue, items)
 
-    def _comment(self, at: int, issue: Issue) -> None:
+    def _comment(self, at: int, issue: JiraIssue) -> None:
         number = self.world.next_id("comment")
         document = comment_document(issue.id, number, self._somebody(), "Looked at this again today.", at)
         self._comments.append((number, issue.id, document))
-        held = issue.fields["comment"]
-        shown = [*held["comments"], document][: edits.INLINE_COMMENTS]
-        issue.fields["comment"] = edits.comment_page(issue.id, shown, held["total"] + 1)
+        page = issue.fields["comment"]
+        shown = [*page["comments"], document][: edits.INLINE_COMMENTS]
+        issue.fields["comment"] = edits.comment_page(issue.id, shown, page["total"] + 1)
         self.world.touch(issue, at)
 
-    def _log_work(self, at: int, issue: Issue) -> None:
+    def _log_work(self, at: int, issue: JiraIssue) -> None:
         seconds = self.rng.randrange(1, 17) * 1800
         number = self.world.next_id("worklog")
         document = worklog_document(issue.id, number, self._somebody(), seconds, at)
@@ -342,7 +350,7 @@ class Season:
         spent = (issue.fields["timespent"] or 0) + seconds
         self._record(at, issue, edits.set_number(issue, self.world.site.fields["timespent"], spent))
 
-    def _link(self, at: int, issue: Issue) -> None:
+    def _link(self, at: int, issue: JiraIssue) -> None:
         other = self.rng.choice(self.issues)
         if other is not issue:
             add_link(str(self.world.next_id("link")), issue, other)

@@ -1,8 +1,8 @@
-"""The site that generated histories happen on: its people, and up to three teams that work differently.
+"""The site of a generated history: its people, and up to three teams that work differently.
 
-The teams differ where models go wrong: a company-managed project estimated in ``Story Points``, a team-managed one in
-``Story point estimate`` with statuses of its own, and one whose board counts issues. Cancelled is of the category
-done but on no column of a company-managed board; on the team-managed board it is in the right-most column.
+The teams differ where models of sprints often fail: a company-managed project estimates in ``Story Points``, a
+team-managed one in ``Story point estimate`` with its own statuses, and one board counts issues. The status Cancelled
+has the category done but no column on a company-managed board; on the team-managed board it is in the right-most one.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from impulsum_pipelines.sandbox.jira.site import (
     STORY_POINTS_FIELD,
     Board,
     JiraSiteData,
+    JiraUser,
+    JiraVersion,
     Project,
     Status,
-    User,
-    Version,
 )
 
 _FIRST = "Ada Bela Carlos Dina Emil Farah Goran Hana Ivo Jana Kofi Lena Mateo Nadia Omar Petra Quinn Rosa Sami Tova"
@@ -37,7 +37,7 @@ class Workflow:
     cancelled: Status
 
     def counterpart(self, status_id: str, other: Workflow) -> Status:
-        """The status of ``other`` that stands for one of ours."""
+        """The status of ``other`` that corresponds to one of this workflow."""
         names = ("to_do", "in_progress", "in_review", "done", "cancelled")
         name = next(n for n in names if getattr(self, n).id == status_id)
         found: Status = getattr(other, name)
@@ -45,25 +45,25 @@ class Workflow:
 
 
 @dataclass(frozen=True)
-class Team:
+class ScrumTeam:
     """A project, its board, its workflow and its members."""
 
     project: Project
     board: Board
     workflow: Workflow
-    members: tuple[User, ...]
+    members: tuple[JiraUser, ...]
 
 
-def build_site(rng: Random, *, teams: int, people: int, time_zone: str) -> tuple[JiraSiteData, list[Team]]:
-    """A site with its teams, and no issue yet.
+def build_site(rng: Random, *, teams: int, people: int, time_zone: str) -> tuple[JiraSiteData, list[ScrumTeam]]:
+    """A site with its teams, without any issue.
 
     Args:
-        rng: where names come from.
+        rng: chooses names and accounts.
         teams: how many projects, 1 to 3.
         people: members of each team.
         time_zone: zone of the token user's profile.
     """
-    account = User("sandbox-account", "Sandbox Account", "sandbox@example.com", time_zone=time_zone)
+    account = JiraUser("sandbox-account", "Sandbox Account", "sandbox@example.com", time_zone=time_zone)
     site = JiraSiteData(account, users={account.account_id: account})
     shared = _workflow(site, 10000, None)
     built = []
@@ -82,9 +82,9 @@ def build_site(rng: Random, *, teams: int, people: int, time_zone: str) -> tuple
         site.boards[board.id] = board
         members = tuple(_person(rng, site, number) for _ in range(people))
         for release in range(1, 5):
-            version = Version(str(10300 + number * 10 + release), project.id, f"{release}.0", released=release < 4)
+            version = JiraVersion(str(10300 + number * 10 + release), project.id, f"{release}.0", released=release < 4)
             site.versions[version.id] = version
-        built.append(Team(project, board, workflow, members))
+        built.append(ScrumTeam(project, board, workflow, members))
     return site, built
 
 
@@ -110,12 +110,12 @@ def _columns(workflow: Workflow, *, cancelled_is_mapped: bool) -> list[tuple[str
     ]
 
 
-def _person(rng: Random, site: JiraSiteData, team: int) -> User:
+def _person(rng: Random, site: JiraSiteData, team: int) -> JiraUser:
     name = f"{rng.choice(_FIRST.split())} {rng.choice(_LAST.split())}"
     account_id = f"712020:{team}{len(site.users):04d}-{rng.getrandbits(48):012x}"
-    # Who sees an address is each person's own setting at Atlassian: some hide theirs from every API.
+    # At Atlassian each person decides who sees the e-mail address: some hide theirs from every API.
     hidden = len(site.users) % 4 == 0
     email = None if hidden else f"{name.lower().replace(' ', '.')}.{len(site.users)}@example.com"
-    user = User(account_id, name, email, active=rng.random() < 0.95, time_zone="Europe/Berlin")
+    user = JiraUser(account_id, name, email, active=rng.random() < 0.95, time_zone="Europe/Berlin")
     site.users[account_id] = user
     return user

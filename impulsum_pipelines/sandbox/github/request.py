@@ -1,4 +1,4 @@
-"""A request to GitHub's API: who asks, for which page, and what it is told when it is refused."""
+"""A request to GitHub's API: its token, its parameters and its page, and how it is refused."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 
 from impulsum_pipelines.sandbox.clock import to_ms
-from impulsum_pipelines.sandbox.github.documents import Document, Documents
-from impulsum_pipelines.sandbox.github.limits import Limits
+from impulsum_pipelines.sandbox.github.documents import GitHubDocuments
+from impulsum_pipelines.sandbox.github.documents.repositories import Document
+from impulsum_pipelines.sandbox.github.limits import GitHubLimits
 from impulsum_pipelines.sandbox.github.state import Repository
 from impulsum_pipelines.sandbox.github.world import GitHubWorld
+from impulsum_pipelines.sandbox.refusal import Refusal
 from impulsum_pipelines.sources.base.values import as_datetime
 
 TOKEN = "ghp_sandbox0000000000000000000000000000"  # noqa: S105 - it opens nothing
@@ -20,23 +22,21 @@ VERSIONS = ("2022-11-28", "2026-03-10")
 _DOCS = "https://docs.github.com/rest"
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer
-    """An answer that is not 200."""
+class GitHubRefusal(Refusal):
+    """An answer that is not 200; ``more`` are further fields of its document."""
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None, **more: Any) -> None:
-        self.status = status
-        self.body = {"message": message, "documentation_url": _DOCS, "status": str(status), **more}
-        self.headers = headers or {}
-        super().__init__(message)
+        body = {"message": message, "documentation_url": _DOCS, "status": str(status), **more}
+        super().__init__(status, body, headers)
 
 
-class Account:
-    """Who may ask, and what is kept from it.
+class GitHubToken:
+    """The token that may ask, and what it may not do.
 
     Attributes:
         denied: permissions taken from the token: contents, issues, pull_requests, deployments, actions, metadata.
-        sso: True when the organization wants the token to be authorized first.
-        run_cap: how many results a filtered list of runs gives at most.
+        sso: True when the organization requires that the token is authorized first.
+        run_cap: the most results of a filtered list of runs.
     """
 
     def __init__(self) -> None:
@@ -44,25 +44,29 @@ class Account:
         self.denied: set[str] = set()
         self.sso = False
         self.run_cap = 1_000
-        self.limits = Limits()
+        self.limits = GitHubLimits()
 
 
-class Asked:
+class GitHubRequest:
     """One request, with the repository that it is about."""
 
-    def __init__(self, world: GitHubWorld, account: Account, request: Request, repository: Repository | None) -> None:
+    def __init__(self, world: GitHubWorld, token: GitHubToken, request: Request, repository: Repository | None) -> None:
         self.world = world
-        self.account = account
+        self.token = token
         self.request = request
         self._repository = repository
         self.query = request.query_params
-        self.show = Documents(world, f"{request.url.scheme}://{request.url.netloc}/github")
+        self.show = GitHubDocuments(world, f"{request.url.scheme}://{request.url.netloc}/github")
         self.version = request.headers.get("x-github-api-version", VERSIONS[0])
         self.links: dict[str, str] = {}
 
     @property
     def repository(self) -> Repository:
-        """The repository; only where the path names one."""
+        """The repository that the path names.
+
+        Raises:
+            LookupError: the path names none.
+        """
         if self._repository is None:
             raise LookupError(f"{self.request.url.path} names no repository")
         return self._repository
@@ -73,7 +77,7 @@ class Asked:
         return int(self.request.path_params["number"])
 
     def page(self, things: Iterable[Any], show: Callable[[Any], Document], most: int | None = None) -> list[Document]:
-        """The page that was asked for, with the links to the others."""
+        """The documents of the page that was asked for, of the first ``most`` things; sets the links to other pages."""
         every = list(things)[:most]
         size = min(max(int(self.query.get("per_page", 30)), 1), 100)
         number = max(int(self.query.get("page", 1)), 1)
@@ -94,11 +98,11 @@ class Asked:
         return f"{self.show.api}{self.request.url.path.removeprefix('/github')}?{urlencode(query)}"
 
     def moment(self, name: str) -> int | None:
-        """A time among the parameters, in ms; None where there is none."""
+        """A time among the parameters (epoch ms); None when it is not given."""
         text = self.query.get(name)
         if text is None:
             return None
         found = as_datetime(text)
         if found is None:
-            raise Refusal(422, "Validation Failed", errors=[f"{name} is no time"])
+            raise GitHubRefusal(422, "Validation Failed", errors=[f"{name} is no time"])
         return to_ms(found)

@@ -1,31 +1,34 @@
-"""Short ways to do things with alerts in a test, and to see what is so."""
+"""Short helpers to raise, resolve and inspect alerts in a test."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from pydantic import SecretStr
 
 from impulsum_pipelines.alerts.escalation import escalate
-from impulsum_pipelines.alerts.lifecycle import Raised, raise_alert, resolve
+from impulsum_pipelines.alerts.lifecycle import Problem, raise_alert, resolve
 from impulsum_pipelines.ops.schema import alert_changes, alerts, deliveries, notifications
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings
 
+#: A Tuesday morning, outside of all quiet hours.
+NOW = datetime(2026, 11, 3, 10, tzinfo=UTC)
 
-def told_to(settings: Settings, *addresses: str, **more: Any) -> Settings:
-    """The settings with these channels, and whatever else."""
+
+def with_channels(settings: Settings, *addresses: str, **more: Any) -> Settings:
+    """The settings with these alert channels, and with other settings replaced."""
     channels = tuple(SecretStr(address) for address in addresses)
     return settings.model_copy(update={"impulsum_alert_channels": channels, **more})
 
 
 def raised(settings: Settings, at: datetime, *, key: str = "jira:ABC-1", priority: str = "P0", **more: Any) -> int:
-    """Raise an alert in a transaction of its own."""
-    news = Raised(**{"key": key, "kind": "event", "priority": priority, "title": f"{key} is wrong", **more})
+    """Raise an alert in its own transaction."""
+    problem = Problem(**{"key": key, "kind": "event", "priority": priority, "title": f"{key} is wrong", **more})
     with transaction(settings) as connection:
-        return raise_alert(connection, news, at=at, settings=settings)
+        return raise_alert(connection, problem, at=at, settings=settings)
 
 
 def resolved(settings: Settings, alert: int, at: datetime, *, person: bool = False) -> bool:
@@ -50,7 +53,7 @@ def history(settings: Settings, alert: int) -> list[str]:
 
 
 def outbox(settings: Settings, alert: int) -> list[tuple[str, str]]:
-    """What is to be told of an alert, and whether it still is."""
+    """Each notification of an alert, and its status."""
     with transaction(settings) as connection:
         wanted = sa.select(notifications.c.what, notifications.c.status).where(notifications.c.alert_id == alert)
         return [(row.what, row.status) for row in connection.execute(wanted.order_by(notifications.c.id))]

@@ -1,12 +1,12 @@
-"""The truth about every sprint, kept by plain bookkeeping while the history happens.
+"""The truth about every sprint, recorded while the history happens.
 
-An event is entered once, at its time: a sprint starts or completes, an issue has new facts. Nothing is rebuilt
-afterwards, so the numbers owe nothing to a changelog; they are what a model that reads the changelog must arrive at.
+Each event is entered once, at its time: a sprint starts or completes, an issue changes. Nothing is rebuilt
+afterwards, so the numbers do not depend on a changelog; a model that reads the changelog must reach the same numbers.
 
-A *spell* is a stretch of an issue in a started sprint's scope: it opens when the sprint starts (``committed``), when
-the issue joins (``added``) or when work that was done at the start is reopened inside (``reopened``, counted as
-added), and ends when the issue leaves. For every sprint and at any time
-``final = committed + added - removed + re-estimated`` in points, and without the last term in issues.
+A *spell* is a stretch of time for which an issue is in the scope of a started sprint. It opens when the sprint starts
+(``committed``), when the issue joins (``added``), or when work that was done at the start is reopened inside
+(``reopened``, counted as added); it ends when the issue leaves. For every sprint and at any time
+``final = committed + added - removed + re-estimated`` in points, and the same without the last term in issues.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from impulsum_pipelines.sandbox.jira.issues import Issue
+from impulsum_pipelines.sandbox.jira.issues import JiraIssue
 from impulsum_pipelines.sandbox.jira.site import Document, JiraSiteData
 
-#: How long after the completion of a sprint its issues are looked for in the sprints beside it, ms.
+#: How long after the completion of a sprint its issues may be moved to an open one, ms.
 _MOVING_MS = 60_000
 
 
 @dataclass
 class _Facts:
-    """What holds for one issue now."""
+    """What the ledger needs of one issue as it is now."""
 
     sprints: frozenset[int]
-    #: By field, for every field that a board estimates with.
+    #: The value of every field that a board estimates with, by field.
     estimates: dict[str, float | None]
     #: Every status with the time at which it was entered, oldest first.
     statuses: list[tuple[int, str]]
 
     def done_since(self, done: frozenset[str]) -> int | None:
-        """When the present stretch of being done began; None when it is not done."""
+        """Since when (epoch ms) the issue has been done without a break; None when it is not done."""
         since = None
         for at, status in reversed(self.statuses):
             if status not in done:
@@ -44,6 +44,8 @@ class _Facts:
 
 @dataclass
 class _Spell:
+    """One stretch of an issue in a sprint's scope."""
+
     issue: int
     kind: Literal["committed", "added", "reopened"]
     points: float
@@ -56,8 +58,8 @@ class _Spell:
 
 
 @dataclass
-class _Book:
-    """The books of one sprint, from its start on."""
+class _SprintRecord:
+    """What happened to one sprint, from its start on."""
 
     sprint: int
     board: int | None
@@ -70,14 +72,14 @@ class _Book:
     open: dict[int, _Spell] = field(default_factory=dict)
     closed: _Standing | None = None
     completed: int | None = None
-    #: When an issue came in (true) or went out, oldest first.
+    #: (time, issue, True when it came in and False when it left), oldest first.
     moves: list[tuple[int, int, bool]] = field(default_factory=list)
 
     def estimate(self, facts: _Facts) -> float | None:
         return facts.estimates.get(self.estimate_field) if self.estimate_field else None
 
     def members_at(self, at: int) -> set[int]:
-        """Who was in the sprint at a time after its start."""
+        """The issues that were in the sprint at a time after its start."""
         inside: set[int] = set()
         for when, issue, is_in in self.moves:
             if when <= at:
@@ -107,7 +109,7 @@ class _Book:
 
 @dataclass(frozen=True)
 class _Standing:
-    """How a sprint stands at one instant: its numbers, and the issues that later numbers refer to (with points)."""
+    """A sprint at one instant: its numbers, and the completed and unfinished issues with their points."""
 
     numbers: Document
     completed: dict[int, float]
@@ -115,16 +117,16 @@ class _Standing:
 
 
 class Ledger:
-    """The books of all sprints of a site."""
+    """The records of all sprints of a site."""
 
     def __init__(self, site: JiraSiteData) -> None:
         self.site = site
         self._facts: dict[int, _Facts] = {}
-        self._books: dict[int, _Book] = {}
+        self._records: dict[int, _SprintRecord] = {}
         self._future_members: dict[int, set[int]] = {}
 
-    def issue(self, issue: Issue, at: int) -> None:
-        """Enter what holds for an issue from ``at`` on. Sub-tasks follow their parent and are left out."""
+    def issue(self, issue: JiraIssue, at: int) -> None:
+        """Enter an issue as it is from ``at`` (epoch ms) on. Sub-tasks follow their parent and are left out."""
         if issue.is_subtask:
             return
         before = self._facts.get(issue.id)
@@ -133,7 +135,7 @@ class Ledger:
             statuses = [*statuses, (at, issue.status_id)]
         self._change(issue.id, before, _Facts(frozenset(issue.sprint_ids), self._estimates(issue), statuses), at)
 
-    def _estimates(self, issue: Issue) -> dict[str, float | None]:
+    def _estimates(self, issue: JiraIssue) -> dict[str, float | None]:
         return {
             board.estimation_field: issue.fields.get(board.estimation_field)
             for board in self.site.boards.values()
@@ -141,7 +143,7 @@ class Ledger:
         }
 
     def issue_deleted(self, issue_id: int, at: int) -> None:
-        """Enter that an issue is gone from ``at`` on: it leaves every sprint that it is in."""
+        """Enter that an issue is deleted at ``at`` (epoch ms): it leaves every sprint that it is in."""
         before = self._facts.get(issue_id)
         if before:
             self._change(issue_id, before, _Facts(frozenset(), {}, before.statuses), at)
@@ -151,34 +153,34 @@ class Ledger:
         self._facts[issue] = now
         earlier = before.sprints if before else frozenset()
         for sprint in earlier | now.sprints:
-            book = self._books.get(sprint)
-            if book is None:
+            record = self._records.get(sprint)
+            if record is None:
                 waiting = self._future_members.setdefault(sprint, set())
                 (waiting.add if sprint in now.sprints else waiting.discard)(issue)
             elif before and sprint in earlier and sprint not in now.sprints:
-                book.leave(issue, before, at)
+                record.leave(issue, before, at)
             elif before and sprint in earlier:
-                self._stay(book, issue, before, now)
+                self._stay(record, issue, before, now)
             else:
-                book.join(issue, at)
-                book.enter(issue, "added", now)
+                record.join(issue, at)
+                record.enter(issue, "added", now)
 
     @staticmethod
-    def _stay(book: _Book, issue: int, before: _Facts, now: _Facts) -> None:
-        spell = book.open.get(issue)
+    def _stay(record: _SprintRecord, issue: int, before: _Facts, now: _Facts) -> None:
+        spell = record.open.get(issue)
         if spell is None:
-            if now.done_since(book.done) is None:
-                book.enter(issue, "reopened", now)
-        elif book.estimate(before) != book.estimate(now):
-            spell.reestimated += (book.estimate(now) or 0.0) - (book.estimate(before) or 0.0)
+            if now.done_since(record.done) is None:
+                record.enter(issue, "reopened", now)
+        elif record.estimate(before) != record.estimate(now):
+            spell.reestimated += (record.estimate(now) or 0.0) - (record.estimate(before) or 0.0)
             spell.times_reestimated += 1
 
     def sprint_started(self, sprint_id: int, at: int) -> None:
-        """Enter that a sprint starts with the issues that are in it now."""
+        """Enter that a sprint starts at ``at`` (epoch ms) with the issues that are in it now."""
         sprint = self.site.sprints[sprint_id]
         board = self.site.boards.get(sprint.board_id) if sprint.board_id is not None else None
         by_category = frozenset(s.id for s in self.site.statuses.values() if s.category == "done")
-        book = _Book(
+        record = _SprintRecord(
             sprint_id,
             sprint.board_id,
             at,
@@ -186,58 +188,58 @@ class Ledger:
             estimate_field=board.estimation_field if board else None,
         )
         for issue in self._future_members.pop(sprint_id, set()):
-            book.join(issue, at)
-        book.at_start = frozenset(book.members)
-        for issue in sorted(book.members):
+            record.join(issue, at)
+        record.at_start = frozenset(record.members)
+        for issue in sorted(record.members):
             facts = self._facts[issue]
-            if facts.done_since(book.done) is None:
-                book.enter(issue, "committed", facts)
-        self._books[sprint_id] = book
+            if facts.done_since(record.done) is None:
+                record.enter(issue, "committed", facts)
+        self._records[sprint_id] = record
 
     def sprint_completed(self, sprint_id: int, at: int) -> None:
-        """Enter that a sprint completes: its numbers are frozen."""
-        book = self._books[sprint_id]
-        book.closed, book.completed = self._standing(book), at
+        """Enter that a sprint completes at ``at`` (epoch ms), which freezes its numbers."""
+        record = self._records[sprint_id]
+        record.closed, record.completed = self._standing(record), at
 
     def sprint_reopened(self, sprint_id: int) -> None:
-        """Enter that a closed sprint is active again: the books go on as if it had never closed."""
-        book = self._books[sprint_id]
-        book.closed = book.completed = None
+        """Enter that a closed sprint is active again: its record continues as if it had never closed."""
+        record = self._records[sprint_id]
+        record.closed = record.completed = None
 
-    def _standing(self, book: _Book) -> _Standing:
-        """How a sprint stands now."""
+    def _standing(self, record: _SprintRecord) -> _Standing:
+        """The sprint as it is now."""
         facts = self._facts
-        final = {issue: book.estimate(facts[issue]) for issue in book.open}
-        since = {issue: facts[issue].done_since(book.done) for issue in book.members}
-        completed = {i: p or 0.0 for i, p in final.items() if (done := since[i]) is not None and done > book.started}
-        outside = [i for i in book.members if (done := since[i]) is not None and done <= book.started]
+        final = {issue: record.estimate(facts[issue]) for issue in record.open}
+        since = {issue: facts[issue].done_since(record.done) for issue in record.members}
+        completed = {i: p or 0.0 for i, p in final.items() if (done := since[i]) is not None and done > record.started}
+        outside = [i for i in record.members if (done := since[i]) is not None and done <= record.started]
         unfinished = {i: p or 0.0 for i, p in final.items() if since[i] is None}
-        committed = {s.issue: s.points for s in book.spells if s.kind == "committed"}
-        removed = [s for s in book.spells if s.ended]
+        committed = {s.issue: s.points for s in record.spells if s.kind == "committed"}
+        removed = [s for s in record.spells if s.ended]
         reestimated: dict[int, float] = {}
-        for spell in book.spells:
+        for spell in record.spells:
             if spell.times_reestimated:
                 reestimated[spell.issue] = reestimated.get(spell.issue, 0.0) + spell.reestimated
-        on_board = self._statuses_on_board(book.board)
+        on_board = self._statuses_on_board(record.board)
         numbers: Document = {}
 
         def amount(name: str, points: Iterable[float]) -> None:
             listed = list(points)
-            numbers[f"{name}_points"] = sum(listed) if book.estimate_field else None
+            numbers[f"{name}_points"] = sum(listed) if record.estimate_field else None
             numbers[f"{name}_issues"] = len(listed)
 
         amount("committed", committed.values())
-        amount("added", (s.points for s in book.spells if s.kind != "committed"))
+        amount("added", (s.points for s in record.spells if s.kind != "committed"))
         amount("removed", (s.removed_points for s in removed))
         amount("reestimated", reestimated.values())
         amount("final", (p or 0.0 for p in final.values()))
         amount("completed", completed.values())
         amount("completed_committed", (p for i, p in committed.items() if i in completed))
-        amount("completed_outside", (book.estimate(facts[i]) or 0.0 for i in outside))
+        amount("completed_outside", (record.estimate(facts[i]) or 0.0 for i in outside))
         amount("done_then_removed", (s.removed_points for s in removed if s.done_when_removed))
         amount("unfinished", unfinished.values())
         numbers["unestimated_issues"] = sum(points is None for points in final.values())
-        numbers["unestimated_committed_issues"] = sum(s.unestimated for s in book.spells if s.kind == "committed")
+        numbers["unestimated_committed_issues"] = sum(s.unestimated for s in record.spells if s.kind == "committed")
         numbers["unmapped_status_issues"] = sum(facts[i].statuses[-1][1] not in on_board for i in final if on_board)
         return _Standing(numbers, completed, unfinished)
 
@@ -245,57 +247,58 @@ class Ledger:
         board = self.site.boards.get(board_id) if board_id is not None else None
         return frozenset(s for _, statuses in board.columns for s in statuses) if board else frozenset()
 
-    def _later_members(self, book: _Book) -> set[int]:
-        """Issues that went on in another sprint of the board.
+    def _later_members(self, record: _SprintRecord) -> set[int]:
+        """Issues that continue in another sprint of the board.
 
-        In one that was open as this one ended, a minute later (now, when it has not ended): the issues of a sprint are
-        moved once it is complete. Or in the first that started from then on, at its start; in a planned one now, while
-        none has started. Sprints that were deleted since do not count.
+        They are in one that was open when this one ended, a minute after that end (or now, when this one has not
+        ended), because issues are moved once a sprint is complete. Or they were in the first sprint that started
+        afterwards, at its start; while none has started, they are in a planned one now. Sprints that have been deleted
+        do not count.
         """
-        if book.board is None:
+        if record.board is None:
             return set()
-        others = [b for b in self._books.values() if b.board == book.board and b is not book]
-        others = [b for b in others if b.sprint in self.site.sprints]
-        end = book.completed
+        others = [r for r in self._records.values() if r.board == record.board and r is not record]
+        others = [r for r in others if r.sprint in self.site.sprints]
+        end = record.completed
         if end is None:
             later = []
-            found = [b.members for b in others if b.completed is None]
+            found = [r.members for r in others if r.completed is None]
         else:
-            later = [b for b in others if b.started >= end]
-            beside = [b for b in others if b.started < end and (b.completed is None or b.completed > end)]
-            found = [b.members_at(end + _MOVING_MS) for b in beside]
+            later = [r for r in others if r.started >= end]
+            beside = [r for r in others if r.started < end and (r.completed is None or r.completed > end)]
+            found = [r.members_at(end + _MOVING_MS) for r in beside]
         if later:
-            first = min(b.started for b in later)
-            found += [set(b.at_start) for b in later if b.started == first]
+            first = min(r.started for r in later)
+            found += [set(r.at_start) for r in later if r.started == first]
         else:
-            planned = [s.id for s in self.site.sprints.values() if s.state == "future" and s.board_id == book.board]
+            planned = [s.id for s in self.site.sprints.values() if s.state == "future" and s.board_id == record.board]
             found += [self._future_members.get(sprint, set()) for sprint in planned]
         return set().union(*found)
 
     def sprints(self) -> list[Document]:
-        """The numbers of every started sprint, in the order of their start; of an active one, as of now."""
-        return [self._row(book) for book in sorted(self._books.values(), key=lambda b: (b.started, b.sprint))]
+        """The numbers of every started sprint, in the order in which they started; an active one's as of now."""
+        return [self._row(record) for record in sorted(self._records.values(), key=lambda r: (r.started, r.sprint))]
 
-    def _row(self, book: _Book) -> Document:
-        standing = book.closed or self._standing(book)
+    def _row(self, record: _SprintRecord) -> Document:
+        standing = record.closed or self._standing(record)
         numbers = standing.numbers
-        sprint = self.site.sprints.get(book.sprint)
-        carried = self._later_members(book) & standing.unfinished.keys()
+        sprint = self.site.sprints.get(record.sprint)
+        carried = self._later_members(record) & standing.unfinished.keys()
         reopened = [
             i
-            for i in (book.closed.completed if book.closed else ())
-            if i in self._facts and self._facts[i].done_since(book.done) is None
+            for i in (record.closed.completed if record.closed else ())
+            if i in self._facts and self._facts[i].done_since(record.done) is None
         ]
 
         def points(amounts: Iterable[float]) -> float | None:
-            return sum(amounts) if book.estimate_field else None
+            return sum(amounts) if record.estimate_field else None
 
-        def ratio(part: float | None, whole: float | None) -> float | None:
-            return part / whole if part is not None and whole else None
+        def ratio(numerator: float | None, denominator: float | None) -> float | None:
+            return numerator / denominator if numerator is not None and denominator else None
 
         return {
-            "sprint_id": str(book.sprint),
-            "state": sprint.state if sprint else ("closed" if book.closed else "active"),
+            "sprint_id": str(record.sprint),
+            "state": sprint.state if sprint else ("closed" if record.closed else "active"),
             "is_deleted": sprint is None,
             **numbers,
             "carryover_points": points(standing.unfinished[i] for i in carried),

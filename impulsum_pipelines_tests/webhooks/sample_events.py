@@ -1,4 +1,4 @@
-"""Bodies as the vendors send them, as small as they can be, and the events that they make."""
+"""The smallest bodies that look like a vendor's, and the events made from them."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.webhooks.events.event import Event, read
-from impulsum_pipelines.webhooks.events.triage import Verdict, judge, rules
+from impulsum_pipelines.webhooks.events.event import Event, read_event
+from impulsum_pipelines.webhooks.events.triage import Classification, classify, load_rules
 
 RECEIVED = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
-#: Some minutes before, in milliseconds.
-SAID_MS = 1_793_620_500_000
+#: Some minutes before ``RECEIVED``, in milliseconds.
+OCCURRED_MS = 1_793_620_500_000
 
 
 def event(source: str, body: Any, headers: dict[str, str] | None = None, delivery: str | None = None) -> Event:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read(source, headers or {}, raw, RECEIVED, delivery)
+    return read_event(source, headers or {}, raw, RECEIVED, delivery)
 
 
-def verdict(of: Event) -> Verdict:
-    """By the rules that come with the package."""
-    return judge(of, rules(load_settings()))
+def classification(of: Event) -> Classification:
+    """Classify an event by the default rules."""
+    return classify(of, load_rules(load_settings()))
 
 
 def issue(
@@ -31,7 +31,7 @@ def issue(
     """An update of an issue, or, without changes, its creation."""
     items = [{"field": name, "fromString": old, "toString": new} for name, (old, new) in (changed or {}).items()]
     return {
-        "timestamp": SAID_MS,
+        "timestamp": OCCURRED_MS,
         "webhookEvent": "jira:issue_created" if changed is None else "jira:issue_updated",
         "issue_event_type_name": "issue_created" if changed is None else "issue_generic",
         "user": {"accountId": "5cf", "accountType": "atlassian", "displayName": "Ada"},
@@ -56,13 +56,13 @@ DONE = {"name": "Done", "statusCategory": {"key": "done"}}
 
 
 def message(text: str, *, ts: str = "1793620500.000100", **more: Any) -> dict[str, Any]:
-    said = {"type": "message", "channel": "C1", "user": "U1", "text": text, "ts": ts, "event_ts": ts, **more}
+    event = {"type": "message", "channel": "C1", "user": "U1", "text": text, "ts": ts, "event_ts": ts, **more}
     return {
         "type": "event_callback",
         "team_id": "T1",
         "event_id": f"Ev{ts}",
         "event_time": int(float(ts)),
-        "event": said,
+        "event": event,
     }
 
 

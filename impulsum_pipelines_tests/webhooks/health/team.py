@@ -1,4 +1,4 @@
-"""People who work in Jira, pulls that see it, and webhooks that a test sends or keeps back."""
+"""A simulated team: its changes in Jira, the pulls that read them, and webhooks that a test sends or withholds."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from impulsum_pipelines.sandbox.server import Running
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import SOURCES
 from impulsum_pipelines.webhooks.events.inbox import process_inbox
-from impulsum_pipelines.webhooks.health.check import Checked, check
+from impulsum_pipelines.webhooks.health.check import HealthCheckResult, check
 from impulsum_pipelines.webhooks.receiving import dropfiles
 
 BY_NAME = {source.name: source for source in SOURCES}
 
 
 def arrive(source: str, body: Mapping[str, Any], at: datetime, headers: Mapping[str, str] | None = None) -> None:
-    """A delivery lies in the inbox."""
+    """Put a delivery into the inbox."""
     home = Home.of(load_settings())
-    dropfiles.write(home, source, orjson.dumps(body), headers=headers or {}, received_at=at)
+    dropfiles.write_dropfile(home, source, orjson.dumps(body), headers=headers or {}, received_at=at)
 
 
 def commit() -> None:
-    """The inbox is worked off."""
+    """Process the inbox."""
     process_inbox(load_settings())
 
 
 class Team:
-    """People who change issues, one at a time, while time passes only when the test says so."""
+    """People who change issues one at a time; time only passes in ``wait``."""
 
     def __init__(self) -> None:
         self.edits = 0
@@ -47,58 +47,58 @@ class Team:
         raise NotImplementedError
 
     def wait(self, minutes: float) -> None:
-        """Time passes."""
+        """Let time pass."""
         raise NotImplementedError
 
     def change(self) -> dict[str, Any]:
-        """Somebody edits an issue: its id, key, and when."""
+        """Edit an issue; its id, key and time of change."""
         raise NotImplementedError
 
     def pull(self, **options: Any) -> None:
-        """Jira is pulled."""
+        """Pull Jira."""
         raise NotImplementedError
 
-    def edit(self, *, told: bool) -> dict[str, Any]:
-        """Somebody edits an issue, with its webhook or without."""
+    def edit(self, *, delivered: bool) -> dict[str, Any]:
+        """Edit an issue, and deliver its webhook or not."""
         self.edits += 1
         change = self.change()
-        if told:
-            self.tell(change)
+        if delivered:
+            self.deliver(change)
         return change
 
-    def work(self, changes: int, *, told: bool) -> list[dict[str, Any]]:
-        """Some edits, three minutes after each other."""
+    def work(self, changes: int, *, delivered: bool) -> list[dict[str, Any]]:
+        """Edit several issues, one every three minutes."""
         made = []
         for _ in range(changes):
-            made.append(self.edit(told=told))
+            made.append(self.edit(delivered=delivered))
             self.wait(3)
         return made
 
-    def tell(self, change: Mapping[str, Any], kind: str = "jira:issue_updated") -> None:
-        """The webhook of a change arrives, now, and is committed."""
+    def deliver(self, change: Mapping[str, Any], kind: str = "jira:issue_updated") -> None:
+        """The webhook of a change arrives now and is committed."""
         self.send(change, kind)
         commit()
 
     def send(self, change: Mapping[str, Any], kind: str = "jira:issue_updated") -> None:
-        """The webhook of a change arrives, now, and waits in the inbox."""
+        """The webhook of a change arrives now and waits in the inbox."""
         body = {
             "timestamp": round(datetime.fromisoformat(change["updated"]).timestamp() * 1000),
             "webhookEvent": kind,
             "issue": {"id": change["id"], "key": change["key"], "fields": {"priority": {"name": "Medium"}}},
-            "changelog": {"items": [{"field": "summary", "fromString": "Said", "toString": f"Said, {self.edits}"}]},
+            "changelog": {"items": [{"field": "summary", "fromString": "Old", "toString": f"New, {self.edits}"}]},
         }
         arrive("jira", body, self.now)
 
-    def look(self, **options: Any) -> Checked:
-        """Pull, and hold what was pulled against what was told."""
+    def pull_and_check(self, **options: Any) -> HealthCheckResult:
+        """Pull, then check the webhook health."""
         self.pull(**options)
         checked = check(load_settings(), BY_NAME["jira"], at=self.now)
         assert checked is not None
         return checked
 
 
-class TeamAtASite(Team):
-    """A team at a site of the sandbox, which is pulled over HTTP."""
+class SandboxTeam(Team):
+    """A team at a sandbox site, which is pulled over HTTP."""
 
     def __init__(self, site: Running) -> None:
         super().__init__()
@@ -115,14 +115,14 @@ class TeamAtASite(Team):
 
     def change(self) -> dict[str, Any]:
         issue = self.ids[self.edits % len(self.ids)]
-        return dict(self.site.control("edit_issue", issue=issue, summary=f"Said, {self.edits}"))
+        return dict(self.site.control("edit_issue", issue=issue, summary=f"New, {self.edits}"))
 
     def pull(self, **options: Any) -> None:
         run_load("jira", load_settings(), **options)
 
 
-class TeamOnPaper(Team):
-    """A team whose pulls are written into the raw file as loads leave them: for what needs no site."""
+class RawFileTeam(Team):
+    """A team without a site: its pulls are written straight into the raw file, as loads would leave it."""
 
     def __init__(self, start: datetime) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ class TeamOnPaper(Team):
         return self.change_again(self.edits)
 
     def change_again(self, number: int) -> dict[str, Any]:
-        """Somebody edits the issue of this number."""
+        """Edit the issue with this number."""
         key = f"{self.project}-{number}"
         self.changed[key] = {"id": f"{self.project}{number}", "key": key, "updated": self.at.isoformat()}
         return self.changed[key]
@@ -169,23 +169,23 @@ class TeamOnPaper(Team):
 
 
 def rows(table: sa.Table, *names: str) -> list[tuple[Any, ...]]:
-    """What the ops store holds, in the order in which it was written."""
+    """Columns of a table of the ops store, in the order of writing."""
     with transaction(load_settings()) as connection:
         columns = [table.c[name] for name in names]
         return [tuple(row) for row in connection.execute(sa.select(*columns).order_by(table.c.id))]
 
 
 def outcomes() -> Counter[str]:
-    """How many pulled changes were told of, missed, and so on."""
+    """The number of pulled changes by outcome."""
     return Counter(outcome for (outcome,) in rows(pulled_changes, "outcome"))
 
 
 def seen_by() -> list[str | None]:
-    """By which sync each event was seen."""
+    """The sync that has shown each event."""
     return [sync_id for (sync_id,) in rows(events, "seen_by")]
 
 
-def heard() -> list[tuple[str, str, str]]:
+def webhook_alerts() -> list[tuple[str, str, str]]:
     """State, title and detail of each alert about webhooks."""
     found = rows(alerts, "kind", "state", "title", "detail")
     return [(state, title, detail) for kind, state, title, detail in found if kind == "webhooks"]
