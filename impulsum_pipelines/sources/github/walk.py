@@ -134,7 +134,7 @@ def _numbers_that_lost_comments(repository: RepositorySync, before: dict[str, se
     for scan in repository.sync.scans:
         if scan.table in before and repository.id in scan.scope:
             lost = sorted(before[scan.table] - set(scan.ids))
-            numbers = repository.sync.held.query(
+            numbers = repository.sync.stored.query(
                 f"select distinct {_COMMENTED[scan.table]} from raw.{scan.table} "
                 "semi join (select unnest(?) as id) using (id)",
                 [lost],
