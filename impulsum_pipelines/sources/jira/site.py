@@ -57,7 +57,7 @@ class JiraSite:
             ImpulsumError: of category permission when no project is visible, or when a named one never was.
         """
         everything = self.client.projects()
-        stored = dict(self.sync.held.query("select key, id from raw.projects"))
+        stored = dict(self.sync.stored.query("select key, id from raw.projects"))
         ids = stored | self.sync.memory.get("projects", {}) | {p.get("key"): str(p["id"]) for p in everything}
         named = {key: ids[key] for key in self._wanted if key in ids}
         chosen = [p for p in everything if not self._wanted or str(p["id"]) in named.values()]
@@ -111,7 +111,7 @@ class JiraSite:
         return FieldRoles(ids)
 
     def _stored_roles(self) -> list[tuple[str, str, str]]:
-        return self.sync.held.query(
+        return self.sync.stored.query(
             "select id, name, role from raw.fields where role is not null and deleted_at is null"
         )
 
@@ -156,12 +156,12 @@ class JiraSite:
             if error.category is not Category.PERMISSION:
                 raise
             log.warning("The stored configuration of board %s stays as it is: %s", board_id, error.what)
-        stored = self.sync.held.query("select payload from raw.boards where id = ?", [board_id])
+        stored = self.sync.stored.query("select payload from raw.boards where id = ?", [board_id])
         return orjson.loads(stored[0][0])["configuration"] if stored else {}
 
     def _stored_boards(self) -> list[rows.Row]:
         columns = ("id", "name", "type", "estimation_field_id", "estimation_field_name")
-        stored = self.sync.held.query(f"select {', '.join(columns)} from raw.boards where deleted_at is null")
+        stored = self.sync.stored.query(f"select {', '.join(columns)} from raw.boards where deleted_at is null")
         return [dict(zip(columns, values, strict=True)) for values in stored]
 
     @cached_property
@@ -170,7 +170,7 @@ class JiraSite:
         scrum = [board for board in self.boards if board["type"] != "kanban"]
         if self.sync.due(SPRINTS):
             return scrum
-        stored = self.sync.held.query(
+        stored = self.sync.stored.query(
             "select distinct board_id from raw.sprints where deleted_at is null and state <> 'closed'"
         )
         with_open_sprints = {board_id for (board_id,) in stored}
@@ -203,7 +203,7 @@ class JiraSite:
 
         Each is read alone, so that it does not become stale. One that is gone is yielded with ``gone`` set.
         """
-        stored = self.sync.held.query("select id, state, board_id from raw.sprints where deleted_at is null")
+        stored = self.sync.stored.query("select id, state, board_id from raw.sprints where deleted_at is null")
         listed = {board["id"] for board in self._listed_boards}
         for sprint_id, state, board_id in stored:
             if sprint_id in self.board_sprints or (state == "closed" and board_id not in listed):

@@ -49,7 +49,7 @@ def _of_issues(client: JiraClient, sync: Sync, site: JiraSite, walk: JiraWalk) -
         yield from walk.batches()
 
     def of_batches(table: Table, name: str = "") -> Any:
-        return dlt.transformer(data_from=batches, **{**hints(table, sync.held), "name": name or table.name})
+        return dlt.transformer(data_from=batches, **{**hints(table, sync.stored), "name": name or table.name})
 
     @of_batches(t.ISSUES)
     def issues(batch: IssueBatch) -> Iterator[Any]:
@@ -99,7 +99,7 @@ def _of_issues(client: JiraClient, sync: Sync, site: JiraSite, walk: JiraWalk) -
         unlisted = [sprint for sprint_id, sprint in named.items() if sprint_id not in site.board_sprints]
         yield from sync.changed_rows(t.SPRINTS, sync.parse(t.SPRINTS, rows.sprint, unlisted), shared=True)
 
-    @dlt.resource(**hints(t.WORKLOGS, sync.held))
+    @dlt.resource(**hints(t.WORKLOGS, sync.stored))
     def worklogs() -> Iterator[Any]:
         yield from _worklogs(client, sync, walk)
 
@@ -115,7 +115,7 @@ def _of_issues(client: JiraClient, sync: Sync, site: JiraSite, walk: JiraWalk) -
 
 
 def _reference(client: JiraClient, sync: Sync, site: JiraSite) -> tuple[Any, ...]:
-    @dlt.resource(**hints(t.SPRINTS, sync.held))
+    @dlt.resource(**hints(t.SPRINTS, sync.stored))
     def sprints() -> Iterator[Any]:
         unlisted = list(site.unlisted_sprints())
         alive = [*site.board_sprints.values(), *(s for s in unlisted if not s.get("gone"))]
@@ -124,33 +124,33 @@ def _reference(client: JiraClient, sync: Sync, site: JiraSite) -> tuple[Any, ...
         sync.found_all(Scan(t.SPRINTS.name, gone, are_gone=True))
         sync.stream(t.SPRINTS.name).ended = "complete"
 
-    @dlt.resource(**hints(t.BOARDS, sync.held))
+    @dlt.resource(**hints(t.BOARDS, sync.stored))
     def boards() -> Iterator[Any]:
         if sync.due(t.BOARDS):
             yield from sync.replace_table(t.BOARDS, site.boards)
 
-    @dlt.resource(**hints(t.PROJECTS, sync.held))
+    @dlt.resource(**hints(t.PROJECTS, sync.stored))
     def projects() -> Iterator[Any]:
         yield from sync.replace_table(t.PROJECTS, sync.parse(t.PROJECTS, rows.project, site.visible), unreachable=True)
 
-    @dlt.resource(**hints(t.FIELDS, sync.held))
+    @dlt.resource(**hints(t.FIELDS, sync.stored))
     def fields() -> Iterator[Any]:
         if sync.due(t.FIELDS):
             _ = site.roles  # raises for a lost field before the table forgets its role
             parsed = sync.parse(t.FIELDS, lambda document: rows.field(document, role_of(document)), site.fields)
             yield from sync.replace_table(t.FIELDS, parsed)
 
-    @dlt.resource(**hints(t.USERS, sync.held))
+    @dlt.resource(**hints(t.USERS, sync.stored))
     def users() -> Iterator[Any]:
         if sync.due(t.USERS):
             yield from sync.replace_table(t.USERS, sync.parse(t.USERS, rows.user, client.users()))
 
-    @dlt.resource(**hints(t.STATUSES, sync.held))
+    @dlt.resource(**hints(t.STATUSES, sync.stored))
     def statuses() -> Iterator[Any]:
         if sync.due(t.STATUSES):
             yield from sync.replace_table(t.STATUSES, sync.parse(t.STATUSES, rows.status, client.statuses()))
 
-    @dlt.resource(**hints(t.VERSIONS, sync.held))
+    @dlt.resource(**hints(t.VERSIONS, sync.stored))
     def versions() -> Iterator[Any]:
         if sync.due(t.VERSIONS):
             found = (v for project in site.visible for v in client.versions(str(project["id"])))
@@ -195,7 +195,7 @@ def _worklogs(client: JiraClient, sync: Sync, walk: JiraWalk) -> Iterator[Any]:
     for start in range(0, len(changed), WORKLOG_BATCH):
         parsed = list(sync.parse(t.WORKLOGS, rows.worklog, client.worklogs(changed[start : start + WORKLOG_BATCH])))
         others = {row["issue_id"] for row in parsed} - issue_ids
-        issue_ids |= set(sync.held.hashes("issues", list(others)))
+        issue_ids |= set(sync.stored.hashes("issues", list(others)))
         yield from sync.changed_rows(t.WORKLOGS, [row for row in parsed if row["issue_id"] in issue_ids], shared=True)
         stream.pages += 1
         sync.report("worklogs", min(start + WORKLOG_BATCH, len(changed)), len(changed))

@@ -105,19 +105,19 @@ class JiraWalk:
         for start in range(0, len(projects), PROJECTS_PER_SEARCH):
             scope = ", ".join(projects[start : start + PROJECTS_PER_SEARCH])
             yield from self._search(f"project in ({scope}) AND sprint in ({', '.join(sprints)})").ids
-        stored = self.sync.held.query(
+        stored = self.sync.stored.query(
             f"select id from raw.issues where list_has_any(sprint_ids::varchar[], ?) and {ALIVE}",
             [sprints],
         )
         yield from (issue_id for (issue_id,) in stored)
 
     def _missing(self) -> Iterator[str]:
-        alive = self.sync.held.ids("issues", settled=True)
+        alive = self.sync.stored.ids("issues", settled=True)
         return (issue_id for issue_id in self._census() if issue_id not in alive)
 
     def _census(self) -> list[str]:
         """Every id of every visible project. Compares them with the stored ids, and records which of those are gone."""
-        alive = self.sync.held.ids("issues")
+        alive = self.sync.stored.ids("issues")
         walked = {
             str(project["id"]): self._search(_jql([str(project["id"])], self.sync.first_day, None))
             for project in self.site.visible
@@ -151,7 +151,7 @@ class JiraWalk:
 
         A search may leave out a few issues without an error; a read by id finds every issue that exists.
         """
-        stored = self.sync.held.query(
+        stored = self.sync.stored.query(
             f"select id from raw.issues where list_contains(?::varchar[], project_id) and {ALIVE}",
             [list(projects)],
         )
@@ -164,7 +164,7 @@ class JiraWalk:
         return found
 
     def _hidden_projects(self, visible: Sequence[str]) -> list[str]:
-        stored = self.sync.held.query("select distinct project_id from raw.issues where project_id is not null")
+        stored = self.sync.stored.query("select distinct project_id from raw.issues where project_id is not null")
         return [project_id for (project_id,) in stored if project_id not in visible]
 
     def _search(self, jql: str) -> IssueSearch:
@@ -200,7 +200,7 @@ class JiraWalk:
         if self.sync.is_first or self.sync.window or self.reads_unchanged:
             return []
         older = [str(i["id"]) for i in issues if _has_older_work(i.get("fields") or {}, self.sync.since)]
-        stored = self.sync.held.query(
+        stored = self.sync.stored.query(
             f"select id from raw.issues where list_contains(?::varchar[], id) and {ALIVE} and {NOT_CUT_OFF}",
             [older],
         )

@@ -40,7 +40,7 @@ PERIOD = int(Duration.MINUTE)
 PAGE = 999
 #: Accounts per page, as Slack's documentation advises.
 USERS_PAGE = 200
-#: Messages per page for apps that are distributed outside of Slack's marketplace, even if they request more.
+#: Messages per page for apps that are distributed outside of Slack's marketplace, for any limit that they ask for.
 CLAMPED = 15
 
 

@@ -43,18 +43,18 @@ def begin(client: TempoClient, sync: Sync, settings: Settings) -> TempoSite:
 def build_source(client: TempoClient, sync: Sync, site: TempoSite) -> Any:
     """The dlt source of one sync: one resource per table."""
 
-    @dlt.resource(**hints(t.WORKLOGS, sync.held))
+    @dlt.resource(**hints(t.WORKLOGS, sync.stored))
     def worklogs() -> Iterator[Any]:
         site.remember_audit()
         sync.found_all(site.deletions(t.WORKLOGS))
         yield from TempoWalk(client, site, sync).read()
 
-    @dlt.resource(**hints(t.PLANS, sync.held))
+    @dlt.resource(**hints(t.PLANS, sync.stored))
     def plans() -> Iterator[Any]:
         sync.found_all(site.deletions(t.PLANS))
         yield from _plans(client, sync, site)
 
-    @dlt.resource(**hints(t.ACCOUNTS, sync.held))
+    @dlt.resource(**hints(t.ACCOUNTS, sync.stored))
     def accounts() -> Iterator[Any]:
         sync.found_all(site.deletions(t.ACCOUNTS))
         if sync.due(t.ACCOUNTS):
@@ -62,25 +62,25 @@ def build_source(client: TempoClient, sync: Sync, site: TempoSite) -> Any:
             # Archived accounts leave the list, as deleted ones do. The audit log shows the deleted ones.
             yield from sync.replace_table(t.ACCOUNTS, sync.parse(t.ACCOUNTS, rows.account, documents), unreachable=True)
 
-    @dlt.resource(**hints(t.TEAMS, sync.held))
+    @dlt.resource(**hints(t.TEAMS, sync.stored))
     def teams() -> Iterator[Any]:
         sync.found_all(site.deletions(t.TEAMS))
         if sync.due(t.TEAMS):
             yield from sync.replace_table(t.TEAMS, sync.parse(t.TEAMS, rows.team, site.teams), unreachable=True)
 
-    @dlt.resource(**hints(t.TEAM_MEMBERS, sync.held))
+    @dlt.resource(**hints(t.TEAM_MEMBERS, sync.stored))
     def team_members() -> Iterator[Any]:
         if sync.due(t.TEAM_MEMBERS):
             yield from _team_members(client, sync, site)
 
-    @dlt.resource(**hints(t.WORKLOAD_SCHEMES, sync.held))
+    @dlt.resource(**hints(t.WORKLOAD_SCHEMES, sync.stored))
     def workload_schemes() -> Iterator[Any]:
         if sync.due(t.WORKLOAD_SCHEMES) and (schemes := site.workload_schemes) is not None:
             yield from sync.replace_table(
                 t.WORKLOAD_SCHEMES, sync.parse(t.WORKLOAD_SCHEMES, rows.workload_scheme, schemes)
             )
 
-    @dlt.resource(**hints(t.WORKLOAD_SCHEME_MEMBERS, sync.held))
+    @dlt.resource(**hints(t.WORKLOAD_SCHEME_MEMBERS, sync.stored))
     def workload_scheme_members() -> Iterator[Any]:
         if sync.due(t.WORKLOAD_SCHEME_MEMBERS) and (schemes := site.workload_schemes) is not None:
             pages = client.workload_scheme_members([scheme["id"] for scheme in schemes if "id" in scheme])
@@ -114,7 +114,7 @@ def _plans(client: TempoClient, sync: Sync, site: TempoSite) -> Iterator[Any]:
         return
     yield from sync.changed_rows(t.PLANS, [], shared=True)
     if everything:
-        missing = len(found - sync.held.ids(t.PLANS.name))
+        missing = len(found - sync.stored.ids(t.PLANS.name))
         sync.counts.append(CensusCount(t.PLANS.name, sync.site, "all", len(found), missing, column="site"))
         sync.found_all(Scan(t.PLANS.name, found, unreachable=site.knows_deletions))
     stream.ended = "complete"
@@ -127,7 +127,7 @@ def _team_members(client: TempoClient, sync: Sync, site: TempoSite) -> Iterator[
     parsed = list(sync.parse(t.TEAM_MEMBERS, rows.team_member, documents))
     yield from sync.changed_rows(t.TEAM_MEMBERS, parsed)
     found, scope = {row["id"] for row in parsed}, {str(number) for number in visible}
-    stored = sync.held.query("select distinct team_id from raw.team_members")
+    stored = sync.stored.query("select distinct team_id from raw.team_members")
     hidden = {team for (team,) in stored if team not in scope}
     parents = ("team_id",)
     sync.found_all(Scan(t.TEAM_MEMBERS.name, found, parents=parents, scope=scope, guarded=False))

@@ -73,7 +73,7 @@ class TempoWalk:
         """
         began = self.client.api.traffic.clock or self.sync.since
         self._met.clear()
-        stored = self.sync.held.ids(t.WORKLOGS.name)
+        stored = self.sync.stored.ids(t.WORKLOGS.name)
         paged = []
         for span in self._spans():
             pages = 0
@@ -90,13 +90,13 @@ class TempoWalk:
     def _spans(self) -> Iterator[tuple[date, date]]:
         """The first and last day of each month with stored work, and of the gaps before, between and after them."""
         edges = {FIRST_DAY, LAST_DAY + timedelta(days=1)}
-        for (month,) in self.sync.held.query(f"select distinct date_trunc('month', start_date)::date {_DATED}"):
+        for (month,) in self.sync.stored.query(f"select distinct date_trunc('month', start_date)::date {_DATED}"):
             edges |= {month, (month + timedelta(days=31)).replace(day=1)}
         for begin, end in pairwise(sorted(edges)):
             yield begin, end - timedelta(days=1)
 
     def _count(self) -> None:
-        alive = self.sync.held.ids(t.WORKLOGS.name)
+        alive = self.sync.stored.ids(t.WORKLOGS.name)
         at_source = Counter(month for month, _ in self._met.values())
         missing = Counter(month for worklog_id, (month, _) in self._met.items() if worklog_id not in alive)
         for month in sorted(month for month in at_source if month):
@@ -111,8 +111,8 @@ class TempoWalk:
         unreachable, not deleted. When the audit log showed every deletion, all other missing rows are unreachable, too.
         """
         authors = {author for _, author in self._met.values()}
-        unseen = {a for (a,) in self.sync.held.query(f"select distinct author_id {_DATED}") if a not in authors}
-        months = {month for (month,) in self.sync.held.query(f"select distinct work_month {_DATED}")}
+        unseen = {a for (a,) in self.sync.stored.query(f"select distinct author_id {_DATED}") if a not in authors}
+        months = {month for (month,) in self.sync.stored.query(f"select distinct work_month {_DATED}")}
         name, found = t.WORKLOGS.name, set(self._met)
         self.sync.found_all(Scan(name, found, parents=("author_id",), scope=unseen, unreachable=True))
         unreachable = self.site.knows_deletions

@@ -19,7 +19,7 @@ from impulsum_pipelines_tests.places import SHARED
 
 SAMPLES = SHARED / "data" / "webhooks" / "github.tar.gz"
 
-#: The table of the document, by the field of the body that has it; for all events.
+#: By field of a body, the table of the document in it, in all events.
 PLACES = {
     "pull_request": "pull_requests",
     "review": "reviews",
