@@ -67,7 +67,7 @@ soak: $(STAMP) ## Query the published file for a minute while pulls, builds and 
 sources: $(STAMP) ## Write the dbt source files from the declared tables
 	@$(PYTHON) -m impulsum_pipelines.marts.sources
 
-docs: $(STAMP) ## Write the generated pages of docs/: settings and commands
+docs: $(STAMP) ## Write the generated parts of docs/: settings, commands, triage tables
 	@$(PYTHON) -m impulsum_pipelines_tests.docs.generate
 
 lock: $(STAMP) ## Write requirements.lock again from pyproject.toml

@@ -1,13 +1,11 @@
-"""Every recorded body, and a table of how the rules classify each; run this module to print it.
+"""Every recorded body, and a table of how the rules classify each: a generated part of ``docs/triage.md``.
 
-``python -m impulsum_pipelines_tests.webhooks.bodies`` prints the part of ``docs/triage.md`` that is generated. The
-bodies are not part of the project; they are read from ``../shared/data``.
+The bodies are not part of the project; they are read from ``../shared/data``.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
@@ -38,6 +36,11 @@ class Body:
 
     def event(self) -> Event:
         return read_event(self.source, self.headers, self.body, RECEIVED, f"{self.source}/{self.name}")
+
+
+def has_bodies() -> bool:
+    """Whether the recorded bodies are on this machine."""
+    return FOLDER.exists() and (DATA / "slack_samples.tar.gz").exists()
 
 
 def bodies() -> list[Body]:
@@ -104,7 +107,3 @@ def _examples() -> Iterator[Body]:
 
 def _json(source: str) -> dict[str, Any]:
     return json.loads((FOLDER / f"{source}_examples.json").read_text())
-
-
-if __name__ == "__main__":
-    sys.stdout.write(f"{facts()}\n\n{table()}\n")
