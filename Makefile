@@ -16,7 +16,7 @@ STORED := alerts automation checks/test_checks.py cli deploy loading ops webhook
 # A bare environment has no locale; dbt and rich write UTF-8.
 export PYTHONUTF8 := 1
 export DAGSTER_DISABLE_TELEMETRY := 1
-# Dagster takes times of PostgreSQL for UTC, whatever zone the server is in.
+# Dagster reads the times of PostgreSQL as UTC, also when the server is in another zone.
 export PGTZ := UTC
 
 help: ## List the targets
@@ -70,7 +70,7 @@ sources: $(STAMP) ## Write the dbt source files from the declared tables
 docs: $(STAMP) ## Write the generated pages of docs/: settings and commands
 	@$(PYTHON) -m impulsum_pipelines_tests.docs.generate
 
-lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml
+lock: $(STAMP) ## Write requirements.lock again from pyproject.toml
 	@$(VENV)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
 

@@ -52,7 +52,7 @@ def _completeness(raw: Raw) -> Finding:
     return Finding(True, text, numbers=numbers)
 
 
-def _whole(raw: Raw) -> Finding:
+def _meetings_are_whole(raw: Raw) -> Finding:
     waiting = raw.rows(
         f"select id, title, started_at, summary_status, is_live, "
         f"case when is_live or summary_status = '{UNFINISHED}' then 'not finished at Fireflies' "
@@ -123,7 +123,7 @@ CHECKS = (
         "transcripts",
         "Every meeting older than two days was read with its sentences. Warns when the day's quota does not suffice, "
         "when a summary is stuck at Fireflies, or when Fireflies cannot answer for a meeting.",
-        _whole,
+        _meetings_are_whole,
     ),
     Check(
         "sentence_totals",

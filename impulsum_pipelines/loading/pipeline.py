@@ -14,7 +14,7 @@ from typing import Any
 
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.loading.raw import HeldRows
+from impulsum_pipelines.loading.raw import RawFileRows
 from impulsum_pipelines.sources.base.sync import Sync
 from impulsum_pipelines.sources.registry import tables
 
@@ -41,7 +41,7 @@ DLT_DEFAULTS = {
 
 
 @contextmanager
-def fresh_pipeline(home: Home, source: str, held: HeldRows, sync_id: str) -> Iterator[Any]:
+def fresh_pipeline(home: Home, source: str, stored: RawFileRows, sync_id: str) -> Iterator[Any]:
     """A dlt pipeline with its own working folder: it takes up nothing of an earlier sync, and leaves nothing behind."""
     for name, value in DLT_DEFAULTS.items():
         os.environ.setdefault(name, value)
@@ -49,7 +49,7 @@ def fresh_pipeline(home: Home, source: str, held: HeldRows, sync_id: str) -> Ite
 
     scratch = home.work / source
     shutil.rmtree(scratch, ignore_errors=True)
-    is_first = all(held.is_empty(table.name) for table in tables(source))
+    is_first = all(stored.is_empty(table.name) for table in tables(source))
     pipeline = dlt.pipeline(
         pipeline_name=source,
         pipelines_dir=str(scratch / sync_id),
@@ -104,7 +104,7 @@ def no_cycle_search() -> Iterator[None]:
 
 
 @contextmanager
-def unwrapped_errors(source: str, held: HeldRows, sync: Sync) -> Iterator[None]:
+def unwrapped_errors(source: str, stored: RawFileRows, sync: Sync) -> Iterator[None]:
     """Raise the error that stopped an extraction, without what dlt wraps around it.
 
     Raises:
@@ -116,7 +116,7 @@ def unwrapped_errors(source: str, held: HeldRows, sync: Sync) -> Iterator[None]:
         cause = _cause(error)
         if cause is None:
             raise
-        if cause.category is Category.AUTHENTICATION and (last := held.last_success()):
+        if cause.category is Category.AUTHENTICATION and (last := stored.last_success()):
             raise ImpulsumError(
                 Category.AUTHENTICATION,
                 f"{sync.site} no longer accepts the token of {source}, which worked until {last:%Y-%m-%d %H:%M} UTC",

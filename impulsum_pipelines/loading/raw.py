@@ -128,18 +128,18 @@ def _has_all_tables(connection: duckdb.DuckDBPyConnection, source: str) -> bool:
 
 
 @contextmanager
-def held_rows(home: Home, source: str) -> Iterator[HeldRows]:
+def stored_rows(home: Home, source: str) -> Iterator[RawFileRows]:
     """The stored rows of a source; its raw file is created if needed.
 
     The file is opened once: each further opening takes a tenth of the time of a quiet sync.
     """
     with home.read_raw(source) as connection:
         if connection is not None and _has_all_tables(connection, source):
-            yield HeldRows(connection)
+            yield RawFileRows(connection)
             return
     ensure_tables(home, source)
     with home.read_raw(source) as connection:
-        yield HeldRows(connection)
+        yield RawFileRows(connection)
 
 
 def refuse_half_loaded(home: Home, source: str) -> None:
@@ -184,8 +184,8 @@ def insert_row(connection: duckdb.DuckDBPyConnection, table: str, row: Mapping[s
     connection.execute(f"insert into raw.{table} ({columns}) values ({marks})", list(row.values()))
 
 
-class HeldRows:
-    """The stored rows of a source at the start of a sync (the protocol :class:`sources.base.sync.Held`).
+class RawFileRows:
+    """The stored rows of a source at the start of a sync (the protocol :class:`sources.base.sync.StoredRows`).
 
     Args:
         connection: read-only, and open during the whole extraction. Only this source's own syncs write the file, and

@@ -34,7 +34,7 @@ from impulsum_pipelines.loading.pipeline import (
     no_cycle_search,
     unwrapped_errors,
 )
-from impulsum_pipelines.loading.raw import HeldRows, held_rows, insert_row, settle_cut_off
+from impulsum_pipelines.loading.raw import RawFileRows, insert_row, settle_cut_off, stored_rows
 from impulsum_pipelines.loading.result import LoadResult, RowCounts
 from impulsum_pipelines.loading.scopes import rows_by_scope
 from impulsum_pipelines.settings import Settings
@@ -143,9 +143,9 @@ class _Load:
     def run(self) -> tuple[LoadResult, list[ImpulsumError]]:
         """Run all stages; returns the result, and the errors of streams that ended early."""
         with ExitStack() as stack:
-            with self._stage("extract"), held_rows(self.home, self.source) as held:
-                pipeline = stack.enter_context(fresh_pipeline(self.home, self.source, held, self.sync_id))
-                sync, traffic = self._extract(pipeline, held)
+            with self._stage("extract"), stored_rows(self.home, self.source) as stored:
+                pipeline = stack.enter_context(fresh_pipeline(self.home, self.source, stored, self.sync_id))
+                sync, traffic = self._extract(pipeline, stored)
             with self._stage("normalize"):
                 if sync.has_rows:
                     pipeline.normalize()
@@ -154,13 +154,13 @@ class _Load:
 
     # ---------------------------------------------------------------- stages
 
-    def _extract(self, pipeline: Any, held: HeldRows) -> tuple[Sync, Traffic]:
+    def _extract(self, pipeline: Any, stored: RawFileRows) -> tuple[Sync, Traffic]:
         module = import_module(f"impulsum_pipelines.sources.{self.source}.source")
         declared = frozenset(table.name for table in tables_of(self.source))
-        watermark, memory = held.state()
+        watermark, memory = stored.state()
         sync = Sync(
             sync_id=self.sync_id,
-            held=held,
+            stored=stored,
             watermark=watermark,
             window=self.window,
             census=self.census,
@@ -176,10 +176,10 @@ class _Load:
         if self.fail_fast:
             client.api.fail_fast()
         try:
-            with unwrapped_errors(self.source, held, sync):
+            with unwrapped_errors(self.source, stored, sync):
                 site = module.begin(client, sync, self.settings)
                 sync.started_at = client.api.traffic.clock or datetime.now(UTC)
-                sync.newest_held = held.newest(declared, after=sync.started_at)
+                sync.newest_stored = stored.newest(declared, after=sync.started_at)
                 data = module.build_source(client, sync, site)
                 wanted = [
                     name for name, resource in data.selected_resources.items() if resource.table_name in self.tables

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from impulsum_pipelines.sources.base.table import Scope
-from impulsum_pipelines.sources.registry import parts, tables
+from impulsum_pipelines.sources.registry import scope_of, tables
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -40,7 +40,7 @@ def rows_by_scope(
         sync_id: the sync.
         changed: the tables that it wrote to; others are not counted.
     """
-    declared = parts(source)
+    declared = scope_of(source)
     if declared is None:
         return ()
     found: dict[str, ScopeRows] = {}
@@ -53,19 +53,19 @@ def rows_by_scope(
     return tuple(found[scope] for scope in sorted(found))
 
 
-def _counting(parts: Scope, table: str, columns: Collection[str]) -> str | None:
+def _counting(declared: Scope, table: str, columns: Collection[str]) -> str | None:
     """The query for (id, name, rows) of each scope; None for a table whose rows belong to none."""
-    if table == parts.table:
+    if table == declared.table:
         scope, joined = "row.id", ""
-    elif parts.column in columns:
-        scope, joined = f"row.{parts.column}", ""
-    elif parts.through and parts.through[0] in columns:
-        leads, whole = parts.through
-        scope, joined = f"whole.{parts.column}", f"join raw.{whole} whole on whole.id = row.{leads}"
+    elif declared.column in columns:
+        scope, joined = f"row.{declared.column}", ""
+    elif declared.through and declared.through[0] in columns:
+        key, parent = declared.through
+        scope, joined = f"parent.{declared.column}", f"join raw.{parent} parent on parent.id = row.{key}"
     else:
         return None
     return (
-        f"select {scope}, any_value(part.{parts.name}), count(*) from raw.{table} row {joined} "
-        f"left join raw.{parts.table} part on part.id = {scope} "
+        f"select {scope}, any_value(scope.{declared.name}), count(*) from raw.{table} row {joined} "
+        f"left join raw.{declared.table} scope on scope.id = {scope} "
         f"where row.sync_id = ? and {scope} is not null group by 1"
     )

@@ -1,4 +1,4 @@
-"""Which sources there are, what tables they have, and which settings turn them on. Imports no dlt."""
+"""The sources by name: their tables, the settings that turn them on, and their probes. Imports no dlt."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def tables(source: str) -> tuple[Table, ...]:
     return declared
 
 
-def parts(source: str) -> Scope | None:
-    """The parts of a source; None where it has none."""
-    declared: Scope | None = _module(source).PARTS
+def scope_of(source: str) -> Scope | None:
+    """Where people look for a row of a source; None for a source without scopes."""
+    declared: Scope | None = _module(source).SCOPE
     return declared
 
 
 def missing_settings(source: str, settings: Settings) -> list[str]:
-    """The environment variables that must still be set for the source to be on; empty when it is."""
+    """The environment variables that are not set and that the source needs to be on; empty when it is on."""
     required: tuple[str, ...] = _module(source).REQUIRED_SETTINGS
     return [name for name in required if not settings.value(name)]
 
@@ -55,11 +55,14 @@ def off_error(source: str, settings: Settings) -> ImpulsumError:
     )
 
 
-def probe(source: str, settings: Settings) -> Iterator[tuple[str, str]]:
-    """Try what a sync of the source needs: what was tried, and what the source answered.
+def probe_source(source: str, settings: Settings) -> Iterator[tuple[str, str]]:
+    """Try what a sync of the source needs, step by step.
+
+    Yields:
+        What was tried, and what the source answered, as text.
 
     Raises:
-        ImpulsumError: of the first thing that does not work.
+        ImpulsumError: the first step that failed; the error says what to do.
     """
-    tried: Iterator[tuple[str, str]] = import_module(f"impulsum_pipelines.sources.{source}.probe").probe(settings)
-    return tried
+    steps: Iterator[tuple[str, str]] = import_module(f"impulsum_pipelines.sources.{source}.probe").probe(settings)
+    return steps

@@ -19,7 +19,7 @@ def written() -> Contract:
 
 
 def text(contract: Contract) -> str:
-    """The contract as it is written: one line a column, an option, a setting."""
+    """The contract as text: one line per column, option and setting."""
     return json.dumps(contract, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 

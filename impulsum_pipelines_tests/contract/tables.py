@@ -20,7 +20,7 @@ SOURCES = ("jira", "github", "slack", "fireflies", "notion", "tempo")
 
 #: Columns that no two runs have in common, by table as in ``rows`` and reason. All others are in the hashes.
 DIFFERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("*", ("sync_id",), "drawn anew for each sync"),
+    ("*", ("sync_id",), "new for each sync"),
     ("*/syncs", ("started_at", "finished_at"), "our clock"),
     ("*/syncs", ("extract_seconds", "normalize_seconds", "load_seconds"), "how fast the machine is"),
     ("*/syncs", ("requests", "limit_waits", "limit_wait_seconds"), "a faster machine meets limits more often"),

@@ -27,7 +27,8 @@ def rejected() -> list[str]:
 def pattern() -> re.Pattern[str]:
     """Any rejected phrase, over a line's end too."""
     words = [r"\s+".join(map(re.escape, phrase.split())) for phrase in rejected()]
-    return re.compile(rf"\b(?:{'|'.join(words)})\b|{'|'.join(SHAPES)}", re.IGNORECASE)
+    # A word in quotes, and an attribute, is a name that is stored or published: the outcome "told".
+    return re.compile(rf"(?<![\"'`.])\b(?:{'|'.join(words)})\b(?![\"'`]|:)|{'|'.join(SHAPES)}", re.IGNORECASE)
 
 
 def texts(root: Path = ROOT) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""The sync history: every sync from start to end, however it was started, and whatever happens to it or the store."""
+"""The sync history: every sync from start to end, for each way to start it and each way to fail."""
 
 from __future__ import annotations
 

@@ -15,13 +15,13 @@ from impulsum_pipelines_tests.sources.live import Live, pull_as_time_passes
 
 @pytest.fixture(autouse=True)
 def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Back off for milliseconds; a Retry-After that the source sends is still obeyed as it is."""
+    """Wait milliseconds between attempts; a Retry-After of the source is still obeyed."""
     monkeypatch.setattr(http, "BACKOFF", 0.001)
 
 
 @pytest.fixture
 def live(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Live:
-    """``live(site, pull)``: with ``--live-minutes`` the pull is done so often while the site's clock is moved on."""
+    """``live(site, pull)``: with ``--live-minutes``, pull so often while a test moves the site's clock."""
     minutes = request.config.getoption("--live-minutes")
 
     def begin(site: Running, pull: Callable[[], Any]) -> None:

@@ -1,4 +1,4 @@
-"""A source pulled live at the pace of its schedule while a test's months go by: ``pytest --live-minutes 15``."""
+"""Pulls a source live, as often as its schedule, while a test lets months pass: ``pytest --live-minutes 15``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Live = Callable[[Running, Callable[[], Any]], None]
 
 
 def due(after: datetime, until: datetime, every: timedelta) -> Iterator[datetime]:
-    """The instants of the schedule in a span of time, its end excluded."""
+    """The times of the schedule in [after, until)."""
     midnight = after.replace(hour=0, minute=0, second=0, microsecond=0)
     instant = midnight + every * ((after - midnight) // every + 1)
     while instant < until:
@@ -29,10 +29,10 @@ def due(after: datetime, until: datetime, every: timedelta) -> Iterator[datetime
 
 
 def pull_as_time_passes(site: Running, pull: Callable[[], Any], every: timedelta, patch: pytest.MonkeyPatch) -> None:
-    """From now on, whenever a test moves the site's clock, do the pulls that its schedule would have done meanwhile.
+    """From now on, when a test moves the site's clock, do the pulls of the schedule in that span.
 
-    They go into the home that is set now, whichever is set then. What counts requests by the real clock lets them
-    through: a month passes in minutes.
+    They use the home that is set now, even when a test sets another one later. Budgets, which count by the real clock,
+    are off: a month passes in minutes.
     """
     control, home = site.control, os.environ["IMPULSUM_HOME"]
 

@@ -1,4 +1,4 @@
-"""Pulls of one source through the public door, what is held afterwards, and how that differs from the truth."""
+"""Pulls one source as users do, queries what is stored afterwards, and compares it with the truth."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.sources.base.table import ALIVE
 from impulsum_pipelines.sources.registry import tables
 
-#: Columns that say when and by what a row was read, not what it is.
+#: Columns about the read of a row, not about the row.
 BOOKKEEPING = {"sync_id", "extracted_at", "site"}
 
 #: A service's truth: by raw table and id, the columns that a row must have and their values.
@@ -24,15 +24,15 @@ Truth = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class Score:
-    """How one table ended, beside the source.
+    """How one table ended, compared with the source.
 
     Args:
         table: the raw table.
         at_source: records that the source has.
-        held: those of them that are held and alive.
-        wrong: those of them of which a column is not as at the source.
-        gone: records that were once held and that the source has no more.
-        gone_known: those of them that are marked deleted or out of sight.
+        held: those of them that are stored and alive.
+        wrong: those of them with a column that differs from the source.
+        gone: stored rows whose record the source no longer has.
+        gone_known: those of them that are marked deleted or unreachable.
     """
 
     table: str
@@ -44,19 +44,19 @@ class Score:
 
     @property
     def is_perfect(self) -> bool:
-        """100 % held, nothing wrong, 100 % of what is gone known."""
+        """100 % stored, nothing wrong, 100 % of the gone rows marked."""
         return self.held == self.at_source and not self.wrong and self.gone_known == self.gone
 
 
 def as_table(scores: Sequence[Score]) -> str:
-    """The scores as people read them."""
+    """The scores as a text table."""
     lines = [f"{'table':24}{'at source':>10}{'held':>10}{'wrong':>8}{'gone':>8}{'known':>8}"]
     lines += [f"{s.table:24}{s.at_source:10}{s.held:10}{s.wrong:8}{s.gone:8}{s.gone_known:8}" for s in scores]
     return "\n".join(lines)
 
 
 class Pulls:
-    """One source, with the settings of the environment."""
+    """Pulls and queries one source, with the settings of the environment."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -72,7 +72,7 @@ class Pulls:
 
     @contextmanager
     def _open(self) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
-        """Asks the raw file; for many questions at once, since opening it takes longer than any of them."""
+        """Query the raw file. For many queries at once, since opening it takes longer than any of them."""
         with Home.of(load_settings()).read_raw(self.source) as connection:
             assert connection is not None
             yield lambda sql, *parameters: connection.execute(sql, list(parameters)).fetchall()
@@ -83,11 +83,11 @@ class Pulls:
         return value
 
     def alive(self, table: str) -> set[str]:
-        """Ids held that are neither deleted nor unreachable."""
+        """Ids of the stored rows that are neither deleted nor unreachable."""
         return {row_id for (row_id,) in self.held(f"select id from raw.{table} where {ALIVE}")}
 
     def everything(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every row of every table, without the bookkeeping: equal for two ways to the same state."""
+        """Every row of every table, without the columns about its read: equal for two ways to the same state."""
         found = {}
         with self._open() as query:
             for table in tables(self.source):
@@ -102,7 +102,7 @@ class Pulls:
         return found
 
     def scores(self, truth: Truth) -> list[Score]:
-        """How each table ended; printed as well, for `pytest -rP`."""
+        """How each table ended; also printed, for `pytest -rP`."""
         differences = self.differences(truth)
         scores = []
         for table, true in truth.items():
@@ -123,33 +123,33 @@ class Pulls:
         return scores
 
     def prove(self, truth: Truth) -> None:
-        """Assert the table: everything held, nothing wrong, everything gone known, and something was gone at all."""
+        """Assert perfect scores: everything stored, nothing wrong, all gone rows marked, and at least one row gone."""
         scores = self.scores(truth)
         assert all(score.is_perfect for score in scores), as_table(scores)
         assert sum(score.at_source for score in scores) > 0
         assert sum(score.gone for score in scores) > 0, "the month deleted nothing"
 
     def differences(self, truth: Truth) -> dict[str, dict[str, Any]]:
-        """By table what is missing, what is held too much, and what is held wrong (held, true); empty when right.
+        """By table: missing ids, surplus ids, and wrong columns as (stored, true); empty when all rows are right.
 
-        Times of the truth are ISO 8601 text or epoch milliseconds; those held are compared as instants. Days are text.
+        Times of the truth are ISO 8601 text or epoch milliseconds, and are compared as instants. Days are text.
         """
         found: dict[str, dict[str, Any]] = {}
         with self._open() as query:
             for table, true in truth.items():
                 columns = sorted({name for row in true.values() for name in row})
                 chosen = "".join(f", {name}" for name in columns)
-                held = {row[0]: row[1:] for row in query(f"select id{chosen} from raw.{table} where {ALIVE}")}
+                stored = {row[0]: row[1:] for row in query(f"select id{chosen} from raw.{table} where {ALIVE}")}
                 wrong = {
                     (row_id, name): (value, row[name])
                     for row_id, row in true.items()
-                    if row_id in held
-                    for name, value in zip(columns, held[row_id], strict=True)
+                    if row_id in stored
+                    for name, value in zip(columns, stored[row_id], strict=True)
                     if name in row and not _same(value, row[name])
                 }
                 difference = {
-                    "missing": sorted(true.keys() - held.keys()),
-                    "surplus": sorted(held.keys() - true.keys()),
+                    "missing": sorted(true.keys() - stored.keys()),
+                    "surplus": sorted(stored.keys() - true.keys()),
                 }
                 kept = {name: ids for name, ids in (difference | {"wrong": wrong}).items() if ids}
                 if kept:
@@ -157,11 +157,11 @@ class Pulls:
         return found
 
 
-def _same(held: Any, true: Any) -> bool:
-    if isinstance(held, datetime) and isinstance(true, int | float):
-        return held == datetime.fromtimestamp(true / 1000, UTC)
-    if isinstance(held, datetime) and isinstance(true, str):
-        return held == datetime.fromisoformat(true)
-    if isinstance(held, date) and isinstance(true, str):
-        return held == date.fromisoformat(true)
-    return bool(held == true)
+def _same(stored: Any, true: Any) -> bool:
+    if isinstance(stored, datetime) and isinstance(true, int | float):
+        return stored == datetime.fromtimestamp(true / 1000, UTC)
+    if isinstance(stored, datetime) and isinstance(true, str):
+        return stored == datetime.fromisoformat(true)
+    if isinstance(stored, date) and isinstance(true, str):
+        return stored == date.fromisoformat(true)
+    return bool(stored == true)

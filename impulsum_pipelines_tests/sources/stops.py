@@ -1,4 +1,4 @@
-"""Syncs that stop where a kill may hit them: between two tables of a load, or before its books are written."""
+"""Syncs that stop where a kill may hit them: between two tables of a load, or before its metadata rows are written."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from impulsum_pipelines.loading import run_load as loading
 
 
 class StoppedError(BaseException):
-    """Nobody handles it: like a kill, it leaves the file as it is."""
+    """No code handles it: like a kill, it leaves the file as it is."""
 
 
 @contextmanager
 def stopped_after(*tables: str, files: int | None = None) -> Iterator[None]:
-    """The sync inside writes these tables (of each the first ``files``), no other, and ends there.
+    """The sync inside writes only these tables (the first ``files`` files of them), and ends there.
 
     The caller asserts what that leaves missing.
     """
@@ -39,7 +39,7 @@ def stopped_after(*tables: str, files: int | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def stopped_before_books() -> Iterator[None]:
+def stopped_before_metadata() -> Iterator[None]:
     """The sync inside writes every table, marks nothing as gone, and ends there."""
     with pytest.MonkeyPatch.context() as patch, pytest.raises(StoppedError):
         patch.setattr(loading, "mark_gone", _stop)

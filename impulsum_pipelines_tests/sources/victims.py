@@ -1,4 +1,4 @@
-"""Syncs that kill themselves with kill -9, at a chosen point; each in a process of its own.
+"""Syncs that kill themselves with kill -9 at a chosen point, each in its own process.
 
 The processes are forked from one that has imported everything, once a worker: importing took longer than the sync.
 """
@@ -20,21 +20,21 @@ from impulsum_pipelines.loading import run_load as loading
 from impulsum_pipelines.loading.raw import ensure_tables, refuse_half_loaded
 from impulsum_pipelines.settings import load_settings
 
-#: Points in a load after which a part of it is in the file.
-HALF_LOADED = ("first table loaded", "rows loaded, books not", "books written, not committed")
+#: Points in a load after which a part of it is in the raw file.
+HALF_LOADED = ("first table loaded", "rows loaded, metadata not", "metadata written, not committed")
 
 
 def kill(source: str, point: str, *, after: int = 0, first: Callable[[], None] | None = None) -> None:
-    """Pull the source in the environment as it is, and die there.
+    """Pull the source with the settings of the environment, and die at a point.
 
     Args:
         source: what to pull.
         point: one of ``HALF_LOADED``; or the stage or stream whose report kills.
-        after: how much the report has to have done for that.
+        after: the report kills when at least so much is done.
         first: called in that process before the sync.
 
     Raises:
-        AssertionError: the sync did not die, or left another state than a sync that was cut off.
+        AssertionError: the sync did not die, or left another state than a cut-off sync.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
@@ -60,12 +60,12 @@ def _pull(
         first()
     if point == "first table loaded":
         _die_in_the_load()
-    elif point == "rows loaded, books not":
+    elif point == "rows loaded, metadata not":
         loading.mark_gone = _die
-    elif point == "books written, not committed":
+    elif point == "metadata written, not committed":
         loading._outcome_row = _die
     try:
-        loading.run_load(source, load_settings(), progress=lambda *told: _die_at(point, after, *told))
+        loading.run_load(source, load_settings(), progress=lambda *report: _die_at(point, after, *report))
     except BaseException:
         traceback.print_exc()
         raise

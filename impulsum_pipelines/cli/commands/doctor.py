@@ -19,7 +19,7 @@ from impulsum_pipelines.cli.commands.jobs import AsJson
 from impulsum_pipelines.cli.console import notes, show_json, show_table
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.settings import Settings, load_settings
-from impulsum_pipelines.sources.registry import missing_settings, probe
+from impulsum_pipelines.sources.registry import missing_settings, probe_source
 from impulsum_pipelines.tiers import SOURCES
 
 #: With less free disk, in bytes, a build may fail.
@@ -176,7 +176,7 @@ def _source(source: str, settings: Settings) -> Iterator[Diagnosis]:
         yield Diagnosis(source, "off", f"{', '.join(missing)} not set")
         return
     try:
-        for subject, says in probe(source, settings):
+        for subject, says in probe_source(source, settings):
             yield Diagnosis(f"{source} {subject}", "ok", says)
     except ImpulsumError as error:
         yield Diagnosis(source, "problem", f"{error.category.value}: {error.what}", error.next_step)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from impulsum_pipelines.sources.base.sync import Held
+from impulsum_pipelines.sources.base.sync import StoredRows
 from impulsum_pipelines.sources.base.table import Table
 
 
-def hints(table: Table, held: Held) -> dict[str, Any]:
+def hints(table: Table, stored: StoredRows) -> dict[str, Any]:
     """Keyword arguments of ``dlt.resource`` and ``dlt.transformer`` for a table: merge on ``id``.
 
     Columns are not repeated here: the Arrow schema of the rows has them, the raw file was made from the same
@@ -26,5 +26,5 @@ def hints(table: Table, held: Held) -> dict[str, Any]:
         "table_name": table.name,
         "name": table.name,
         "primary_key": "id",
-        "write_disposition": "append" if held.is_empty(table.name) else merge,
+        "write_disposition": "append" if stored.is_empty(table.name) else merge,
     }

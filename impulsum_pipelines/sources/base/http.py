@@ -1,7 +1,7 @@
 """The one HTTP client of all sources: retries, Retry-After, budgets, and errors that say what to do.
 
-A request ends in parsed JSON or in an :class:`ImpulsumError`. What can pass by itself (network, 429, 5xx, a page
-cut short) is tried again here; a wait that is too long to sit out is raised, see :mod:`_limits`.
+A request ends in parsed JSON or in an :class:`ImpulsumError`. Failures that can pass by themselves (network, 429, 5xx,
+a page cut short) are tried again here. When the source asks for a long wait, the error is raised, see :mod:`limits`.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ log = logging.getLogger(__name__)
 #: First wait after a failure without Retry-After, seconds; doubles with each attempt, up to LONGEST_WAIT / 4.
 BACKOFF = 1.0
 ATTEMPTS = 6
-#: Attempts, and seconds that a source may ask us to wait, where somebody waits for the outcome.
-HURRIED_ATTEMPTS, HURRIED_WAIT = 3, 10.0
-#: What a vendor answers for ever at the address of an endpoint that it removed.
+#: Attempts, and the longest wait that a source may ask for, s, while somebody waits for the outcome.
+FAIL_FAST_ATTEMPTS, FAIL_FAST_WAIT = 3, 10.0
+#: The status of an endpoint that a vendor removed.
 GONE = 410
-#: Answers that have no body by their nature.
+#: Statuses of answers that never have a body.
 WITHOUT_BODY = (204, 304)
-#: Half of a pair: legal in JSON text, no character, and refused by every strict parser.
+#: Half of a surrogate pair: legal in JSON text, but no character, and every strict parser rejects it.
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 #: Seconds to connect, and seconds between two bytes of an answer.
 TIMEOUT = (10, 60)
@@ -45,7 +45,7 @@ TIMEOUT = (10, 60)
 
 @dataclass
 class Traffic:
-    """What one sync cost: requests sent, waits that the source imposed, and the source's own clock."""
+    """What one sync cost: requests sent, waits that the source asked for, and the source's own clock."""
 
     requests: int = 0
     limit_waits: int = 0
@@ -53,14 +53,14 @@ class Traffic:
     clock: datetime | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def answered(self, date_header: str | None) -> None:
+    def count_answer(self, date_header: str | None) -> None:
         """Count one answer and read the source's clock from its Date header."""
         with self._lock:
             self.requests += 1
             if date_header:
                 self.clock = parsedate_to_datetime(date_header).astimezone(UTC)
 
-    def waited(self, seconds: float) -> None:
+    def count_wait(self, seconds: float) -> None:
         """Count one wait that the source asked for."""
         with self._lock:
             self.limit_waits += 1
@@ -68,7 +68,7 @@ class Traffic:
 
 
 class NotFoundError(ImpulsumError):
-    """The thing asked for does not exist or may not be seen (HTTP 404)."""
+    """The requested object does not exist, or the account may not see it (HTTP 404)."""
 
     def __init__(self, where: str) -> None:
         super().__init__(
@@ -80,23 +80,29 @@ class NotFoundError(ImpulsumError):
 
 
 class RefusedError(ImpulsumError):
-    """The source understood the request and will not do it: a 4xx that has no meaning of its own here."""
+    """The source rejects the request with a 4xx for which there is no error of its own."""
 
     def __init__(self, status: int, what: str, *, where: str) -> None:
         super().__init__(
             Category.CONFIGURATION,
             what,
             where=where,
-            next_step="update impulsum_pipelines to a version that does without it; if there is none, report it."
+            next_step="update impulsum_pipelines to a version that does not need it; if there is none, report it."
             if status == GONE
-            else "correct the setting that the message names; if none is named, report it as a bug.",
+            else "correct the setting that the message names; if it names none, report it as a bug.",
         )
-        self.status = status
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer: its body as parsed JSON (None where it has none, such as 304), headers and status."""
+    """One answer.
+
+    Args:
+        body: the parsed JSON; None for an answer without a body, such as 304.
+        headers: the headers.
+        status: the HTTP status.
+        links: the URLs of the Link header, by their relation, such as ``next``.
+    """
 
     body: Any
     headers: Mapping[str, str]
@@ -104,8 +110,9 @@ class Answer:
     links: Mapping[str, str]
 
 
-#: Reads an answer as its vendor means it: the error that it is, or None where the status alone decides.
-Judge = Callable[[requests.Response, Any], ImpulsumError | None]
+#: Turns a vendor's way to refuse into an error; gets the answer and its body (None unless JSON). None where the status
+#: alone says enough.
+ToError = Callable[[requests.Response, Any], ImpulsumError | None]
 
 
 class BearerAuth(AuthBase):
@@ -129,8 +136,8 @@ class Api:
         auth: a requests authentication object; never printed.
         budget: what the provider allows.
         headers: sent with every request.
-        connections: how many threads may call at once.
-        judge: sees every answer and its body (None unless JSON) before the status is looked at.
+        connections: how many threads may send requests at the same time.
+        to_error: gets every answer before its status is read.
     """
 
     def __init__(
@@ -142,7 +149,7 @@ class Api:
         budget: Budget,
         headers: Mapping[str, str] | None = None,
         connections: int = 4,
-        judge: Judge | None = None,
+        to_error: ToError | None = None,
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
@@ -150,7 +157,7 @@ class Api:
         self.traffic = Traffic()
         self._attempts, self._longest_wait = ATTEMPTS, LONGEST_WAIT
         self._budget = budget
-        self._judge = judge
+        self._to_error = to_error
         self._session = requests.Session()
         self._session.trust_env = False  # a .netrc must not override the account, nor a proxy see a token
         self._session.auth = auth
@@ -159,23 +166,26 @@ class Api:
             self._session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=connections))
 
     def fail_fast(self) -> None:
-        """Give up soon where the source is down or asks for a wait: somebody waits, and what is held will do."""
-        self._attempts, self._longest_wait = HURRIED_ATTEMPTS, HURRIED_WAIT
+        """Give up soon when the source is down or asks for a wait: somebody waits, and the stored rows will do."""
+        self._attempts, self._longest_wait = FAIL_FAST_ATTEMPTS, FAIL_FAST_WAIT
 
     def close(self) -> None:
-        """Close the connections and the books."""
+        """Close the connections and the budget."""
         self._session.close()
         self._budget.close()
 
     def get(self, path: str, params: Mapping[str, Any] | None = None, **options: Any) -> Any:
-        """The JSON at a path; the options are those of :meth:`ask`."""
-        return self.ask("GET", path, params=params, **options).body
+        """The JSON at a path; the options are those of :meth:`request`."""
+        return self.request("GET", path, params=params, **options).body
 
     def post(self, path: str, body: Mapping[str, Any], **options: Any) -> Any:
-        """The JSON that a path which only reads answers to a JSON body; the options are those of :meth:`ask`."""
-        return self.ask("POST", path, data=orjson.dumps(body), **options).body
+        """The JSON that a path answers to a JSON body. Only for paths that read, since a request may be sent again.
 
-    def ask(
+        The options are those of :meth:`request`.
+        """
+        return self.request("POST", path, data=orjson.dumps(body), **options).body
+
+    def request(
         self,
         method: str,
         path: str,
@@ -185,36 +195,36 @@ class Api:
         headers: Mapping[str, str] | None = None,
         **arguments: Any,
     ) -> Answer:
-        """Send one request, again where that can help.
+        """Send one request, several times where that can help.
 
         Args:
             method: GET or POST.
-            path: below the base URL; or a whole URL below it, as a vendor's link to the next page is.
-            endpoint: the path's template where it holds an id; messages name it.
-            kind: what the budget counts it as; the method and endpoint when None.
+            path: below the base URL; or a complete URL below it, such as a vendor's link to the next page.
+            endpoint: the path's template, where the path has an id; messages name it.
+            kind: the kind of request that the budget counts; the method and endpoint when None.
             headers: sent with this request.
-            arguments: ``params`` or ``data``, as of requests.
+            arguments: ``params`` or ``data``, as in requests.
 
         Raises:
-            ImpulsumError: whatever did not pass by itself. Of category bad data when a whole URL leads elsewhere:
-                the token is not sent there.
+            ImpulsumError: a failure that did not pass by itself. Of category bad data when a complete URL leads to
+                another host: the token is not sent there.
         """
         if not path.startswith("/"):
-            path = self._own(path)
+            path = self._path_of(path)
         endpoint = endpoint or path.partition("?")[0]
         retrying = Retrying(
-            retry=retry_if_exception(self._passes),
+            retry=retry_if_exception(self._may_pass),
             stop=stop_after_attempt(self._attempts),
             wait=self._wait,
             reraise=True,
         )
         answer: Answer = retrying(
-            self._once, method, path, f"{self.name} {method} {endpoint}", kind or f"{method} {endpoint}", headers,
+            self._send, method, path, f"{self.name} {method} {endpoint}", kind or f"{method} {endpoint}", headers,
             arguments,
         )  # fmt: skip
         return answer
 
-    def _own(self, url: str) -> str:
+    def _path_of(self, url: str) -> str:
         if not url.startswith(f"{self.base_url}/"):
             raise ImpulsumError(
                 Category.BAD_DATA,
@@ -224,7 +234,7 @@ class Api:
             )
         return url.removeprefix(self.base_url)
 
-    def _once(
+    def _send(
         self,
         method: str,
         path: str,
@@ -247,13 +257,13 @@ class Api:
                 where=where,
                 next_step="check the network and the base URL; the next scheduled pull tries again by itself.",
             ) from None
-        self.traffic.answered(response.headers.get("Date"))
+        self.traffic.count_answer(response.headers.get("Date"))
         body, is_json = _parsed(content)
-        if judged := self._judge(response, body) if self._judge else None:
-            judged.where = judged.where or where
-            raise judged
+        if refusal := self._to_error(response, body) if self._to_error else None:
+            refusal.where = refusal.where or where
+            raise refusal
         if response.status_code >= 400:
-            raise self._failure(response, where)
+            raise self._failure(response, body, where)
         if not is_json and response.status_code not in WITHOUT_BODY:
             raise ImpulsumError(
                 Category.BAD_DATA,
@@ -264,27 +274,27 @@ class Api:
         links = {name: str(link["url"]) for name, link in response.links.items()}
         return Answer(body, response.headers, response.status_code, links)
 
-    def _failure(self, response: requests.Response, where: str) -> ImpulsumError:
+    def _failure(self, response: requests.Response, body: Any, where: str) -> ImpulsumError:
         status = response.status_code
-        said = _message(response)
+        reason = reason_in(body)
         if status == 401:
             return ImpulsumError(
                 Category.AUTHENTICATION,
-                f"{self.site} refused the credentials{said}",
+                f"{self.site} refused the credentials{reason}",
                 where=where,
                 next_step="check the account and its token: a typing error, an expired or a revoked token.",
             )
         if status == 404:
             return NotFoundError(where)
         if status == 429 or (status == 503 and "Retry-After" in response.headers):
-            reason = response.headers.get("RateLimit-Reason", "no reason given")
+            limit = response.headers.get("RateLimit-Reason", "no reason given")
             wait = retry_after(response.headers.get("Retry-After"))
             until = "" if wait is None else f", to be asked again after {wait:g} s"
             return ImpulsumError(
                 Category.RATE_LIMIT,
-                f"{self.site} limits requests ({reason}){until}",
+                f"{self.site} limits requests ({limit}){until}",
                 where=where,
-                next_step="nothing: the next pull goes on from the same watermark.",
+                next_step="nothing: the next pull continues from the same watermark.",
                 retry_after=wait,
             )
         if status >= 500:
@@ -297,15 +307,15 @@ class Api:
         if status == 403:
             return ImpulsumError(
                 Category.PERMISSION,
-                f"The account may not do this{said}",
+                f"The account may not do this{reason}",
                 where=where,
                 next_step="ask an administrator of the site for the permission, then run again.",
             )
-        answered = "has removed what was asked for" if status == GONE else f"answered {status}"
-        return RefusedError(status, f"{self.site} {answered}{said}", where=where)
+        answered = "has removed this endpoint" if status == GONE else f"answered {status}"
+        return RefusedError(status, f"{self.site} {answered}{reason}", where=where)
 
-    def _passes(self, error: BaseException) -> bool:
-        """Worth another try here: it may pass, and the source does not ask for a longer wait than we sit out."""
+    def _may_pass(self, error: BaseException) -> bool:
+        """Whether to try again here: it may pass, and the source does not ask for a longer wait than we accept."""
         wait = (error.retry_after or 0) if isinstance(error, ImpulsumError) and error.retryable else None
         return wait is not None and wait <= self._longest_wait
 
@@ -317,7 +327,7 @@ class Api:
         if isinstance(error, ImpulsumError):
             log.warning("%s: %s; trying again in %g s", error.where, error.what, seconds)
             if error.category is Category.RATE_LIMIT:
-                self.traffic.waited(seconds)
+                self.traffic.count_wait(seconds)
                 self._budget.pause(seconds)
         return seconds
 
@@ -325,7 +335,7 @@ class Api:
 def _parsed(content: bytes) -> tuple[Any, bool]:
     """The body and whether it is JSON.
 
-    A text cut in the middle of a character (``"\\ud83d"``) must not cost the page: half a pair becomes U+FFFD.
+    A text cut in the middle of a character (``"\\ud83d"``) must not make the page unreadable: the half becomes U+FFFD.
     """
     try:
         return orjson.loads(content), True
@@ -352,9 +362,8 @@ def retry_after(value: str | None) -> float | None:
         return None
 
 
-def _message(response: requests.Response) -> str:
-    """What the source said, cut short: ``: The value 'X' does not exist…``, or nothing."""
-    body, _ = _parsed(response.content)
+def reason_in(body: Any) -> str:
+    """The source's own message in an answer, shortened: ``: The value 'X' does not exist``; empty when it has none."""
     if not isinstance(body, dict):
         return ""
     errors = body.get("errors")

@@ -1,8 +1,8 @@
-"""One budget a provider, kept on disk and shared by every process of this machine that asks it.
+"""One budget per provider, kept on disk and shared by all processes of this machine that send requests to it.
 
-Proactive: a request waits until the provider's published limit allows it. And obedient: when the provider says to
-wait, nobody asks before. A wait that is longer than :data:`LONGEST_WAIT` is not sat out but raised, with the time
-until which to wait, so that whoever called can let go of what it holds.
+A request waits until the provider's published limit allows it. When the provider asks for a wait, no process sends a
+request before it is over. A wait longer than :data:`LONGEST_WAIT` is raised as an error with its end, so that the
+caller can release its locks.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from impulsum_pipelines.errors import Category, ImpulsumError
 
 log = logging.getLogger(__name__)
 
-#: Seconds of waiting above which we raise instead of sleeping.
+#: Longest wait, s; for a longer one we raise an error instead of sleeping.
 LONGEST_WAIT = 120.0
 
 
 class Budget:
-    """How often one provider may be asked.
+    """How many requests one provider allows.
 
     Args:
-        folder: where it is counted; ``IMPULSUM_HOME/limits``.
-        provider: the provider's host, so that a sandbox and the real one are counted apart.
-        rates: the limits of one kind of request, by its name; the provider decides what shares a limit.
+        folder: where requests are counted; ``IMPULSUM_HOME/limits``.
+        provider: the provider's host, so that a sandbox and the real provider are counted separately.
+        rates: the limits of one kind of request, by its name; the provider decides which requests share a limit.
     """
 
     def __init__(self, folder: Path, provider: str, rates: Callable[[str], Sequence[Rate]]) -> None:
@@ -50,44 +50,44 @@ class Budget:
         """Wait until one more request of this kind may be sent; returns the seconds waited.
 
         Raises:
-            ImpulsumError: of category rate limit, when that is later than we sit out.
+            ImpulsumError: of category rate limit, when the wait is longer than :data:`LONGEST_WAIT`.
         """
         waited = 0.0
         while wait := self._try(kind):
             if wait > LONGEST_WAIT:
-                raise self.exhausted(wait, f"{self.provider} {kind}")
+                raise self._exhausted(wait, f"{self.provider} {kind}")
             time.sleep(wait)
             waited += wait
         return waited
 
     def pause(self, seconds: float) -> None:
-        """The provider said to wait: no process asks it before."""
+        """The provider asked for a wait: no process sends a request before it is over."""
         with self._threads, self._processes:
             until = max(time.time() + seconds, self._paused_until())
             partial = self._pause.with_suffix(".partial")
             partial.write_text(str(until))
             partial.replace(self._pause)
 
-    def exhausted(self, wait: float, where: str) -> ImpulsumError:
-        """The error that says until when to wait."""
+    def _exhausted(self, wait: float, where: str) -> ImpulsumError:
+        """The error that says when the wait ends."""
         until = datetime.fromtimestamp(time.time() + wait, UTC)
         return ImpulsumError(
             Category.RATE_LIMIT,
             f"The budget of {self.provider} is used up until {until:%Y-%m-%d %H:%M:%S} UTC",
             where=where,
-            next_step="nothing: the next pull after that goes on from the same watermark.",
+            next_step="nothing: the first pull after that continues from the same watermark.",
             retry_after=wait,
         )
 
     def close(self) -> None:
-        """Close the counts."""
+        """Close the files that count the requests."""
         with self._threads:
             for bucket in self._buckets.values():
                 bucket.close()  # type: ignore[no-untyped-call]
             self._buckets.clear()
 
     def _try(self, kind: str) -> float:
-        """0 when the request may be sent now, and is counted; else the seconds to wait."""
+        """Count the request and return 0 when it may be sent now; else the seconds to wait."""
         with self._threads, self._processes:
             if (paused := self._paused_until() - time.time()) > 0:
                 return paused

@@ -45,7 +45,7 @@ class Window:
         return f"{self.start:%Y-%m-%d %H:%M}..{self.end:%Y-%m-%d %H:%M} UTC"
 
 
-class Held(Protocol):
+class StoredRows(Protocol):
     """The rows that the raw file stores at the start of the sync."""
 
     def hashes(self, table: str, ids: Sequence[str]) -> Mapping[str, str | None]:
@@ -160,7 +160,7 @@ class Sync:
 
     Args:
         sync_id: unique; written on every row.
-        held: the rows stored at its start.
+        stored: the rows stored at its start.
         watermark: start of the last complete live sync by the source's clock; None for the first.
         window: read this closed span, and do not move the watermark; None for a live sync.
         census: compare every id at the source with the stored ids.
@@ -174,7 +174,7 @@ class Sync:
             page. Changes are stored with the rows, or not at all. Those of a window are dropped.
         reads_all: whether this sync reads all tables of the source.
         started_at: the source's clock after the first read; None until then.
-        newest_held: newest ``extracted_at`` of the stored rows, where it is later than ``started_at``.
+        newest_stored: newest ``extracted_at`` of the stored rows, where it is later than ``started_at``.
         site: host of the site; the source sets it.
         watermark_to: the watermark to store with the rows; None leaves it where it is.
         streams, seen: by table, how its stream went and how many rows it had.
@@ -185,7 +185,7 @@ class Sync:
     """
 
     sync_id: str
-    held: Held
+    stored: StoredRows
     watermark: datetime | None
     window: Window | None
     census: bool
@@ -198,7 +198,7 @@ class Sync:
     reads_all: bool = True
     # Known after the first read.
     started_at: datetime | None = None
-    newest_held: datetime | None = None
+    newest_stored: datetime | None = None
     site: str = ""
     # What the sync found, for loading.
     watermark_to: datetime | None = None
@@ -230,7 +230,7 @@ class Sync:
         Never earlier than that of the stored rows, even when the clock steps back: a build reads the rows from the
         newest ``extracted_at`` that it knows on, and would miss earlier ones.
         """
-        return max((at for at in (self.started_at, self.newest_held) if at), default=None)
+        return max((at for at in (self.started_at, self.newest_stored) if at), default=None)
 
     @property
     def has_rows(self) -> bool:
@@ -262,7 +262,7 @@ class Sync:
     def due(self, table: Table) -> bool:
         """Whether to read a slow reference table now; the same answer for the whole sync."""
         if table.name not in self.refreshed:
-            at = self.held.refreshed_at(table.name)
+            at = self.stored.refreshed_at(table.name)
             always = self.census or self.is_first or self.window is not None or self.refresh
             self.refreshed[table.name] = bool(always) or at is None or datetime.now(UTC) - at >= self.reference_age
         return self.refreshed[table.name]
@@ -303,7 +303,7 @@ class Sync:
             met = self._met.setdefault(table.name, set())
             parsed = [row for row in parsed if row["id"] not in met]
             met.update(row["id"] for row in parsed)
-        stored = self.held.hashes(table.name, [row["id"] for row in parsed]) if parsed else {}
+        stored = self.stored.hashes(table.name, [row["id"] for row in parsed]) if parsed else {}
         kept = [row for row in parsed if stored.get(row["id"]) != row["row_hash"]]
         changed = sum(row["id"] in stored for row in kept)
         seen = self.seen.setdefault(table.name, Seen())
@@ -327,7 +327,7 @@ class Sync:
 
     def found_all(self, scan: Scan) -> None:
         """Record a scan. A table without rows needs none: nothing can be missing from it."""
-        if not self.held.is_empty(scan.table):
+        if not self.stored.is_empty(scan.table):
             self.scans.append(scan)
 
     def _with_hashes(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

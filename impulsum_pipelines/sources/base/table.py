@@ -28,7 +28,7 @@ class Column:
 #: Columns that every raw table has, after its own.
 COMMON = (
     Column("payload", "json", "The whole document as the vendor gave it."),
-    Column("row_hash", "text", "Hash of the payload; a row whose hash is held already is not written again."),
+    Column("row_hash", "text", "Hash of the payload; a row with the same id and hash is not written again."),
     Column("site", "text", "Host of the site that the row came from."),
     Column("sync_id", "text", "The sync that wrote the row; see the table syncs."),
     Column("extracted_at", "timestamp", "When the row was read from the source, by the source's clock."),
@@ -36,7 +36,7 @@ COMMON = (
     Column(
         "unreachable_since",
         "timestamp",
-        "Since when the row can no longer be seen, without proof that it was deleted; null while it can.",
+        "Since when the row is no longer visible, without proof that it was deleted; null while it is visible.",
     ),
 )
 

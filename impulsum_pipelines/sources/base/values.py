@@ -1,4 +1,4 @@
-"""What vendors send, as the types that we store. A value of a wrong type is None: it stays whole in the payload."""
+"""Vendors' values as the types that we store. A value of a wrong type is None in its column; the payload keeps it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 
 def as_datetime(value: object) -> datetime | None:
-    """An instant, UTC, from ISO 8601 with any offset or from an epoch (seconds or ms). None if it is neither."""
+    """An instant, UTC, from ISO 8601 with any offset or from an epoch (s or ms); None for anything else."""
     try:
         if isinstance(value, str):
             parsed = datetime.fromisoformat(value)
@@ -21,7 +21,7 @@ def as_datetime(value: object) -> datetime | None:
 
 
 def as_date(value: object) -> date | None:
-    """A plain date, or None."""
+    """A date, from text that begins with YYYY-MM-DD; None for anything else."""
     try:
         return date.fromisoformat(value[:10]) if isinstance(value, str) else None
     except ValueError:
@@ -29,21 +29,21 @@ def as_date(value: object) -> date | None:
 
 
 def as_text(value: object) -> str | None:
-    """An id or word as text, or None."""
+    """The value as text; None stays None."""
     return None if value is None else str(value)
 
 
 def as_float(value: object) -> float | None:
-    """A number, or None."""
+    """A number; None for anything else, also for True and False."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def as_int(value: object) -> int | None:
-    """A whole number that fits 64 bits, or None."""
+    """A whole number that fits 64 bits; None for anything else, also for True and False."""
     is_whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
     return value if is_whole and isinstance(value, int) else None
 
 
 def text_field(value: object, name: str) -> str | None:
-    """``value[name]`` as text, where value is an object."""
+    """``value[name]`` as text; None when the value is no object or has no such field."""
     return as_text(value.get(name)) if isinstance(value, dict) else None

@@ -75,7 +75,7 @@ class FirefliesClient:
             base,
             auth=BearerAuth(settings.fireflies.api_key.get_secret_value()),
             budget=self._budget,
-            judge=to_error,
+            to_error=to_error,
         )
 
     def account(self) -> Document:

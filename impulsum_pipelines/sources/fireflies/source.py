@@ -53,7 +53,7 @@ def build_source(client: FirefliesClient, sync: Sync, site: FirefliesSite) -> An
         yield MeetingBatch(is_last=True)
 
     def of_meetings(table: Table) -> Any:
-        return dlt.transformer(data_from=meetings, **hints(table, sync.held))
+        return dlt.transformer(data_from=meetings, **hints(table, sync.stored))
 
     @of_meetings(t.TRANSCRIPTS)
     def transcripts(batch: MeetingBatch) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from impulsum_pipelines.sources.base.table import Column, Table
 REQUIRED_SETTINGS = ("FIREFLIES_API_KEY",)
 
 #: Meetings are not divided into scopes.
-PARTS = None
+SCOPE = None
 
 TRANSCRIPTS = Table(
     "transcripts",

@@ -206,7 +206,7 @@ class FirefliesWalk:
 
     def _read_left_over(self) -> Iterator[MeetingBatch]:
         """Read by id the meetings that an earlier pull listed and that were not read whole since."""
-        rows = self.sync.held.query(
+        rows = self.sync.stored.query(
             f"select id from raw.transcripts where not is_whole and {ALIVE} order by started_at desc, id"
         )
         for row_id in [*self._unread, *(row_id for (row_id,) in rows)]:
@@ -274,7 +274,7 @@ class FirefliesWalk:
 
     def _stored(self, ids: Collection[str]) -> dict[str, _Stored]:
         """Those of these meetings that are stored and alive, by id."""
-        rows = self.sync.held.query(
+        rows = self.sync.stored.query(
             "select id, fingerprint, is_whole from raw.transcripts "
             f"where {ALIVE} and id in (select unnest(?::varchar[])) "
             f"and {NOT_CUT_OFF}",
@@ -284,7 +284,7 @@ class FirefliesWalk:
 
     def _stored_between(self, lower: datetime, upper: datetime) -> set[str]:
         """Ids of the stored meetings that are alive and began in [lower, upper)."""
-        rows = self.sync.held.query(
+        rows = self.sync.stored.query(
             f"select id from raw.transcripts where {ALIVE} and started_at >= ? and started_at < ?",
             [lower, upper],
         )

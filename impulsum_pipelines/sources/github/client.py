@@ -82,7 +82,7 @@ class GitHubListing:
             number = _page_of(following)
             if number is not None and number <= paging.pages:
                 raise paging.broken("a page repeats")
-            answer = self._client.api.ask("GET", following, endpoint=self._endpoint)
+            answer = self._client.api.request("GET", following, endpoint=self._endpoint)
         if last is not None and paging.pages < last:
             raise paging.broken(f"it ended after {paging.pages} of {last} pages")
 
@@ -111,7 +111,7 @@ class GitHubClient:
             budget=self._budget,
             headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": API_VERSION},
             connections=CONCURRENCY,
-            judge=self._to_error,
+            to_error=self._to_error,
         )
 
     # ---------------------------------------------------------------- reading
@@ -135,7 +135,7 @@ class GitHubClient:
             key: where the answer is an object: its field that has the list.
         """
         headers = {"If-None-Match": etag} if etag else None
-        first = self.api.ask(
+        first = self.api.request(
             "GET", path, endpoint=endpoint, headers=headers, params={"per_page": PAGE, **(params or {})}
         )
         return GitHubListing(self, first, endpoint, key)
@@ -164,7 +164,7 @@ class GitHubClient:
     def compare(self, repository: str, base: str, head: str) -> Comparison:
         """Compare two commits or branches of a repository."""
         path = f"/repos/{repository}/compare/{quote(base, safe='')}...{quote(head, safe='')}"
-        first = self.api.ask(
+        first = self.api.request(
             "GET", path, endpoint="/repos/{owner}/{repo}/compare/{basehead}", params={"per_page": PAGE}
         )
         listing = GitHubListing(self, first, "/repos/{owner}/{repo}/compare/{basehead}", "commits")

@@ -130,7 +130,7 @@ class DeploymentReader:
 
     def _stored(self) -> dict[str, _StoredDeployment]:
         """The stored deployments that are alive, by id."""
-        rows = self.sync.held.query(
+        rows = self.sync.stored.query(
             f"""
             select id, environment, created_at, state
             from raw.deployments
@@ -226,7 +226,7 @@ class DeploymentReader:
 
     def _unfinished(self, met: set[str], *, is_unchanged: bool) -> Iterator[Batch]:
         """Stored runs that had not ended and were on no page, one by one."""
-        stored = self.sync.held.query(
+        stored = self.sync.stored.query(
             "select id from (select id, status, created_at from raw.workflow_runs where repository_id = ? "
             f"and {ALIVE} order by id::bigint desc offset ?) "
             "where status <> 'completed' and created_at > ?",
@@ -276,7 +276,7 @@ class DeploymentReader:
     def _record_vanished(self, met: set[str]) -> None:
         """Record runs that were not listed: deleted, or unreachable where GitHub may have removed them by age."""
         repository = self.repository
-        young = self.sync.held.query(
+        young = self.sync.stored.query(
             "select id from raw.workflow_runs where repository_id = ? and created_at > ?",
             [repository.id, self.now - RETENTION],
         )

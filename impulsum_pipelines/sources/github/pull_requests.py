@@ -110,7 +110,7 @@ class PullRequestReader:
                 for d in documents
                 if (as_int(d.get("number")) or 0) <= number and (as_datetime(d.get("updated_at")) or until) < settled
             }
-        rows = self.sync.held.query(
+        rows = self.sync.stored.query(
             "select id, updated_at, extracted_at from raw.pull_requests where repository_id = ? "
             f"and {ALIVE} and {NOT_CUT_OFF}",
             [repository.id],
@@ -166,7 +166,7 @@ class PullRequestReader:
 
     def _stored_shas(self, pull_id: str) -> list[str]:
         """The commits of a pull request as they are stored."""
-        found = self.sync.held.query("select commit_shas from raw.pull_requests where id = ?", [pull_id])
+        found = self.sync.stored.query("select commit_shas from raw.pull_requests where id = ?", [pull_id])
         return [sha for (listed,) in found if listed for sha in orjson.loads(listed)]
 
     # ---------------------------------------------------------------- commits
@@ -200,7 +200,7 @@ class PullRequestReader:
 
         Then it is no longer known which ones they had before, nor which are gone: all commits must be listed.
         """
-        cut_off = self.sync.held.query(
+        cut_off = self.sync.stored.query(
             "select 1 from raw.pull_requests semi join (select sync_id from raw.syncs where status = 'loading') "
             "using (sync_id) where repository_id = ? limit 1",
             [self.repository.id],
@@ -260,7 +260,7 @@ class PullRequestReader:
 
     def _in_pulls(self) -> set[str]:
         """Commits of all pull requests: as read now, and as stored for the others."""
-        rows = self.sync.held.query(
+        rows = self.sync.stored.query(
             "select id, commit_shas from raw.pull_requests where repository_id = ? and deleted_at is null",
             [self.repository.id],
         )

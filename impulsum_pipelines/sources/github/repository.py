@@ -191,7 +191,7 @@ class RepositorySync:
 
     def stored_ids(self, table: str) -> set[str]:
         """Ids of the repository's rows that are stored and alive."""
-        found = self.sync.held.query(f"select id from raw.{table} where repository_id = ? and {ALIVE}", [self.id])
+        found = self.sync.stored.query(f"select id from raw.{table} where repository_id = ? and {ALIVE}", [self.id])
         return {row_id for (row_id,) in found}
 
     # ---------------------------------------------------------- conversations

@@ -81,11 +81,11 @@ class GitHubSite:
     def _stored_ids(self, name: str) -> set[str]:
         """Ids of the stored repositories with this full name, or of this owner."""
         column = "full_name" if "/" in name else "owner"
-        rows = self._sync.held.query(f"select id from raw.repositories where lower({column}) = ?", [name.lower()])
+        rows = self._sync.stored.query(f"select id from raw.repositories where lower({column}) = ?", [name.lower()])
         return {row_id for (row_id,) in rows}
 
     @cached_property
     def hidden(self) -> list[str]:
         """Ids of stored repositories that are no longer visible."""
         seen = {str(document["id"]) for document in self.visible}
-        return sorted(self._sync.held.ids("repositories", alive=False) - seen - self._refused)
+        return sorted(self._sync.stored.ids("repositories", alive=False) - seen - self._refused)

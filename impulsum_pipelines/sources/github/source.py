@@ -46,7 +46,7 @@ def build_source(client: GitHubClient, sync: Sync, site: GitHubSite) -> Any:
             if batch.items or batch.is_last:
                 yield batch
 
-    @dlt.resource(**hints(REPOSITORIES, sync.held))
+    @dlt.resource(**hints(REPOSITORIES, sync.stored))
     def repositories() -> Iterator[Any]:
         yield from sync.changed_rows(REPOSITORIES, sync.parse(REPOSITORIES, rows.repository, site.visible))
         sync.found_all(Scan(REPOSITORIES.name, site.hidden, are_gone=True, unreachable=True))
@@ -60,7 +60,7 @@ def _resource(table: Table, batches: Any, sync: Sync) -> Any:
     to_row = rows.TO_ROW[table.name]
 
     # Not a generator: dlt runs those side by side, and the last batch could overtake the one before it.
-    @dlt.transformer(data_from=batches, **hints(table, sync.held))
+    @dlt.transformer(data_from=batches, **hints(table, sync.stored))
     def resource(batch: Batch) -> Any:
         if not batch.is_last and batch.table != table.name:
             return None

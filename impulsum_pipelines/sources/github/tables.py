@@ -8,7 +8,7 @@ from impulsum_pipelines.sources.base.table import Column, Scope, Table
 REQUIRED_SETTINGS = ("GITHUB_TOKEN", "GITHUB_REPOSITORIES")
 
 #: The scopes in which people look for rows.
-PARTS = Scope("repositories", "full_name", "repository_id")
+SCOPE = Scope("repositories", "full_name", "repository_id")
 
 _REPOSITORY = Column("repository_id", "text", "Repository, by the id that survives renames and transfers.")
 

@@ -1,8 +1,8 @@
 """One sync of GitHub: one repository after the other, each with its own watermark and memory.
 
-A repository that is named later, or that becomes visible again, is read completely, as on the first day, whatever the
-watermarks of the others. An error in one of its streams ends the read of that repository: what was found is loaded,
-nothing is remembered, the other repositories are read, and the next pull reads this one again.
+A repository that is named later, or that becomes visible again, is read completely, as on the first day, and does not
+depend on the watermarks of the others. An error in one of its streams ends the read of that repository: what was found
+is loaded, nothing is remembered, the other repositories are read, and the next pull reads this one again.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _numbers_that_lost_comments(repository: RepositorySync, before: dict[str, se
     for scan in repository.sync.scans:
         if scan.table in before and repository.id in scan.scope:
             lost = sorted(before[scan.table] - set(scan.ids))
-            numbers = repository.sync.held.query(
+            numbers = repository.sync.stored.query(
                 f"select distinct {_COMMENTED[scan.table]} from raw.{scan.table} "
                 "semi join (select unnest(?) as id) using (id)",
                 [lost],

@@ -21,22 +21,23 @@ from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.http import Api, NotFoundError
 from impulsum_pipelines.sources.base.limits import Budget
 from impulsum_pipelines.sources.base.paging import Paging
+from impulsum_pipelines.sources.jira.refusals import to_error
 from impulsum_pipelines.sources.registry import off_error
 
 Document = dict[str, Any]
 
-#: Requests a second to one endpoint: a little below the documented 100.
+#: Requests per second to one endpoint: a little below the documented 100.
 PER_SECOND = 90
-ID_PAGE = 5_000  # search/jql, when nothing but ids is asked for
+ID_PAGE = 5_000  # search/jql, when only ids are requested
 ISSUE_BATCH = 100  # issue/bulkfetch
-CHANGELOG_BATCH = 1_000  # changelog/bulkfetch: issues a request
+CHANGELOG_BATCH = 1_000  # changelog/bulkfetch: issues per request
 WORKLOG_BATCH = 1_000  # worklog/list
 INLINE_COMMENTS = 20  # comments within an issue document
 
 
 @dataclass(frozen=True)
-class Walk:
-    """One walk over a search: the ids found and how many pages it took."""
+class IdList:
+    """What one search found: the ids, each once, and the number of pages read."""
 
     ids: list[str]
     pages: int
@@ -59,14 +60,15 @@ class JiraClient:
                 lambda kind: [Rate(PER_SECOND, Duration.SECOND)],
             ),
             connections=settings.jira.concurrency,
+            to_error=to_error,
         )
 
     # ---------------------------------------------------------------- issues
 
-    def search_ids(self, jql: str) -> Walk:
-        """Every issue id that matches, by immutable order, so that an edit during the walk moves nothing.
+    def search_ids(self, jql: str) -> IdList:
+        """Every issue id that matches, in an order that never changes, so that an edit during the walk moves nothing.
 
-        A page without a token is the last one; ``isLast`` alone is not believed.
+        Only a page without a token is the last one; ``isLast`` alone does not end the walk.
         """
         ids: dict[str, None] = {}
         paging = Paging("Jira", "/rest/api/3/search/jql")
@@ -81,7 +83,7 @@ class JiraClient:
             ids.update(dict.fromkeys(found))
             token = paging.next(page.get("nextPageToken"), found=len(found))
             if not token:
-                return Walk(list(ids), paging.pages)
+                return IdList(list(ids), paging.pages)
             body["nextPageToken"] = token
 
     def approximate_count(self, jql: str) -> int:
@@ -91,28 +93,28 @@ class JiraClient:
     def issues(self, ids: Sequence[str]) -> list[Document]:
         """Up to 100 issues with all fields and up to 40 inline histories; those no longer visible are left out.
 
-        One that Jira could not give among the others, as it may when an answer grows too large, is asked for by itself.
+        When Jira leaves an issue out with an error, as it may when an answer grows too large, that issue is read alone.
         """
         return self._issues(ids, fields="*all", expand="changelog")
 
     def projects_of(self, ids: Sequence[str]) -> dict[str, str]:
-        """The project of each of up to 100 issues; those that do not exist or may not be seen are left out."""
+        """Project ids of up to 100 issues, by issue id; those that do not exist or are not visible are left out."""
         return {
             str(issue["id"]): str(issue["fields"]["project"]["id"]) for issue in self._issues(ids, fields="project")
         }
 
-    def _issues(self, ids: Sequence[str], **asked: str) -> list[Document]:
-        body = {"issueIdsOrKeys": list(ids), **{name: [value] for name, value in asked.items()}}
+    def _issues(self, ids: Sequence[str], **options: str) -> list[Document]:
+        body = {"issueIdsOrKeys": list(ids), **{name: [value] for name, value in options.items()}}
         answer = self.api.post("/rest/api/3/issue/bulkfetch", body)
         found: list[Document] = answer["issues"]
         for error in answer.get("issueErrors") or []:
             path, endpoint = f"/rest/api/3/issue/{error['id']}", "/rest/api/3/issue/{id}"
             with suppress(NotFoundError):
-                found.append(self.api.get(path, asked, endpoint=endpoint))
+                found.append(self.api.get(path, options, endpoint=endpoint))
         return found
 
     def histories(self, issue_ids: Sequence[str]) -> dict[str, list[Document]]:
-        """The complete changelogs of up to 1,000 issues; one issue's histories may be spread over pages."""
+        """The complete changelogs of up to 1,000 issues, by issue id; Jira spreads one issue's over several pages."""
         found: dict[str, list[Document]] = {issue_id: [] for issue_id in issue_ids}
         body: Document = {"issueIdsOrKeys": list(issue_ids), "maxResults": 10_000}
         paging = Paging("Jira", "/rest/api/3/changelog/bulkfetch")
@@ -138,7 +140,7 @@ class JiraClient:
     # -------------------------------------------------------------- worklogs
 
     def worklogs_changed(self, since: datetime, kind: str) -> list[tuple[str, int]]:
-        """(id, epoch ms of the newest change) of every worklog ``updated`` or ``deleted`` since then, each once."""
+        """(id, epoch ms of the newest change) of every worklog that was ``updated`` or ``deleted`` since, each once."""
         paging = Paging("Jira", f"/rest/api/3/worklog/{kind}")
         cursor = int(since.timestamp() * 1000)
         found: dict[str, int] = {}
@@ -187,7 +189,7 @@ class JiraClient:
         return found
 
     def users(self) -> Iterator[Document]:
-        """Every account, inactive ones included. The endpoint gives bare lists: only an empty page is the end."""
+        """Every account, inactive ones included. The endpoint gives bare lists, so only an empty page is the end."""
         start = 0
         while page := self.api.get("/rest/api/3/users/search", {"startAt": start, "maxResults": 1_000}):
             yield from page
@@ -209,7 +211,11 @@ class JiraClient:
         return found
 
     def sprints_of(self, board_id: str) -> list[Document]:
-        """The sprints that a board shows, those that originate elsewhere included."""
+        """The sprints that a board shows, also those of other boards.
+
+        Raises:
+            NoSprintsError: the board has no sprints.
+        """
         path = f"/rest/agile/1.0/board/{board_id}/sprint"
         return list(self._offset(path, "values", endpoint="/rest/agile/1.0/board/{id}/sprint"))
 
@@ -227,7 +233,7 @@ class JiraClient:
         endpoint: str | None = None,
         size: int | None = None,
     ) -> Iterator[Document]:
-        """Walk a ``startAt`` list to its end: ``isLast`` or ``total`` where given, else an empty page."""
+        """Every document of a ``startAt`` list. It ends where ``isLast`` or ``total`` says, else at an empty page."""
         start = 0
         while True:
             limit = {"maxResults": size} if size else {}

@@ -1,4 +1,4 @@
-"""Asks the site who we are and what we may see, without reading or writing any issue."""
+"""Check the connection to Jira: whose token it is and what it may see. Reads no issue, writes nothing."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from impulsum_pipelines.sources.jira.client import JiraClient
 
 
 def probe(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Try what a sync needs, one thing after the other.
+    """Try what a sync needs, step by step.
 
     Yields:
-        What was tried, and what the site answered, in words.
+        What was tried, and what Jira answered, as text.
 
     Raises:
-        ImpulsumError: of the first thing that does not work, with the next step.
+        ImpulsumError: the first step that failed; the error says what to do.
     """
     client = JiraClient(settings)
     myself = client.myself()
@@ -27,7 +27,7 @@ def probe(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _projects(visible: list[str], wanted: tuple[str, ...]) -> str:
-    unseen = sorted(set(wanted) - set(visible))
-    if unseen:
-        return f"{len(visible)} visible, but not {', '.join(unseen)} of JIRA_PROJECTS"
+    hidden = sorted(set(wanted) - set(visible))
+    if hidden:
+        return f"{len(visible)} visible, but not {', '.join(hidden)} of JIRA_PROJECTS"
     return f"{len(visible)} visible, {len(wanted) or 'all'} to be read"

@@ -1,7 +1,7 @@
 """Jira documents to rows: the typed columns of :mod:`tables`, with the whole document beside them.
 
-Every function is pure. Unknown fields stay in the payload; a missing one is null; a value of a wrong type is null
-in its column and whole in the payload.
+Every function is pure. Unknown fields stay in the payload. A missing field is null; a value of a wrong type is null in
+its column and stays in the payload.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from impulsum_pipelines.sources.jira.client import Document
 
 Row = dict[str, Any]
 
-#: What lies within the documents under other names in the vendor's changelog and board configuration.
+#: The field of the original time estimate. The changelog and the board configuration use other names for it.
 TIME_ESTIMATE = "timeoriginalestimate"
 
 
@@ -27,7 +27,7 @@ def sprints_of(fields: Document, sprint_field: str | None) -> list[Document]:
 
 
 def issue(document: Document, *, sprint_field: str | None, epic_field: str | None, estimates: tuple[str, ...]) -> Row:
-    """One issue; its histories are left to the table ``changes``."""
+    """One issue, without its histories: those are in the table ``changes``."""
     fields = document["fields"]
     changelog = document.get("changelog") or {}
     status = fields.get("status")
@@ -91,7 +91,7 @@ def comment(issue_id: str, document: Document) -> Row:
 
 
 def links(issue_id: str, fields: Document) -> Iterator[Row]:
-    """The links of an issue, each told from its source to its target whichever end is read."""
+    """The links of an issue, each from its source to its target, no matter which of the two is read."""
     for link in fields.get("issuelinks") or []:
         kind = link.get("type")
         outward, inward = text_field(link.get("outwardIssue"), "id"), text_field(link.get("inwardIssue"), "id")
@@ -101,7 +101,7 @@ def links(issue_id: str, fields: Document) -> Iterator[Row]:
             "outward": text_field(kind, "outward"),
             "source_issue_id": issue_id if outward else inward,
             "target_issue_id": outward or issue_id,
-            # Each end sees the other's summary and status; only what both ends agree on makes the link.
+            # Each end shows the other's summary and status. The payload has only what is the same at both ends.
             "payload": {
                 "id": link["id"],
                 "type": kind,
@@ -126,7 +126,7 @@ def worklog(document: Document) -> Row:
 
 
 def sprint(document: Document) -> Row:
-    """One sprint, from the software API or from an issue's Sprint field (which says boardId)."""
+    """One sprint, from the software API, or from an issue's Sprint field (which has ``boardId``)."""
     return {
         "id": str(document["id"]),
         "name": as_text(document.get("name")),
@@ -194,7 +194,7 @@ def user(document: Document) -> Row:
 
 
 def field(document: Document, role: str | None) -> Row:
-    """One field, with what it is to us."""
+    """One field, with the role in which we use it."""
     schema = document.get("schema") or {}
     return {
         "id": str(document["id"]),

@@ -11,17 +11,14 @@ import orjson
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources.base.http import NotFoundError, RefusedError
+from impulsum_pipelines.sources.base.http import NotFoundError
 from impulsum_pipelines.sources.base.sync import Sync
 from impulsum_pipelines.sources.jira import rows
 from impulsum_pipelines.sources.jira.client import Document, JiraClient
+from impulsum_pipelines.sources.jira.refusals import NoSprintsError
 from impulsum_pipelines.sources.jira.tables import BOARDS, FIELDS, SPRINTS
 
 log = logging.getLogger(__name__)
-
-#: What Jira answers when it is asked for the sprints of a board that has none (Kanban, also a team-managed one that
-#: turned sprints off), or of a scrum board without a mapped column.
-HAS_NO_SPRINTS = (400, 422)
 
 #: Custom fields by the key of their type, which no administrator can change.
 ROLE_OF_TYPE = {
@@ -29,23 +26,23 @@ ROLE_OF_TYPE = {
     "com.pyxis.greenhopper.jira:gh-epic-link": "epic_link",
     "com.pyxis.greenhopper.jira:jsw-story-points": "story_point_estimate",
 }
-#: Numeric custom fields by their name: what Jira itself calls them when it creates them.
+#: Numeric custom fields by the name that Jira gives them when it creates them.
 ROLE_OF_NAME = {"story points": "story_points", "story point estimate": "story_point_estimate"}
 
 
 @dataclass(frozen=True)
 class FieldRoles:
-    """Which custom field plays which part: role to field id."""
+    """The id of the custom field for each role."""
 
     ids: dict[str, str]
 
     def get(self, role: str) -> str | None:
-        """The field's id, or None where the site has no such field."""
+        """The field's id; None where the site has no such field."""
         return self.ids.get(role)
 
 
 class JiraSite:
-    """One Jira site during one sync. Each property is one read, done when first needed."""
+    """One Jira site during one sync. Each property is read when it is first needed, and only once."""
 
     def __init__(self, client: JiraClient, sync: Sync, settings: Settings) -> None:
         self.client = client
@@ -54,18 +51,18 @@ class JiraSite:
 
     @cached_property
     def visible(self) -> list[Document]:
-        """The projects that the account sees and the settings name. One whose key is changed is still the one named.
+        """The projects that the account sees and the settings name. A name in the settings also fits after a new key.
 
         Raises:
-            ImpulsumError: of category permission when none is visible, or when one that was named never was.
+            ImpulsumError: of category permission when no project is visible, or when a named one never was.
         """
         everything = self.client.projects()
-        held = dict(self.sync.held.query("select key, id from raw.projects"))
-        met = held | self.sync.memory.get("projects", {}) | {p.get("key"): str(p["id"]) for p in everything}
-        named = {key: met[key] for key in self._wanted if key in met}
+        stored = dict(self.sync.stored.query("select key, id from raw.projects"))
+        ids = stored | self.sync.memory.get("projects", {}) | {p.get("key"): str(p["id"]) for p in everything}
+        named = {key: ids[key] for key in self._wanted if key in ids}
         chosen = [p for p in everything if not self._wanted or str(p["id"]) in named.values()]
         unknown = [key for key in self._wanted if key not in named]
-        if unknown or not (chosen or held):
+        if unknown or not (chosen or stored):
             raise ImpulsumError(
                 Category.PERMISSION,
                 f"Projects {', '.join(unknown)} are not visible to this account"
@@ -79,14 +76,14 @@ class JiraSite:
 
     @property
     def unread(self) -> list[str]:
-        """Ids of the projects to be read from the first day on: new here or in sight again, or with another key.
+        """Ids of the projects to read from the first day on: new or visible again, or with a new key.
 
-        A new key is in all issues of a project, and touches none of them.
+        A new key changes the keys of all issues of a project, but not their change times.
         """
         read = self.sync.memory.get("read", {})
         return [str(project["id"]) for project in self.visible if read.get(str(project["id"])) != project["key"]]
 
-    def all_read(self) -> None:
+    def remember_read(self) -> None:
         """Remember that every visible project was read, with its key."""
         self.sync.memory["read"] = {str(project["id"]): project["key"] for project in self.visible}
 
@@ -97,15 +94,15 @@ class JiraSite:
 
     @cached_property
     def roles(self) -> FieldRoles:
-        """The custom fields that velocity rests on, found by type and name, never by a fixed id.
+        """The custom fields that velocity needs, found by type and name, never by a fixed id.
 
-        Fields are slow reference data: between two reads of them the roles are those that are held.
+        Fields are slow reference data: between two reads of them the stored roles count.
 
         Raises:
             ImpulsumError: of category configuration when a field that had a role was removed or renamed.
         """
         if not self.sync.due(FIELDS):
-            return FieldRoles({role: field_id for field_id, _, role in self._held_roles()})
+            return FieldRoles({role: field_id for field_id, _, role in self._stored_roles()})
         ids: dict[str, str] = {}
         for document in self.fields:
             if role := role_of(document):
@@ -113,29 +110,31 @@ class JiraSite:
         self._refuse_lost_fields(ids)
         return FieldRoles(ids)
 
-    def _held_roles(self) -> list[tuple[str, str, str]]:
-        return self.sync.held.query(
+    def _stored_roles(self) -> list[tuple[str, str, str]]:
+        return self.sync.stored.query(
             "select id, name, role from raw.fields where role is not null and deleted_at is null"
         )
 
     def _refuse_lost_fields(self, found: dict[str, str]) -> None:
         names = {str(document["id"]): document.get("name") for document in self.fields}
-        for field_id, name, role in self._held_roles():
+        for field_id, name, role in self._stored_roles():
             if role in found:
                 continue
             now = f"is now called {names[field_id]!r}" if field_id in names else "was removed"
-            self._lost(f"The field {name!r} ({field_id}) {now}", f"give the site a field named {name!r} again")
+            raise self._field_error(
+                f"The field {name!r} ({field_id}) {now}", f"give the site a field named {name!r} again"
+            )
         for board in self.boards:
             estimation = board["estimation_field_id"]
             if estimation and estimation not in names:
-                self._lost(
+                raise self._field_error(
                     f"Board {board['name']!r} estimates with the field {board['estimation_field_name']!r} "
                     f"({estimation}), which does not exist",
                     "choose another estimation field in the board's settings",
                 )
 
-    def _lost(self, what: str, remedy: str) -> None:
-        raise ImpulsumError(
+    def _field_error(self, what: str, remedy: str) -> ImpulsumError:
+        return ImpulsumError(
             Category.CONFIGURATION,
             f"{what}: velocity cannot be read from it",
             where=f"jira fields of {self.sync.site}",
@@ -144,51 +143,49 @@ class JiraSite:
 
     @cached_property
     def boards(self) -> list[rows.Row]:
-        """Every board with its configuration, as rows; slow reference data, like the fields."""
+        """Every board with its configuration, as rows. Boards are slow reference data, like the fields."""
         if not self.sync.due(BOARDS):
-            return self._held_boards()
+            return self._stored_boards()
         return [rows.board(document, self._configuration(str(document["id"]))) for document in self.client.boards()]
 
     def _configuration(self, board_id: str) -> Document:
-        """The configuration of a board; where that is refused, the one that is held, or nothing."""
+        """The configuration of a board; when Jira does not permit it, the stored one, or an empty one."""
         try:
             return self.client.board_configuration(board_id)
         except ImpulsumError as error:
             if error.category is not Category.PERMISSION:
                 raise
-            log.warning("The configuration of board %s stays as it was held: %s", board_id, error.what)
-        held = self.sync.held.query("select payload from raw.boards where id = ?", [board_id])
-        return orjson.loads(held[0][0])["configuration"] if held else {}
+            log.warning("The stored configuration of board %s stays as it is: %s", board_id, error.what)
+        stored = self.sync.stored.query("select payload from raw.boards where id = ?", [board_id])
+        return orjson.loads(stored[0][0])["configuration"] if stored else {}
 
-    def _held_boards(self) -> list[rows.Row]:
+    def _stored_boards(self) -> list[rows.Row]:
         columns = ("id", "name", "type", "estimation_field_id", "estimation_field_name")
-        held = self.sync.held.query(f"select {', '.join(columns)} from raw.boards where deleted_at is null")
-        return [dict(zip(columns, values, strict=True)) for values in held]
+        stored = self.sync.stored.query(f"select {', '.join(columns)} from raw.boards where deleted_at is null")
+        return [dict(zip(columns, values, strict=True)) for values in stored]
 
     @cached_property
     def _listed_boards(self) -> list[rows.Row]:
-        """Boards whose sprints are listed now: all when due, else those with a sprint that may still move."""
+        """Boards whose sprints are listed in this sync: all when due, else those with a sprint that is not closed."""
         scrum = [board for board in self.boards if board["type"] != "kanban"]
         if self.sync.due(SPRINTS):
             return scrum
-        held = self.sync.held.query(
+        stored = self.sync.stored.query(
             "select distinct board_id from raw.sprints where deleted_at is null and state <> 'closed'"
         )
-        moving = {board_id for (board_id,) in held}
-        return [board for board in scrum if board["id"] in moving]
+        with_open_sprints = {board_id for (board_id,) in stored}
+        return [board for board in scrum if board["id"] in with_open_sprints]
 
     @cached_property
     def board_sprints(self) -> dict[str, Document]:
-        """Every sprint that any board shows, by id. Boards without sprints have none."""
+        """Every sprint that a listed board shows, by id."""
         found: dict[str, Document] = {}
         for board in self._listed_boards:
             try:
                 sprints = self.client.sprints_of(board["id"])
             except NotFoundError:
                 continue
-            except RefusedError as error:
-                if error.status not in HAS_NO_SPRINTS:
-                    raise
+            except NoSprintsError as error:
                 log.info("Board %s (%s) has no sprints: %s", board["id"], board["name"], error.what)
                 continue
             for sprint in sprints:
@@ -196,19 +193,19 @@ class JiraSite:
         return found
 
     @property
-    def deep_sprints(self) -> list[str]:
-        """Ids of the sprints to be read whole. Only of those that a board shows: a search for another one fails."""
+    def refreshed_sprints(self) -> list[str]:
+        """Ids of the sprints to read completely. Only those that a board shows: a search for another one fails."""
         named = (subject.removeprefix("sprint:") for subject in self.sync.refresh if subject.startswith("sprint:"))
         return sorted(sprint for sprint in named if sprint in self.board_sprints)
 
     def unlisted_sprints(self) -> Iterator[Document]:
-        """Held sprints that no board shows any more, though it should or though they may still move.
+        """Stored sprints that no board shows any more: not closed ones, and those of a board that was listed.
 
-        Asked for one by one, so that none goes stale; one that is gone is yielded with ``gone`` set.
+        Each is read alone, so that it does not become stale. One that is gone is yielded with ``gone`` set.
         """
-        held = self.sync.held.query("select id, state, board_id from raw.sprints where deleted_at is null")
+        stored = self.sync.stored.query("select id, state, board_id from raw.sprints where deleted_at is null")
         listed = {board["id"] for board in self._listed_boards}
-        for sprint_id, state, board_id in held:
+        for sprint_id, state, board_id in stored:
             if sprint_id in self.board_sprints or (state == "closed" and board_id not in listed):
                 continue
             try:
@@ -225,7 +222,7 @@ class JiraSite:
 
 
 def role_of(document: Document) -> str | None:
-    """What a field is to us, by the key of its type or, for a numeric custom field, by its name."""
+    """The role of a field, by the key of its type, or for a numeric custom field by its name; None for most fields."""
     schema = document.get("schema") or {}
     if role := ROLE_OF_TYPE.get(schema.get("custom") or ""):
         return role

@@ -7,15 +7,15 @@ from impulsum_pipelines.sources.base.table import Column, Scope, Table
 #: Without these the source is off.
 REQUIRED_SETTINGS = ("JIRA_BASE_URL", "JIRA_EMAIL", "JIRA_API_TOKEN")
 
-#: In what people look for it; most of what hangs on an issue has no project of its own.
-PARTS = Scope("projects", "key", "project_id", through=("issue_id", "issues"))
+#: The scopes in which people look for rows: projects. Most rows that belong to an issue have no project_id.
+SCOPE = Scope("projects", "key", "project_id", through=("issue_id", "issues"))
 
 ISSUES = Table(
     "issues",
     "One row per issue, keyed by the numeric id, which survives a move to another project (the key does not).",
     (
         Column("key", "text", "Issue key at the last read, such as ABC-12."),
-        Column("project_id", "text", "Project that holds the issue."),
+        Column("project_id", "text", "Project of the issue."),
         Column("project_key", "text", "Key of that project."),
         Column("issue_type", "text", "Name of the issue type."),
         Column("is_subtask", "bool", "True for a sub-task type."),
@@ -39,7 +39,7 @@ ISSUES = Table(
         Column(
             "estimates",
             "json",
-            "Object of every numeric field that a board could estimate with: field id to number or null. Holds "
+            "Object of every numeric field that a board could estimate with: field id to number or null. It has "
             "Story Points, Story point estimate, each board's estimation field, and timeoriginalestimate (s).",
         ),
         Column("time_spent_seconds", "int", "Time logged on the issue itself, s."),
@@ -76,7 +76,7 @@ COMMENTS = Table(
 
 WORKLOGS = Table(
     "worklogs",
-    "One row per worklog entry of Jira itself (never to be added to Tempo's).",
+    "One row per worklog entry of Jira itself. Tempo may have the same hours: never add the two.",
     (
         Column("issue_id", "text", "The issue worked on."),
         Column("author_id", "text", "Account that did the work."),
@@ -94,8 +94,8 @@ LINKS = Table(
     (
         Column("type", "text", "Name of the link type, such as Blocks."),
         Column("outward", "text", "Its wording from source to target, such as blocks."),
-        Column("source_issue_id", "text", "The issue that, say, blocks."),
-        Column("target_issue_id", "text", "The issue that, say, is blocked."),
+        Column("source_issue_id", "text", "The issue at the outward end: the one that blocks."),
+        Column("target_issue_id", "text", "The issue at the inward end: the one that is blocked."),
     ),
     partitioned=True,
 )
@@ -168,7 +168,7 @@ FIELDS = Table(
         Column(
             "role",
             "text",
-            "What the field is to us: sprint, story_points, story_point_estimate, epic_link; null for the rest.",
+            "How we use the field: sprint, story_points, story_point_estimate or epic_link; null for all others.",
         ),
     ),
 )

@@ -56,7 +56,7 @@ class NotionClient:
             ),
             headers={"Notion-Version": VERSION},
             connections=1,
-            judge=to_error,
+            to_error=to_error,
         )
 
     # ------------------------------------------------------------------ lists

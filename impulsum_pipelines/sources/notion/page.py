@@ -103,7 +103,7 @@ class PageReader:
             self._sync.stream(COMMENTS.name).ended = f"not permitted: {error.what}"
             log.warning("Notion's comments are not read: %s", error.what)
             return []
-        stored = self._sync.held.query(f"select id from raw.comments where page_id = ? and {ALIVE}", [page_id])
+        stored = self._sync.stored.query(f"select id from raw.comments where page_id = ? and {ALIVE}", [page_id])
         for comment_id in {stored_id for (stored_id,) in stored} - {str(comment["id"]) for comment in found}:
             try:
                 self._client.comment(comment_id)

@@ -50,9 +50,9 @@ class NotionSite:
         self.reads_everything = sync.is_first or sync.census
         self.page_hints = [document for document in found if document.get("object") == "page"]
         self._source_hints = {str(doc["id"]): doc for doc in found if doc.get("object") == "data_source"}
-        stored = sync.held.query(f"select id, database_id, title from raw.data_sources where {ALIVE}")
+        stored = sync.stored.query(f"select id, database_id, title from raw.data_sources where {ALIVE}")
         self._stored = {source_id for source_id, _, _ in stored}
-        self._settled = sync.held.ids(DATA_SOURCES.name, settled=True)
+        self._settled = sync.stored.ids(DATA_SOURCES.name, settled=True)
         self._databases = {database_id for _, database_id, _ in stored}
         self.titles: dict[str, str] = {source_id: title or source_id for source_id, _, title in stored}
         #: Data sources that are gone.
@@ -112,7 +112,7 @@ class NotionSite:
 
     def stored_pages_of(self, source_id: str) -> set[str]:
         """Ids of the stored pages of a data source."""
-        rows = self._sync.held.query(f"select id from raw.pages where data_source_id = ? and {ALIVE}", [source_id])
+        rows = self._sync.stored.query(f"select id from raw.pages where data_source_id = ? and {ALIVE}", [source_id])
         return {page_id for (page_id,) in rows}
 
     def _note(self, documents: list[Document]) -> None:

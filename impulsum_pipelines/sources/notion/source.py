@@ -46,7 +46,7 @@ def begin(client: NotionClient, sync: Sync, settings: Settings) -> NotionSite:
         oldest = as_datetime(documents[-1].get("last_edited_time")) if documents else None
         if not (sync.is_first or sync.census) and oldest and oldest < sync.since:
             break
-    if not found and sync.held.is_empty(t.PAGES.name) and sync.held.is_empty(t.DATA_SOURCES.name):
+    if not found and sync.stored.is_empty(t.PAGES.name) and sync.stored.is_empty(t.DATA_SOURCES.name):
         raise ImpulsumError(
             Category.PERMISSION,
             "Nothing is shared with the integration",
@@ -67,7 +67,7 @@ def build_source(client: NotionClient, sync: Sync, site: NotionSite) -> Any:
         yield from walk.steps()
 
     def of_steps(table: Table) -> Any:
-        return dlt.transformer(data_from=steps, **hints(table, sync.held))
+        return dlt.transformer(data_from=steps, **hints(table, sync.stored))
 
     @of_steps(t.PAGES)
     def pages(step: NotionStep) -> Iterator[Any]:
@@ -90,7 +90,7 @@ def build_source(client: NotionClient, sync: Sync, site: NotionSite) -> Any:
         parsed = sync.parse(t.DATA_SOURCES, rows.data_source, step.data_sources)
         yield from sync.changed_rows(t.DATA_SOURCES, parsed, shared=True, more=not step.is_last)
 
-    @dlt.resource(**hints(t.USERS, sync.held))
+    @dlt.resource(**hints(t.USERS, sync.stored))
     def users() -> Iterator[Any]:
         if sync.due(t.USERS):
             yield from _users(client, sync)

@@ -11,7 +11,7 @@ from impulsum_pipelines.sources.base.table import Column, Scope, Table
 REQUIRED_SETTINGS = ("NOTION_TOKEN",)
 
 #: The scopes in which people look for pages: data sources. Blocks and comments belong to the one of their page.
-PARTS = Scope("data_sources", "title", "data_source_id", through=("page_id", "pages"))
+SCOPE = Scope("data_sources", "title", "data_source_id", through=("page_id", "pages"))
 
 PAGES = Table(
     "pages",

@@ -61,8 +61,8 @@ class NotionWalk:
         self._reader = PageReader(client, sync)
         #: Pages that are gone.
         self._gone = GoneIds()
-        self._alive = sync.held.ids(PAGES.name)
-        self._settled = sync.held.ids(PAGES.name, settled=True)
+        self._alive = sync.stored.ids(PAGES.name)
+        self._settled = sync.stored.ids(PAGES.name, settled=True)
         #: Pages and blocks that were read.
         self._met: set[str] = set()
         self._blocks_met: set[str] = set()
@@ -234,7 +234,7 @@ class NotionWalk:
 
         One request per list, however many pages it leads to.
         """
-        lists = self._sync.held.query(
+        lists = self._sync.stored.query(
             f"""
             select parent_id, page_id, min(depth), list(id order by position),
                 list(id order by position) filter (where type = 'child_page')
@@ -298,7 +298,7 @@ class NotionWalk:
         """Ids of the stored blocks under these blocks, at any depth."""
         if not block_ids:
             return set()
-        stored = self._sync.held.query(
+        stored = self._sync.stored.query(
             """
             with recursive under as (
                 select id from raw.blocks where list_contains(?, parent_id)

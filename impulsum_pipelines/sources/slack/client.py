@@ -40,7 +40,7 @@ PERIOD = int(Duration.MINUTE)
 PAGE = 999
 #: Accounts per page, as Slack's documentation advises.
 USERS_PAGE = 200
-#: Messages per page for apps that are distributed outside of Slack's marketplace, whatever limit they ask for.
+#: Messages per page for apps that are distributed outside of Slack's marketplace, for any limit that they ask for.
 CLAMPED = 15
 
 
@@ -74,12 +74,12 @@ class SlackClient:
             settings.slack.api_url,
             auth=BearerAuth(settings.slack.bot_token.get_secret_value()),
             budget=Budget(Home.of(settings).limits, provider, lambda kind: [Rate(RATES[kind], PERIOD)]),
-            judge=to_error,
+            to_error=to_error,
         )
 
     def who_am_i(self) -> tuple[Document, frozenset[str] | None]:
         """The workspace and bot of the token, and the token's scopes; None for these when Slack does not name them."""
-        answer = self.api.ask("GET", "/auth.test", kind="auth.test")
+        answer = self.api.request("GET", "/auth.test", kind="auth.test")
         scopes = answer.headers.get("X-OAuth-Scopes")
         return answer.body, frozenset(scope.strip() for scope in scopes.split(",")) if scopes else None
 

@@ -94,7 +94,7 @@ class SlackSite:
         stored = {
             channel_id
             for table in ("messages", "members")
-            for (channel_id,) in self.sync.held.query(f"select distinct channel_id from raw.{table} where {ALIVE}")
+            for (channel_id,) in self.sync.stored.query(f"select distinct channel_id from raw.{table} where {ALIVE}")
         }
         archived = {str(channel["id"]) for channel in self.channels if channel.get("is_archived")}
         return stored - {str(channel["id"]) for channel in self.readable} - archived

@@ -46,21 +46,21 @@ def begin(client: SlackClient, sync: Sync, settings: Settings) -> SlackSite:
 def build_source(client: SlackClient, sync: Sync, site: SlackSite) -> Any:
     """The dlt source of one sync: one resource per table."""
 
-    @dlt.resource(**hints(t.CHANNELS, sync.held))
+    @dlt.resource(**hints(t.CHANNELS, sync.stored))
     def channels() -> Iterator[Any]:
         parsed = sync.parse(t.CHANNELS, rows.channel, site.channels)
         yield from sync.replace_table(t.CHANNELS, parsed, unreachable=True)
 
-    @dlt.resource(**hints(t.MEMBERS, sync.held))
+    @dlt.resource(**hints(t.MEMBERS, sync.stored))
     def members() -> Iterator[Any]:
         yield from _members(client, sync, site)
 
-    @dlt.resource(**hints(t.USERS, sync.held))
+    @dlt.resource(**hints(t.USERS, sync.stored))
     def users() -> Iterator[Any]:
         if sync.due(t.USERS):
             yield from sync.replace_table(t.USERS, sync.parse(t.USERS, rows.user, client.users()))
 
-    @dlt.resource(**hints(t.MESSAGES, sync.held))
+    @dlt.resource(**hints(t.MESSAGES, sync.stored))
     def messages() -> Iterator[Any]:
         yield from _messages(client, sync, site)
 

@@ -8,7 +8,7 @@ from impulsum_pipelines.sources.base.table import Column, Scope, Table
 REQUIRED_SETTINGS = ("SLACK_BOT_TOKEN",)
 
 #: The scopes in which people look for messages: channels.
-PARTS = Scope("channels", "name", "channel_id")
+SCOPE = Scope("channels", "name", "channel_id")
 
 MESSAGES = Table(
     "messages",

@@ -213,7 +213,7 @@ class ChannelWalk:
 
     def _turns(self) -> int:
         """How many censuses it takes to read every thread that is older than the thread window once."""
-        [(old,)] = self.sync.held.query(
+        [(old,)] = self.sync.stored.query(
             f"select count(*) from raw.messages where channel_id = ? and latest_reply < ? and {ALIVE}",
             [self.id, self.window_floor],
         )
@@ -225,12 +225,12 @@ class ChannelWalk:
     # ---------------------------------------------------------------- stored
 
     def _stored_ids(self) -> set[str]:
-        stored = self.sync.held.query(f"select id from raw.messages where channel_id = ? and {ALIVE}", [self.id])
+        stored = self.sync.stored.query(f"select id from raw.messages where channel_id = ? and {ALIVE}", [self.id])
         return {message_id for (message_id,) in stored}
 
     def _stored_threads(self, roots: list[str]) -> dict[str, tuple[int, str]]:
         """By root, the number of stored replies and the ts of the newest; roots without any are left out."""
-        stored = self.sync.held.query(
+        stored = self.sync.stored.query(
             f"select thread_ts, count(*), max(ts) from raw.messages "
             f"semi join (select unnest(?::varchar[]) as thread_ts) using (thread_ts) "
             f"where channel_id = ? and is_reply and {ALIVE} group by thread_ts",
@@ -270,7 +270,7 @@ class ChannelWalk:
         """Mark stored messages of the listed span and of the threads read that Slack no longer returns."""
         shown = "(not is_reply or subtype is not distinct from 'thread_broadcast')"
         within = f"channel_id = ? and ts >= ? and ts < ? and {ALIVE}"
-        stored = self.sync.held.query(
+        stored = self.sync.stored.query(
             f"select ts from raw.messages where {within} and {shown}",
             [self.id, max(self.found.reached, bounds.first), bounds.last],
         )
@@ -278,7 +278,7 @@ class ChannelWalk:
         # Where Slack gives fewer replies than it counts, the missing ones need not be deleted.
         counted = {root: count for root, (count, _) in self._claims.items()}
         threads = {root: ts for root, ts in self.found.threads.items() if len(ts) >= counted.get(root, 0)}
-        replies = self.sync.held.query(
+        replies = self.sync.stored.query(
             f"select ts, thread_ts from raw.messages "
             f"semi join (select unnest(?::varchar[]) as thread_ts) using (thread_ts) where {within} and not {shown}",
             [[*vanished, *threads], self.id, bounds.first, bounds.last],

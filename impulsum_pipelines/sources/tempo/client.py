@@ -2,44 +2,41 @@
 
 Vendor pages: the REST interface v4 (https://apidocs.tempo.io) and the best practices for it
 (https://tempo-io.atlassian.net/wiki/spaces/KB/pages/2653650984/Best+Practices+for+Tempo+Cloud+REST+API): 5 requests
-a second, a wait of at least a second after a 429.
+per second, a wait of at least one second after a 429.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import requests
 from pyrate_limiter import Rate
 
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines.sources.base.http import Api, BearerAuth, retry_after
+from impulsum_pipelines.sources.base.http import Api, BearerAuth
 from impulsum_pipelines.sources.base.limits import Budget
 from impulsum_pipelines.sources.base.paging import Paging
 from impulsum_pipelines.sources.registry import off_error
+from impulsum_pipelines.sources.tempo.refusals import to_error
 from impulsum_pipelines.sources.tempo.rows import Document
 
 PAGE = 5_000  # worklogs and plans
-REFERENCE_PAGE = 1_000  # no limit is documented: a server that gives less says so by its next link
+REFERENCE_PAGE = 1_000  # no maximum is documented: a server that gives less sends a link to the next page
 AUDIT_PAGE = 1_000
-#: The vendor allows 5 requests a second. Over a little more than that second, because requests that we send apart
-#: can arrive closer together.
+#: The vendor allows 5 requests per second. We count over a little more than one second, because requests can arrive
+#: closer together than we sent them.
 RATE = Rate(5, 1_200)
-#: Least wait after a 429, s; the vendor's word.
-LEAST_WAIT = 1.0
-#: Plans must be asked for by a span of days, and what they answer depends on it: always the same one, then.
+#: Plans can only be requested for a span of days, and the documents depend on it: so it is always the same.
 PLAN_SPAN = ("2000-01-01", "2099-12-31")
 
 Pages = Iterator[list[Document]]
 
 
 class TempoClient:
-    """Reads one Tempo with a user's token."""
+    """Reads one Tempo site with a user's token."""
 
     def __init__(self, settings: Settings) -> None:
         if not settings.tempo.api_token:
@@ -50,7 +47,7 @@ class TempoClient:
             auth=BearerAuth(settings.tempo.api_token.get_secret_value()),
             budget=Budget(Home.of(settings).limits, urlsplit(settings.tempo.api_url).netloc, lambda kind: [RATE]),
             connections=1,
-            judge=judge,
+            to_error=to_error,
         )
 
     # ----------------------------------------------------------------- hours
@@ -58,8 +55,8 @@ class TempoClient:
     def worklogs_updated(self, since: datetime) -> Pages:
         """Worklogs that changed since an instant (whole seconds), newest change first.
 
-        No other filter goes with it: the vendor says that they do not combine. The order is the one under which a
-        change made during the walk can only repeat a row, never hide one; a deletion still can.
+        Without any other filter: the vendor says that they do not combine. In this order a change made during the walk
+        can only repeat a row, never hide one; a deletion can still hide one.
         """
         yield from self._pages(
             "GET", "/worklogs", {"updatedFrom": _seconds(since), "orderBy": "UPDATED", "limit": PAGE}
@@ -84,7 +81,7 @@ class TempoClient:
         yield from self._pages("GET", "/accounts", {"limit": REFERENCE_PAGE})
 
     def teams(self) -> Pages:
-        """Teams that the user sees."""
+        """Teams that the token's user sees."""
         yield from self._pages("GET", "/teams", {"limit": REFERENCE_PAGE})
 
     def memberships(self, team_ids: Sequence[int]) -> Pages:
@@ -98,11 +95,11 @@ class TempoClient:
         yield from self._pages("GET", "/workload-schemes", {"limit": REFERENCE_PAGE})
 
     def workload_scheme_members(self, scheme_ids: Sequence[int]) -> Pages:
-        """Who is in which workload scheme. It pages by its body alone, and names no next page."""
+        """The people in these workload schemes. This list pages by fields of the body, and names no next page."""
         offset, more = 0, bool(scheme_ids)
         while more:
             path, body = "/workload-schemes/members/search", {"schemeIds": list(scheme_ids), "limit": PAGE}
-            page = self._ask("POST", path, path, body | {"offset": offset})
+            page = self._read("POST", path, path, body | {"offset": offset})
             yield page["results"]
             limit = (page.get("metadata") or {}).get("limit")
             offset += len(page["results"])
@@ -111,11 +108,11 @@ class TempoClient:
     # ------------------------------------------------------------- audit log
 
     def deletions(self, kinds: Sequence[str], since: datetime, until: datetime | None = None) -> Iterator[Document]:
-        """Deletions in the audit log: what kind of thing, its id, and when.
+        """Deletions in the audit log: the kind of object, its id, and when it was deleted.
 
         Raises:
-            ImpulsumError: of category permission without the permission; of category configuration when ``since`` is
-                further back than the log's 180 days.
+            ImpulsumError: of category permission when the token's user may not read the log; of category configuration
+                when ``since`` is before the log's 180 days.
         """
         body = {"from": _milliseconds(since), "entityType": list(kinds), "action": ["Deleted"]}
         if until:
@@ -133,20 +130,20 @@ class TempoClient:
     # ---------------------------------------------------------------- paging
 
     def _pages(self, method: str, path: str, query: Document, body: Document | None = None) -> Pages:
-        """Every page of a list: on to ``metadata.next`` until there is none, on our own host only.
+        """Every page of a list, by following ``metadata.next``, on our own host only.
 
-        There is no total to hold the end against, so a last page that is full is not believed to be the last.
+        There is no total with which to compare, so after a full page without a link we request one more page.
         """
         paging = Paging("Tempo", path)
         link: str | None = f"{path}?{urlencode(query)}"
         while link:
-            page = self._ask(method, link, path, body)
+            page = self._read(method, link, path, body)
             results, metadata = page["results"], page.get("metadata") or {}
             yield results
-            link = metadata.get("next") or _behind(path, query, metadata, len(results))
+            link = metadata.get("next") or _after_full_page(path, query, metadata, len(results))
             link = paging.next(link, found=len(results))
 
-    def _ask(self, method: str, link: str, path: str, body: Document | None) -> Document:
+    def _read(self, method: str, link: str, path: str, body: Document | None) -> Document:
         page = (
             self.api.get(link, endpoint=path, kind="any")
             if body is None
@@ -162,63 +159,8 @@ class TempoClient:
         )
 
 
-def judge(response: requests.Response, body: Any) -> ImpulsumError | None:
-    """An answer as Tempo means it; None where the status alone decides."""
-    site = urlsplit(str(response.url)).netloc
-    if response.status_code == 429 and (asked := retry_after(response.headers.get("Retry-After"))) is not None:
-        wait = max(asked, LEAST_WAIT)
-        return ImpulsumError(
-            Category.RATE_LIMIT,
-            f"{site} limits requests, to be asked again after {wait:g} s",
-            next_step="nothing: the next pull goes on from the same watermark.",
-            retry_after=wait,
-        )
-    if response.status_code == 401:
-        return ImpulsumError(
-            Category.AUTHENTICATION,
-            f"{site} refused the token{_said(body)}",
-            next_step="check TEMPO_API_TOKEN (Tempo > Settings > API integration), and that TEMPO_API_URL is the "
-            "region that holds the data: api.tempo.io, api.eu.tempo.io or api.us.tempo.io.",
-        )
-    if response.status_code == 403:
-        return ImpulsumError(
-            Category.PERMISSION,
-            f"The token's user may not read this{_said(body)}",
-            next_step="ask a Tempo administrator for the permission (View all worklogs; audit log; plans; teams).",
-        )
-    if response.status_code == 400:
-        return ImpulsumError(
-            Category.CONFIGURATION,
-            f"{site} answered 400{_said(body)}",
-            next_step="correct the setting that the message names; if none is named, report it as a bug.",
-        )
-    return _cut_short(site, response, body)
-
-
-def _cut_short(site: str, response: requests.Response, body: Any) -> ImpulsumError | None:
-    """A page that holds another number of results than it says."""
-    if not response.ok or not isinstance(body, dict):
-        return None
-    counted, results = (body.get("metadata") or {}).get("count"), body.get("results")
-    if isinstance(counted, int) and isinstance(results, list) and counted != len(results):
-        return ImpulsumError(
-            Category.BAD_DATA,
-            f"{site} sent a page of {len(results)} results that says it has {counted}",
-            next_step="run again; if it stays, a proxy may cut answers.",
-        )
-    return None
-
-
-def _said(body: Any) -> str:
-    """What Tempo said: ``errors`` is one message or a list of them."""
-    errors = body.get("errors") if isinstance(body, dict) else None
-    listed = errors if isinstance(errors, list) else [errors]
-    texts = [str(error["message"]) for error in listed if isinstance(error, dict) and error.get("message")]
-    return f": {' '.join(texts)[:300]}" if texts else ""
-
-
-def _behind(path: str, query: Document, metadata: Document, count: int) -> str | None:
-    """The page behind a full one that names no next page; None behind one that is not full."""
+def _after_full_page(path: str, query: Document, metadata: Document, count: int) -> str | None:
+    """The link to the page after a full one that names no next page; None when the page is not full."""
     limit, offset = metadata.get("limit"), metadata.get("offset")
     if not isinstance(limit, int) or not isinstance(offset, int) or limit < 1 or count < limit:
         return None

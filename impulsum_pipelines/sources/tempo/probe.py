@@ -1,4 +1,4 @@
-"""Asks Tempo what the token's user may see, without writing anything."""
+"""Check the connection to Tempo: what the token's user may see. Writes nothing."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.sources.base.values import text_field
 from impulsum_pipelines.sources.tempo.client import TempoClient
 
-#: How far back to look for who logs hours.
+#: Authors of hours are counted this far back.
 LOOK_BACK = timedelta(days=30)
 
 
 def probe(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Try what a sync needs, one thing after the other.
+    """Try what a sync needs, step by step.
 
-    Tempo says nowhere that a user sees only own worklogs. What gives it away: hours of one person alone, where the
-    teams have several.
+    Tempo never says that a user sees only their own worklogs. The sign is: all hours are one person's, though the teams
+    have several members.
 
     Yields:
-        What was tried, and what Tempo answered, in words.
+        What was tried, and what Tempo answered, as text.
 
     Raises:
-        ImpulsumError: of the first thing that does not work, with the next step.
+        ImpulsumError: the first step that failed; the error says what to do.
     """
     client = TempoClient(settings)
     try:
@@ -35,32 +35,32 @@ def probe(settings: Settings) -> Iterator[tuple[str, str]]:
         since = (client.api.traffic.clock or datetime.now(UTC)) - LOOK_BACK
         worklogs = [worklog for page in client.worklogs_updated(since) for worklog in page]
         authors = {text_field(worklog.get("author"), "accountId") for worklog in worklogs}
-        yield "worklogs", _seen(len(worklogs), len(authors), len(members))
+        yield "worklogs", _visible(len(worklogs), len(authors), len(members))
         yield "accounts", f"{sum(len(page) for page in client.accounts())} accounts"
-        yield "plans", _optional(lambda: f"{sum(len(p) for p in client.plans(since))} changed in 30 days", "left out")
+        yield "plans", _optional(lambda: f"{sum(len(p) for p in client.plans(since))} changed in 30 days", "not pulled")
         deleted = _optional(
             lambda: f"{sum(1 for _ in client.deletions(['worklog'], since))} worklogs deleted in 30 days",
-            "deletions are found by the nightly census alone, and new hours of others may be out of sight",
+            "only the nightly census finds deletions, and new hours of other people may be invisible",
         )
         yield "audit log", deleted
     finally:
         client.api.close()
 
 
-def _seen(worklogs: int, authors: int, members: int) -> str:
-    says = f"{worklogs} of {authors} people in 30 days"
+def _visible(worklogs: int, authors: int, members: int) -> str:
+    counts = f"{worklogs} of {authors} people in 30 days"
     if authors == 1 and members > 1:
         return (
-            f"{says}, though the teams have {members} members: the token's user may see only own worklogs; "
-            "ask for the permission View all worklogs"
+            f"{counts}, though the teams have {members} members: the token's user may see only their own worklogs; "
+            "ask a Tempo administrator for the permission View all worklogs"
         )
-    return says
+    return counts
 
 
-def _optional(ask: Callable[[], str], without: str) -> str:
-    """The answer, or what it means that the user may not have it."""
+def _optional(count: Callable[[], str], without: str) -> str:
+    """The count, or what follows when the user may not read it."""
     try:
-        return ask()
+        return count()
     except ImpulsumError as error:
         if error.category is not Category.PERMISSION:
             raise

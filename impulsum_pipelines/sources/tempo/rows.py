@@ -1,7 +1,6 @@
 """Tempo documents to rows: the typed columns of :mod:`tables`, with the whole document beside them.
 
-Every function is pure. A missing field is null; a value of a wrong type is null in its column and whole in the
-payload.
+Every function is pure. A missing field is null; a value of a wrong type is null in its column and stays in the payload.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from impulsum_pipelines.sources.base.values import as_date, as_datetime, as_int,
 Document = dict[str, Any]
 Row = dict[str, Any]
 
-#: The work attribute that holds the account.
+#: The work attribute with the account's key.
 ACCOUNT_ATTRIBUTE = "_Account_"
 
 
@@ -44,7 +43,7 @@ def worklog(document: Document) -> Row:
 
 
 def _wall_time(value: object) -> str | None:
-    """HH:MM:SS; the vendor writes it so, and as seconds since midnight in webhooks and in its own example."""
+    """HH:MM:SS. The vendor writes that, but seconds since midnight in webhooks and in its own example."""
     if isinstance(value, str) and ":" in value:
         return value
     seconds = int(value) if isinstance(value, str) and value.isdigit() else as_int(value)

@@ -1,4 +1,4 @@
-"""What is true of the whole Tempo during one sync: its teams, and what its audit log says is deleted."""
+"""What is true of the whole Tempo site during one sync: its teams, and the deletions in its audit log."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from impulsum_pipelines.sources.tempo.rows import Document
 
 log = logging.getLogger(__name__)
 
-#: What the audit log calls the things that we hold.
+#: Our tables by the names that the audit log uses.
 AUDITED = {"worklog": t.WORKLOGS, "allocation": t.PLANS, "account": t.ACCOUNTS, "team": t.TEAMS}
-#: How much further back than changes the audit log is read: a line that is written late is not lost, and it costs
-#: no request.
+#: The audit log is read this much further back than the changes, so that a line that is written late is not lost. It
+#: costs no request.
 AUDIT_OVERLAP = timedelta(days=1)
 #: The name of the audit log among the streams of a sync.
 AUDIT = "audit log"
-#: In memory: deletions may have happened that no audit log told us of.
+#: In the memory of syncs: whether there may be deletions that no audit log showed us.
 UNAUDITED = "unaudited"
 
 
 class TempoSite:
-    """One Tempo during one sync.
+    """One Tempo site during one sync. Making it reads the deletions since the last sync, or in a first sync the teams.
 
-    Args:
-        client: asks it.
-        sync: the sync.
+    Attributes:
+        knows_deletions: whether the audit log showed every deletion since the first pull. Then rows that are missing
+            without a line in the log are unreachable, not deleted.
     """
 
     def __init__(self, client: TempoClient, sync: Sync) -> None:
@@ -43,7 +43,6 @@ class TempoSite:
             _ = self.teams
         else:
             self._deleted = self._read_audit()
-        #: Whether the audit log told of every deletion since the first pull: what else is missing is out of sight.
         self.knows_deletions = self._deleted is not None and not sync.memory.get(UNAUDITED)
 
     @cached_property
@@ -66,12 +65,12 @@ class TempoSite:
 
     @property
     def takes_census(self) -> bool:
-        """Whether to compare every id: when told to, and when the audit log does not reach back to the last sync."""
+        """Whether to compare every id: for a census, or when the audit log does not reach back to the last sync."""
         live = self.sync.window is None
         return live and not self.sync.is_first and (self.sync.census or self._too_old)
 
     def remember_audit(self) -> None:
-        """Note for later syncs whether deletions may have happened that nobody told of; a census settles them."""
+        """Remember whether there may be deletions that no audit log showed us; a census finds those."""
         if self.sync.is_first:
             return
         if self._deleted is None and not self._too_old:
@@ -80,7 +79,7 @@ class TempoSite:
             self.sync.memory[UNAUDITED] = False
 
     def deletions(self, table: Table) -> Scan:
-        """What the audit log says is gone of a table."""
+        """The rows of a table that the audit log says are deleted."""
         ids = {
             str(event["entityId"])
             for event in self._deleted or ()
@@ -97,14 +96,12 @@ class TempoSite:
                 raise
             return False
 
-    # --------------------------------------------------------------- machinery
-
     @cached_property
     def _too_old(self) -> bool:
         return self.sync.stream(AUDIT).ended.startswith("too old")
 
     def _read_audit(self) -> list[Document] | None:
-        """Deletions since the last sync, or within the window; None where the audit log cannot tell."""
+        """Deletions since the last sync, or within the window; None where the audit log does not show them."""
         sync, stream = self.sync, self.sync.stream(AUDIT)
         since = sync.since if sync.window else sync.since - AUDIT_OVERLAP
         try:
@@ -112,7 +109,7 @@ class TempoSite:
         except ImpulsumError as error:
             if error.category is Category.PERMISSION:
                 stream.ended = "not permitted: deletions are found by the census alone"
-            elif error.category is Category.CONFIGURATION:  # the vendor's 400 for what lies behind its 180 days
+            elif error.category is Category.CONFIGURATION:  # the vendor's 400 for a time before its 180 days
                 stream.ended = f"too old: it does not reach back to {since:%Y-%m-%d}"
             else:
                 raise

@@ -1,7 +1,7 @@
 """The raw tables of Tempo: grain, columns and meaning. Ids are text everywhere, times are UTC.
 
-People are Atlassian accounts (``jira.raw.users.id``), issues are Jira's (``jira.raw.issues.id``): Tempo names neither
-by name nor by key.
+People are Atlassian accounts (``jira.raw.users.id``), issues are Jira's (``jira.raw.issues.id``): Tempo gives neither
+names nor keys.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from impulsum_pipelines.sources.base.table import Column, Scope, Table
 #: Without these the source is off.
 REQUIRED_SETTINGS = ("TEMPO_API_TOKEN",)
 
-#: In what people look for it: memberships alone have a team, time is booked on issues.
-PARTS = Scope("teams", "name", "team_id")
+#: The scopes in which people look for rows: teams. Only memberships have one; time is logged on issues.
+SCOPE = Scope("teams", "name", "team_id")
 
 WORKLOGS = Table(
     "worklogs",
@@ -34,7 +34,7 @@ WORKLOGS = Table(
         Column("description", "text", "What was done."),
         Column("account_key", "text", "Value of the work attribute _Account_, where the worklog has one."),
         Column("attributes", "json", "Object of every work attribute: key to value."),
-        Column("created_at", "timestamp", "When the entry was made, whole seconds: days after the work, often."),
+        Column("created_at", "timestamp", "When the entry was made, whole seconds; often days after the work."),
         Column("updated_at", "timestamp", "When the entry last changed, whole seconds; the cursor of the live pull."),
     ),
     partitioned=True,
@@ -51,7 +51,7 @@ PLANS = Table(
         Column("issue_id", "text", "The Jira issue planned for; null for a project."),
         Column("start_date", "date", "First day, a wall date."),
         Column("end_date", "date", "Last day, a wall date."),
-        Column("effort_type", "text", "SECONDS_PER_DAY or TOTAL_SECONDS: which of the two numbers holds."),
+        Column("effort_type", "text", "SECONDS_PER_DAY or TOTAL_SECONDS: which of the two numbers applies."),
         Column("planned_seconds_per_day", "int", "Time a day, s."),
         Column("total_planned_seconds", "int", "Time in all, s."),
         Column("rule", "text", "NEVER, WEEKLY, BI_WEEKLY or MONTHLY: how it recurs."),
@@ -67,7 +67,7 @@ PLANS = Table(
 
 ACCOUNTS = Table(
     "accounts",
-    "One row per account that hours go to, open or closed; one that was archived is out of sight.",
+    "One row per account that hours go to, open or closed; Tempo does not show archived ones.",
     (
         Column("key", "text", "Key, as in worklogs.account_key."),
         Column("name", "text", "Name."),
@@ -113,11 +113,11 @@ TEAM_MEMBERS = Table(
 
 WORKLOAD_SCHEMES = Table(
     "workload_schemes",
-    "One row per workload scheme: how long whoever is in it is to work on each day of the week, holidays aside.",
+    "One row per workload scheme: the working time that it requires on each day of the week, without holidays.",
     (
         Column("name", "text", "Name."),
         Column("description", "text", "What it is for."),
-        Column("is_default", "bool", "True for the scheme of people who were put in no other."),
+        Column("is_default", "bool", "True for the scheme of people who are in no other."),
         Column("member_total", "int", "How many people Tempo counts in it."),
         Column("days", "json", "Day of the week to time required, s, such as MONDAY to 28800."),
         Column("week_seconds", "int", "Time required in a week, s."),

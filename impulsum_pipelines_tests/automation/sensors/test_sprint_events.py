@@ -1,4 +1,4 @@
-"""A sprint that was started or completed is read completely, once, whatever a live pull saw of it."""
+"""A sprint that was started or completed is read completely, once, even if a live pull has read parts of it."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def test_the_fallback_schedule_pulls_only_while_webhooks_are_silent(instance: dg
     requested = fallback_tick(instance)
     assert isinstance(requested, dg.RunRequest)
     assert requested.partition_key == "2026-11-18"
-    team.work(3, told=True)
+    team.work(3, delivered=True)
     assert not team.pull_and_check().is_silent
     assert isinstance(fallback_tick(instance), dg.SkipReason)
 

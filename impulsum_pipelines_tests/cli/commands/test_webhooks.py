@@ -25,10 +25,10 @@ def test_without_webhooks_it_says_so_and_status_says_nothing(impulsum: Shell) ->
 
 def test_silence_is_shown_with_what_was_missed(impulsum: Shell) -> None:
     team = RawFileTeam(datetime.now(UTC) - timedelta(hours=2))
-    told = team.edit(delivered=True)
+    reported = team.edit(delivered=True)
     team.wait(1)
     team.work(6, delivered=False)
-    team.deliver({"id": "ABC99", "key": "ABC-99", "updated": told["updated"]})
+    team.deliver({"id": "ABC99", "key": "ABC-99", "updated": reported["updated"]})
     team.wait(30)
     team.pull_and_check()
 

@@ -262,10 +262,10 @@ def test_the_key_of_a_member_needs_no_administrator(fireflies):
 
 
 def test_probe_says_whose_key_it_is_and_what_it_sees(fireflies):
-    from impulsum_pipelines.sources.registry import probe
+    from impulsum_pipelines.sources.registry import probe_source
 
     site = fireflies(seed=20)
-    found = dict(probe("fireflies", load_settings()))
+    found = dict(probe_source("fireflies", load_settings()))
     assert found.keys() == {"account", "meetings", "whole meeting"}
     assert "administrator" in found["account"]
     assert found["whole meeting"] == "can be read"

@@ -19,7 +19,7 @@ from impulsum_pipelines_tests.places import SHARED
 
 SAMPLES = SHARED / "data" / "webhooks" / "github.tar.gz"
 
-#: By field of a body, the table of the document in it, whatever the event.
+#: By field of a body, the table of the document in it, in all events.
 PLACES = {
     "pull_request": "pull_requests",
     "review": "reviews",

@@ -12,7 +12,7 @@ from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.loading.raw import refuse_half_loaded
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines_tests.sources.pulls import Pulls
-from impulsum_pipelines_tests.sources.stops import stopped_after, stopped_before_books
+from impulsum_pipelines_tests.sources.stops import stopped_after, stopped_before_metadata
 from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
 
 NOW = "2026-11-01T12:00:00Z"
@@ -85,7 +85,7 @@ def test_statuses_of_deployments_of_a_load_that_was_cut_off_are_read(github):
     assert hub.differences() == {}
 
 
-@pytest.mark.parametrize("stop", [partial(stopped_after, "pull_requests"), stopped_before_books])
+@pytest.mark.parametrize("stop", [partial(stopped_after, "pull_requests"), stopped_before_metadata])
 def test_commits_that_a_forced_push_dropped_before_a_load_was_cut_off_are_gone(github, stop):
     """The pull request's row says what it has now: which commits it had before is no longer known."""
     hub = github()

@@ -1,4 +1,4 @@
-"""A sync of Jira through the public door, and what is held afterwards."""
+"""Pull Jira as users do, and query what is stored afterwards."""
 
 from __future__ import annotations
 

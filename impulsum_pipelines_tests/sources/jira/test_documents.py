@@ -1,4 +1,4 @@
-"""What hangs on an issue: histories past every cap, comments, links, worklogs, sprints, and what does not fit."""
+"""What belongs to an issue: histories beyond every limit, comments, links, worklogs, sprints, and bad documents."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def some_key() -> str:
 
 @pytest.mark.parametrize("count", [41, 1_200])
 @pytest.mark.parametrize("epoch", [False, True])
-def test_more_histories_than_any_page_gives(sandbox, count, epoch):
+def test_more_histories_than_any_page_has_are_all_read(sandbox, count, epoch):
     site = sandbox(seed=21, issues=60, now=NOW)
     sync()
     key = some_key()
@@ -36,7 +36,7 @@ def test_more_histories_than_any_page_gives(sandbox, count, epoch):
     assert one("select count(*) from raw.changes where created_at is null or created_at < '2020-01-01'") == 0
 
 
-def test_comments_are_added_edited_away_and_complete_past_the_inline_cap(sandbox):
+def test_comments_are_added_deleted_and_complete_beyond_the_inline_limit(sandbox):
     site = sandbox(seed=22, issues=60, now=NOW)
     sync()
     key = some_key()
@@ -56,7 +56,7 @@ def test_comments_are_added_edited_away_and_complete_past_the_inline_cap(sandbox
     assert len(alive("comments")) == before + 44
 
 
-def test_a_link_is_one_row_from_either_end_and_goes_when_it_is_removed(sandbox):
+def test_a_link_is_one_row_from_either_end_and_is_marked_when_it_is_removed(sandbox):
     site = sandbox(seed=23, issues=60, now=NOW)
     sync()
     source, target = [key for (key,) in held("select key from raw.issues where not is_subtask order by id limit 2")]
@@ -97,8 +97,8 @@ def test_worklogs_are_added_edited_and_deleted_by_their_own_feed(sandbox):
     assert worklog
 
 
-def test_worklogs_of_several_pages_are_held_once(sandbox, monkeypatch):
-    """A page begins where the one before ended, which a first load would write twice."""
+def test_worklogs_of_several_pages_are_stored_once(sandbox, monkeypatch):
+    """A page begins with the end of the one before, which a first load would write twice."""
     monkeypatch.setattr(platform, "WORKLOGS_PER_PAGE", 7)
     monkeypatch.setattr(source, "WORKLOG_BATCH", 7)
     site = sandbox(seed=24, issues=60, now=NOW)
@@ -107,7 +107,7 @@ def test_worklogs_of_several_pages_are_held_once(sandbox, monkeypatch):
     assert site.requests()["GET /rest/api/3/worklog/updated"] > 3
 
 
-def test_a_page_of_worklogs_that_is_one_millisecond_is_no_end(sandbox, monkeypatch):
+def test_a_page_of_worklogs_of_one_millisecond_is_not_the_end(sandbox, monkeypatch):
     monkeypatch.setattr(platform, "WORKLOGS_PER_PAGE", 7)
     site = sandbox(seed=24, issues=60, now=NOW)
     store = site.world.store
@@ -118,7 +118,7 @@ def test_a_page_of_worklogs_that_is_one_millisecond_is_no_end(sandbox, monkeypat
     assert alive("worklogs") == {str(i) for (i,) in store.db.execute("select id from worklogs")}
 
 
-def test_short_pages_of_users_are_no_end(sandbox, monkeypatch):
+def test_short_pages_of_users_are_not_the_end(sandbox, monkeypatch):
     monkeypatch.setattr(platform, "USERS_PER_PAGE", 5)
     site = sandbox(seed=24, issues=60, now=NOW)
     sync()
@@ -135,7 +135,7 @@ def test_a_sprint_that_was_deleted_is_marked(sandbox):
     assert one("select deleted_at from raw.sprints where id = ?", sprint) is not None
 
 
-def test_a_sprint_that_starts_and_ends_is_seen_at_the_next_sync(sandbox):
+def test_the_next_sync_reads_a_sprint_that_was_completed(sandbox):
     site = sandbox(seed=26, issues=120, now=NOW)
     sync()
     sprint = one("select id from raw.sprints where state = 'active' limit 1")
@@ -161,7 +161,7 @@ def test_a_lost_estimation_field_is_a_configuration_error_that_names_it(sandbox,
     assert alive("issues") == before
 
 
-def test_every_row_says_site_sync_and_when(sandbox):
+def test_every_row_has_its_site_sync_and_time(sandbox):
     site = sandbox(seed=28, issues=60, now=NOW)
     result = sync()
     for table in ("issues", "changes", "sprints", "fields"):

@@ -1,4 +1,4 @@
-"""What the network, the limits and the account can do to a pull, and what the user is told."""
+"""What the network, the limits and the account can do to a pull, and what the errors say."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ NOW = "2026-11-01T12:00:00Z"
         pytest.param({"kind": "reset"}, id="connection reset"),
         pytest.param({"kind": "truncate"}, id="malformed page"),
         pytest.param({"kind": "status", "status": 200, "body": ""}, id="200 without a body"),
-        pytest.param({"kind": "status", "status": 200, "body": '{"issues": [1e400]}'}, id="a number that is none"),
+        pytest.param({"kind": "status", "status": 200, "body": '{"issues": [1e400]}'}, id="a number that is infinite"),
         pytest.param({"kind": "slow_body", "seconds": 0.2}, id="slow body"),
     ],
 )
 @pytest.mark.parametrize("path", ["search/jql", "issue/bulkfetch"])
-def test_what_passes_by_itself_is_sat_out(sandbox, fault, path):
+def test_a_fault_that_passes_by_itself_does_not_fail_the_pull(sandbox, fault, path):
     site = sandbox(seed=31, issues=60, now=NOW)
     site.control("fault", path=path, **fault)
     result = sync()
@@ -37,8 +37,8 @@ def test_what_passes_by_itself_is_sat_out(sandbox, fault, path):
         assert result.limit_wait_seconds == fault["retry_after"]
 
 
-def test_half_a_character_costs_neither_the_page_nor_the_pull(sandbox):
-    """Vendors cut texts by the half of a pair, and their JSON has it: most parsers read it, strict ones refuse it."""
+def test_half_a_character_makes_no_page_unreadable(sandbox):
+    """Vendors cut texts within a surrogate pair and send the half as JSON: most parsers read it, strict ones do not."""
     site = sandbox(seed=31, issues=60, now=NOW)
     cut = r'[{"id": "1", "name": "cut \ud83d"}, {"id": "2", "name": "\ud83d\ude00"}]'
     site.control("fault", kind="status", status=200, body=cut, path="api/3/status")
@@ -46,23 +46,23 @@ def test_half_a_character_costs_neither_the_page_nor_the_pull(sandbox):
     assert held("select id, name from raw.statuses order by id") == [("1", "cut \ufffd"), ("2", "\U0001f600")]
 
 
-def test_an_issue_that_fails_among_others_is_asked_for_by_itself(sandbox):
+def test_an_issue_that_fails_in_a_batch_is_read_alone(sandbox):
     site = sandbox(seed=31, issues=60, now=NOW)
     site.control("fault", kind="issue_error", path="issue/bulkfetch")
     assert sync().rows["issues"].new == len(alive("issues")) == 60
 
 
-def test_an_endpoint_that_the_vendor_removed_is_told_in_words(sandbox):
+def test_an_endpoint_that_the_vendor_removed_is_an_error_that_says_so(sandbox):
     site = sandbox(seed=31, issues=60, now=NOW)
     gone = '{"errorMessages": ["The requested API has been removed."], "errors": {}}'
     site.control("fault", kind="status", status=410, body=gone, path="search/jql")
-    with pytest.raises(ImpulsumError, match="has removed what was asked for: The requested API") as failure:
+    with pytest.raises(ImpulsumError, match="has removed this endpoint: The requested API") as failure:
         sync()
     assert failure.value.category is Category.CONFIGURATION
     assert "update impulsum_pipelines" in failure.value.next_step
 
 
-def test_a_long_retry_after_is_not_sat_out_but_told(sandbox):
+def test_a_long_retry_after_is_an_error_that_says_when_to_try_again(sandbox):
     site = sandbox(seed=32, issues=60, now=NOW)
     site.control(
         "fault", kind="status", status=429, retry_after=900, reason="jira-quota-tenant-based", path="search/jql"
@@ -74,7 +74,7 @@ def test_a_long_retry_after_is_not_sat_out_but_told(sandbox):
     assert len(alive("issues")) == 60
 
 
-def test_a_source_that_stays_down_is_an_outage_and_costs_nothing_held(sandbox):
+def test_a_source_that_stays_down_is_an_outage_and_loses_no_row(sandbox):
     site = sandbox(seed=33, issues=60, now=NOW)
     sync()
     before = everything()
@@ -106,7 +106,7 @@ def messages(site, monkeypatch) -> dict[str, ImpulsumError]:
     return found
 
 
-def test_wrong_token_revoked_token_and_missing_permission_are_told_apart(sandbox, monkeypatch):
+def test_wrong_token_revoked_token_and_missing_permission_have_different_errors(sandbox, monkeypatch):
     found = messages(sandbox(seed=34, issues=60, now=NOW), monkeypatch)
     assert {name: error.category for name, error in found.items()} == {
         "wrong": Category.AUTHENTICATION,
@@ -132,7 +132,7 @@ def test_no_secret_reaches_a_table_or_a_log(sandbox, monkeypatch, caplog):
         assert one(f"select count(*) from raw.{table} t where cast(t as varchar) like ?", f"%{token}%") == 0
 
 
-def test_a_project_that_was_named_but_never_seen_is_a_permission_error(sandbox, monkeypatch):
+def test_a_project_that_is_named_but_was_never_visible_is_a_permission_error(sandbox, monkeypatch):
     sandbox(seed=36, issues=60, now=NOW)
     monkeypatch.setenv("JIRA_PROJECTS", "NOPE")
     with pytest.raises(ImpulsumError, match="NOPE are not visible") as failure:

@@ -1,4 +1,4 @@
-"""Days of random edits, pulled as they happen, end in the same rows as one pull of the outcome."""
+"""Days of random edits, pulled as they happen, give the same rows as one pull at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kill -9 at every stage of a sync; the next run ends where an undisturbed one does."""
+"""kill -9 at every stage of a sync: the next run ends with the same rows as an undisturbed one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POINTS = {"extract": 0, "issues": 100, "normalize": 0, "load": 0, **dict.fromkey
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_killed_sync_is_simply_run_again(sandbox, tmp_path, monkeypatch, point):
+def test_a_killed_sync_only_needs_to_run_again(sandbox, tmp_path, monkeypatch, point):
     site = sandbox(seed=41, issues=150, now=NOW)
     site.control("clock", freeze=True)
     kill("jira", point, after=POINTS[point])
@@ -37,8 +37,8 @@ def test_a_killed_sync_is_simply_run_again(sandbox, tmp_path, monkeypatch, point
     assert not list(Path(tmp_path / "home" / "work").rglob("*.parquet"))
 
 
-def test_a_census_reads_what_hangs_on_issues_of_a_load_that_was_cut_off(sandbox, tmp_path, monkeypatch):
-    """Issues of a project that comes into sight changed long ago: only that they are missing makes them be read."""
+def test_a_census_reads_what_belongs_to_issues_of_a_load_that_was_cut_off(sandbox, tmp_path, monkeypatch):
+    """Issues of a project that becomes visible changed long ago: they are read only because they are missing."""
     site = sandbox(seed=8, issues=60, now=NOW)
     site.control("clock", freeze=True)
     project = min(site.control("ids"))
@@ -58,8 +58,8 @@ def test_a_census_reads_what_hangs_on_issues_of_a_load_that_was_cut_off(sandbox,
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_a_signal_during_the_load_is_heard_at_once(sandbox, monkeypatch, number):
-    """dlt would keep it to itself until the load is over, and forget it where that was the last of it."""
+def test_a_signal_during_the_load_ends_it_at_once(sandbox, monkeypatch, number):
+    """dlt would delay the signal until the load is over, and lose it when nothing follows."""
     sandbox(seed=41, issues=20, now=NOW)
     with monkeypatch.context() as loading, pytest.raises(DagsterExecutionInterruptedError):
         loading.setattr(PackageStorage, "complete_job", lambda *_, **__: signal.raise_signal(number))

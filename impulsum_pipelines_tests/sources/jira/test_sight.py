@@ -1,4 +1,4 @@
-"""What the account sees in part: boards without sprints or closed to it, issues and comments that come into sight."""
+"""Limited visibility: boards without sprints or without permission, issues and comments that become visible."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_board_without_sprints_stops_nothing(sandbox):
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_board_whose_configuration_is_refused_stays_as_it_was_held(sandbox, monkeypatch, status):
+def test_a_board_whose_configuration_is_refused_keeps_the_stored_one(sandbox, monkeypatch, status):
     monkeypatch.setenv("IMPULSUM_REFERENCE_MINUTES", "0")
     site = sandbox(seed=42, issues=60, now=NOW)
     refused = {"kind": "status", "status": status, "path": "board/1/configuration"}
@@ -61,7 +61,7 @@ def test_a_project_whose_key_changes_is_still_pulled(sandbox, monkeypatch):
     assert sum(site.requests().values()) <= 10, "a project that was read under its new key is not read again"
 
 
-def test_a_project_that_is_named_later_comes_whole_with_the_next_pull(sandbox, monkeypatch):
+def test_the_next_pull_reads_a_project_completely_that_was_named_later(sandbox, monkeypatch):
     site = sandbox(seed=44, issues=60, now=NOW)
     monkeypatch.setenv("JIRA_PROJECTS", "ATLAS")
     site.control("add_worklog", issue=min(ids_of(site, "BEAM")))
@@ -75,7 +75,7 @@ def test_a_project_that_is_named_later_comes_whole_with_the_next_pull(sandbox, m
     assert one("select count(*) from raw.worklogs where issue_id = ?", min(ids_of(site, "BEAM"))) > 0
 
 
-def test_an_issue_that_moves_into_sight_comes_with_its_old_worklogs(sandbox, monkeypatch):
+def test_an_issue_that_a_move_makes_visible_comes_with_its_old_worklogs(sandbox, monkeypatch):
     site = sandbox(seed=45, issues=60, now=NOW)
     monkeypatch.setenv("JIRA_PROJECTS", "BEAM")
     issue_id = min(ids_of(site, "ATLAS"))
@@ -93,8 +93,8 @@ def test_an_issue_that_moves_into_sight_comes_with_its_old_worklogs(sandbox, mon
         assert site.requests().get(f"GET /rest/api/3/issue/{issue_id}/worklog", 0) == expected
 
 
-def test_a_comment_that_becomes_restricted_is_out_of_sight_and_the_others_are_all_read(sandbox):
-    """The first twenty come within the issue, and Jira counts what it does not show."""
+def test_a_comment_that_becomes_restricted_is_unreachable_and_the_others_are_all_read(sandbox):
+    """The first twenty come within the issue. Jira also counts comments that it does not show."""
     site = sandbox(seed=46, issues=60, now=NOW)
     sync()
     issue_id = min(ids_of(site, "ATLAS"))
@@ -119,7 +119,7 @@ def test_a_comment_that_becomes_restricted_is_out_of_sight_and_the_others_are_al
     assert one("select deleted_at is not null from raw.comments where id = ?", few[1])
 
 
-def test_issues_that_come_without_the_field_of_comments_keep_theirs(sandbox):
+def test_issues_that_come_without_their_field_of_comments_keep_the_stored_ones(sandbox):
     site = sandbox(seed=46, issues=60, now=NOW)
     sync()
     before = alive("comments")

@@ -1,4 +1,4 @@
-"""The walk over issues: ties, edits under it, late visibility, moves, deletions, hidden projects."""
+"""The walk over issues: equal times, edits during the walk, late visibility, moves, deletions, hidden projects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def first_key(site) -> str:
     return one("select key from raw.issues where not is_subtask order by id::bigint limit 1")
 
 
-def test_a_first_sync_holds_everything_and_a_second_changes_nothing(sandbox):
+def test_a_first_sync_stores_everything_and_a_second_changes_nothing(sandbox):
     site = sandbox(seed=1, issues=120, now=NOW)
     first = sync()
     assert alive("issues") == ids_at_source(site)
@@ -39,8 +39,8 @@ def test_a_first_sync_holds_everything_and_a_second_changes_nothing(sandbox):
     assert second.requests == sum(site.requests().values()) <= 10
 
 
-def test_rows_count_as_read_after_those_that_are_held_though_the_clock_steps_back(sandbox):
-    """A build takes up what was read since the newest row that it saw: what is stamped before is never seen."""
+def test_rows_are_stamped_after_the_stored_ones_even_when_the_clock_steps_back(sandbox):
+    """A build reads the rows from the newest extracted_at that it knows on: it would miss rows stamped earlier."""
     site = sandbox(seed=1, issues=40, now=NOW)
     sync()
     newest = one("select max(extracted_at) from raw.issues")
@@ -50,7 +50,7 @@ def test_rows_count_as_read_after_those_that_are_held_though_the_clock_steps_bac
     site.control("delete_issue", issue=gone)
     result = sync(census=True)
     assert result.rows["issues"].changed >= 1
-    assert result.watermark_to < newest  # but the next pull asks from where the clock stands
+    assert result.watermark_to < newest  # but the next pull starts where the clock is
     assert one("select extracted_at from raw.issues where summary = 'edited a minute earlier'") >= newest
     assert one("select extracted_at from raw.issues where key = ? and deleted_at is not null", gone) >= newest
 
@@ -157,7 +157,7 @@ def test_an_issue_that_the_search_of_a_census_leaves_out_stays(sandbox):
     assert one("select bool_and(at_source = held) from raw.census where sync_id = ?", result.sync_id)
 
 
-def test_an_issue_moved_out_of_the_projects_that_are_read_is_out_of_sight(sandbox, monkeypatch):
+def test_an_issue_that_moves_to_a_project_that_is_not_read_is_unreachable(sandbox, monkeypatch):
     site = sandbox(seed=7, issues=60, now=NOW)
     monkeypatch.setenv("JIRA_PROJECTS", "ATLAS")
     sync()
@@ -188,7 +188,7 @@ def test_a_hidden_project_is_unreachable_and_comes_back(sandbox):
     assert alive("issues") == ids_at_source(site)
 
 
-def test_losing_more_than_half_of_a_visible_project_is_not_believed(sandbox):
+def test_losing_more_than_half_of_a_visible_project_is_unreachable_not_deleted(sandbox):
     site = sandbox(seed=9, issues=60, now=NOW)
     sync()
     project, total = held("select project_key, count(*) from raw.issues group by 1 order by 2 desc limit 1")[0]
@@ -199,7 +199,7 @@ def test_losing_more_than_half_of_a_visible_project_is_not_believed(sandbox):
     assert one("select count(*) from raw.issues where unreachable_since is not null") >= total * 2 // 3
 
 
-def test_a_window_reads_its_day_and_leaves_the_watermark_alone(sandbox, monkeypatch, tmp_path):
+def test_a_window_reads_its_day_and_does_not_move_the_watermark(sandbox, monkeypatch, tmp_path):
     site = sandbox(seed=10, issues=120, now=NOW)
     sync()
     (day,) = held("select date_trunc('day', max(updated_at)) - interval 7 day from raw.issues")[0]

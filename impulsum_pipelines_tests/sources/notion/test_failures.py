@@ -10,7 +10,7 @@ from impulsum_pipelines.sandbox.notion import limits
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.sources.base import http
 from impulsum_pipelines.sources.notion import client
-from impulsum_pipelines.sources.registry import probe
+from impulsum_pipelines.sources.registry import probe_source
 from impulsum_pipelines_tests.sources.notion.support import (
     alive,
     differences,
@@ -261,7 +261,7 @@ def _no_none(value):
 
 def test_the_probe_says_who_we_are_and_what_is_shared(workspace):
     workspace(seed=42)
-    tried = dict(probe("notion", load_settings()))
+    tried = dict(probe_source("notion", load_settings()))
     assert tried["integration"] == "delivery-data, workspace Delivery"
     assert tried["shared"] == "4 data sources and 14 pages found by search"
     assert set(tried) == {"integration", "shared", "users", "comments"}

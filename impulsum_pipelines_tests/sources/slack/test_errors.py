@@ -8,7 +8,7 @@ import pytest
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.sources.base import http
-from impulsum_pipelines.sources.registry import probe
+from impulsum_pipelines.sources.registry import probe_source
 from impulsum_pipelines.sources.slack import client
 from impulsum_pipelines_tests.sources.slack.support import ATLAS, alive, everything, held, one, sync, wrong
 
@@ -270,7 +270,7 @@ def test_a_source_without_its_token_is_off_and_says_what_to_set(workspace, monke
 def test_the_probe_says_what_may_be_seen(workspace):
     site = workspace(seed=49)
     site.control("slack/scopes", remove=["mpim:history"])
-    tried = dict(probe("slack", load_settings()))
+    tried = dict(probe_source("slack", load_settings()))
     assert tried["account"] == "logged in to Sandbox as impulsum"
     assert "without mpim:history" in tried["scopes"]
     assert "visible, the bot is in" in tried["channels"]

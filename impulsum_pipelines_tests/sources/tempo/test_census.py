@@ -1,4 +1,4 @@
-"""What a census finds, what it calls deleted, and what it only calls out of sight."""
+"""What a census finds, which rows it marks as deleted, and which only as unreachable."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from impulsum_pipelines.sources.tempo.client import TempoClient
 from impulsum_pipelines_tests.sources.tempo.support import NOW, alive, asked, door, held, later, one, state, sync, wrong
 
-pytestmark = pytest.mark.usefixtures("fail_fast")
+pytestmark = pytest.mark.usefixtures("high_limit")
 
 
 def months() -> list[tuple[object, ...]]:
@@ -18,7 +18,7 @@ def months() -> list[tuple[object, ...]]:
 
 
 def lose_from_the_file(count: int) -> list[str]:
-    """Rows that a pull of a former version might have lost."""
+    """Delete rows from the raw file, as if an earlier version had lost them; returns their ids."""
     from impulsum_pipelines.base.home import Home
     from impulsum_pipelines.settings import load_settings
 
@@ -50,12 +50,12 @@ def test_a_census_counts_by_month_of_the_work_date_and_repairs(sandbox):
     assert wrong(site) == {}
     assert sum(row[3] for row in months()) == 5
     assert all(at_source == found for _, at_source, found, *_ in months())
-    # The changes, a request a month, the spans before, between and after them, the changes made meanwhile.
+    # The changes, one request per month, the spans before, between and after them, the changes during the census.
     assert len(months()) == 4
     assert asked(site)["GET /worklogs"] == 1 + 4 + 3 + 1
 
 
-def test_a_worklog_that_moves_to_another_month_under_the_census_is_not_lost(sandbox):
+def test_a_worklog_that_moves_to_another_month_during_the_census_is_not_lost(sandbox):
     site = sandbox(seed=1, issues=60, now=NOW)
     sync()
     later(site)
@@ -75,7 +75,7 @@ def test_a_worklog_that_moves_to_another_month_under_the_census_is_not_lost(sand
     assert wrong(site) == {}
 
 
-def test_a_user_who_loses_the_sight_of_others_deletes_nothing(sandbox):
+def test_worklogs_that_the_user_may_no_longer_see_are_unreachable_not_deleted(sandbox):
     site = sandbox(seed=11, issues=90, now=NOW)
     do = door(site)
     sync()
@@ -105,14 +105,14 @@ def test_without_audit_log_the_census_finds_deletions(sandbox):
     do("delete_plan", plan=plan)
     later(site)
     sync()
-    assert state("worklogs", victim) == "alive"  # nobody has told us yet
+    assert state("worklogs", victim) == "alive"  # nothing has shown the deletion yet
     sync(census=True)
     assert (state("worklogs", victim), state("plans", plan)) == ("deleted", "deleted")
     assert wrong(site) == {}
 
 
-def test_a_deletion_under_the_census_hides_no_row(sandbox, monkeypatch):
-    """It moves the rows behind it up, and one of them over the edge of the page that was just read."""
+def test_a_deletion_during_the_census_hides_no_row(sandbox, monkeypatch):
+    """A deletion moves the rows after it up, and one of them to the page that was just read."""
     site = sandbox(seed=12, issues=60, now=NOW)
     do = door(site)
     do("deny", permission="audit")
@@ -139,8 +139,8 @@ def test_a_deletion_under_the_census_hides_no_row(sandbox, monkeypatch):
     assert wrong(site) == {}
 
 
-def test_what_the_audit_log_does_not_call_deleted_is_out_of_sight(sandbox):
-    """The log has told of every deletion since the first pull; this row went missing without one."""
+def test_a_missing_row_that_is_not_in_the_audit_log_is_unreachable(sandbox):
+    """The log shows every deletion since the first pull; this row is missing without one."""
     site = sandbox(seed=13, issues=60, now=NOW)
     sync()
     from impulsum_pipelines.base.home import Home
@@ -174,7 +174,7 @@ def test_a_watermark_older_than_the_audit_log_takes_a_census_by_itself(sandbox):
     assert sync().streams["audit log"].ended == "complete"
 
 
-def test_losing_most_of_a_month_at_once_is_not_believed(sandbox):
+def test_losing_most_of_a_month_at_once_is_unreachable_not_deleted(sandbox):
     site = sandbox(seed=15, issues=120, now=NOW)
     do = door(site)
     do("deny", permission="audit")

@@ -1,4 +1,4 @@
-"""What people do in Tempo, and that a live pull, a window and a census see it."""
+"""Changes that people make in Tempo reach a live pull, a window and a census."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines_tests.sources.tempo.support import NOW, alive, asked, door, held, later, one, state, sync, wrong
 
-pytestmark = pytest.mark.usefixtures("fail_fast")
+pytestmark = pytest.mark.usefixtures("high_limit")
 
 
 def some_worklog(number: int = 0) -> int:
@@ -114,7 +114,7 @@ def test_workload_schemes_and_who_is_in_them_change_when_they_are_due(sandbox, m
     assert (state("workload_schemes", full), state("workload_scheme_members", f"{full}:{moved}")) == ("alive", "alive")
 
 
-def test_a_hidden_team_is_out_of_sight_and_a_deleted_one_is_deleted(sandbox, monkeypatch):
+def test_a_hidden_team_is_unreachable_and_a_deleted_one_is_deleted(sandbox, monkeypatch):
     monkeypatch.setenv("IMPULSUM_REFERENCE_MINUTES", "0")
     site = sandbox(seed=5, issues=90, now=NOW)
     do = door(site)
@@ -138,7 +138,7 @@ def test_a_hidden_team_is_out_of_sight_and_a_deleted_one_is_deleted(sandbox, mon
     assert (state("teams", hidden), state("team_members", of_hidden)) == ("alive", "alive")
 
 
-def test_a_window_reads_its_span_of_change_time_and_leaves_the_watermark(sandbox):
+def test_a_window_reads_its_span_of_change_time_and_does_not_move_the_watermark(sandbox):
     site = sandbox(seed=6, issues=60, now=NOW)
     do = door(site)
     sync()
@@ -162,7 +162,7 @@ def test_a_window_reads_its_span_of_change_time_and_leaves_the_watermark(sandbox
     assert wrong(site) == {}
 
 
-def test_a_window_told_of_a_deletion_marks_it(sandbox):
+def test_a_window_marks_a_deletion_of_its_span(sandbox):
     site = sandbox(seed=6, issues=60, now=NOW)
     sync()
     victim = some_worklog()
@@ -172,7 +172,7 @@ def test_a_window_told_of_a_deletion_marks_it(sandbox):
     assert state("worklogs", victim) == "deleted"
 
 
-def test_a_window_older_than_the_audit_log_is_read_all_the_same(sandbox):
+def test_a_window_older_than_the_audit_log_is_still_read(sandbox):
     sandbox(seed=6, issues=60, now=NOW)
     result = sync(window=Window(datetime(2010, 1, 1, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC)))
     assert result.streams["audit log"].ended.startswith("too old")
@@ -186,12 +186,12 @@ def test_nothing_from_before_the_first_day_is_read(sandbox, monkeypatch):
     sync()
     first = one("select min(updated_at) from raw.worklogs")
     assert first >= datetime(2026, 10, 15, tzinfo=UTC)
-    held_first = alive("worklogs")
+    stored_first = alive("worklogs")
     sync(census=True)
-    assert alive("worklogs") == held_first
+    assert alive("worklogs") == stored_first
 
 
-def test_a_bulk_edit_within_one_second_comes_whole(sandbox):
+def test_a_bulk_edit_within_one_second_is_read_completely(sandbox):
     site = sandbox(seed=7, issues=60, now=NOW)
     sync()
     site.control("clock", now="2026-11-01T12:15:00Z", freeze=True)
@@ -214,7 +214,7 @@ def test_a_pull_that_overlaps_the_last_one_changes_no_row(sandbox):
 
 
 def test_hours_that_a_plan_shows_for_a_span_do_not_rewrite_it(sandbox):
-    """totalPlannedSecondsInScope depends on the days that were asked for: always the same ones."""
+    """totalPlannedSecondsInScope depends on the days of the request, so these are always the same."""
     site = sandbox(seed=9, issues=60, now=NOW)
     sync()
     site.control("clock", advance_seconds=40 * 86_400)
@@ -224,7 +224,7 @@ def test_hours_that_a_plan_shows_for_a_span_do_not_rewrite_it(sandbox):
 
 
 @pytest.mark.parametrize("size", [1, 7, 52])
-def test_pages_smaller_than_asked_for_are_followed_to_the_end(sandbox, size):
+def test_pages_smaller_than_requested_are_read_to_the_end(sandbox, size):
     site = sandbox(seed=1, issues=60, now=NOW)
     if size == 1:
         for worklog in sorted(map(int, door(site)("truth")["worklogs"]))[4:]:
@@ -239,8 +239,8 @@ def test_pages_smaller_than_asked_for_are_followed_to_the_end(sandbox, size):
     assert door(site)("limits") == {"refused": 0}
 
 
-def test_a_full_last_page_is_not_believed(sandbox):
-    """A list that stops naming a next page behind a full one goes on all the same."""
+def test_a_full_page_without_a_link_is_not_the_end(sandbox):
+    """When a full page names no next page, the next page is read anyway."""
     site = sandbox(seed=1, issues=60, now=NOW)
     door(site)("shrink_page", limit=20)
     site.control("fault", kind="end_early", path="/worklogs")
@@ -248,8 +248,8 @@ def test_a_full_last_page_is_not_believed(sandbox):
     assert wrong(site) == {}
 
 
-def test_a_deletion_under_the_walk_hides_no_row(sandbox):
-    """It moves the rows behind it up, and one of them over the edge of the page that was just read."""
+def test_a_deletion_during_the_walk_hides_no_row(sandbox):
+    """A deletion moves the rows after it up, and one of them to the page that was just read."""
     site = sandbox(seed=10, issues=60, now=NOW)
     do = door(site)
     do("shrink_page", limit=10)
@@ -268,7 +268,7 @@ def test_a_deletion_under_the_walk_hides_no_row(sandbox):
     assert wrong(site) == {}
 
 
-def test_a_change_under_the_walk_hides_no_row(sandbox):
+def test_a_change_during_the_walk_hides_no_row(sandbox):
     site = sandbox(seed=10, issues=60, now=NOW)
     do = door(site)
     do("shrink_page", limit=10)

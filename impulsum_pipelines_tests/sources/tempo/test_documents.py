@@ -1,4 +1,4 @@
-"""Documents to rows: the vendor's examples lose no value, and what is missing or odd is null and not an error."""
+"""Documents to rows: the vendor's examples lose no value; missing and odd values are null, not errors."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import pytest
 from impulsum_pipelines.sources.tempo import rows
 from impulsum_pipelines_tests.places import SHARED
 
-pytestmark = pytest.mark.usefixtures("fail_fast")
+pytestmark = pytest.mark.usefixtures("high_limit")
 
 EXAMPLES = SHARED / "data" / "webhooks" / "tempo_examples.json"
 
 
 def examples() -> dict[str, Any]:
-    """The vendor's examples of what its webhooks carry."""
+    """The vendor's examples of the documents in its webhooks."""
     if not EXAMPLES.exists():
         pytest.skip(f"the vendor's examples {EXAMPLES.name} are not in ../shared/data/webhooks")
     return {name: event["payload"] for name, event in orjson.loads(EXAMPLES.read_bytes()).items()}
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value that is no object and no list, with the way to it."""
+    """Every value that is no object and no list, with its path."""
     if isinstance(value, dict | list):
         for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
             yield from leaves(inner, f"{path}.{name}")
@@ -72,7 +72,7 @@ def test_columns_of_the_vendors_examples() -> None:
 
 
 def test_the_sandbox_names_and_types_things_as_the_vendors_examples_do(sandbox) -> None:
-    """Where the interface and the webhooks share a field; times and dates are written otherwise in webhooks."""
+    """For fields that the interface and the webhooks share; webhooks write times and dates differently."""
     import requests
 
     site = sandbox(seed=1, issues=60)
@@ -123,5 +123,5 @@ def test_a_bare_document_is_a_row_and_odd_values_are_null() -> None:
     ],
 )
 def test_the_end_of_a_membership_is_its_last_day(document: dict[str, str], last: date | None) -> None:
-    """The vendor's ``to`` is the day after, alone among its dates."""
+    """The vendor's ``to`` is the day after, as no other of its dates."""
     assert rows.team_member({"id": 1, **document})["last_date"] == last

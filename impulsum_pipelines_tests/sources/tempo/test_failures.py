@@ -1,4 +1,4 @@
-"""What the network, the limits and the token can do to a pull, and what the user is told."""
+"""What the network, the limits and the token can do to a pull, and what the errors say."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.sources.base import http
-from impulsum_pipelines.sources.registry import probe
+from impulsum_pipelines.sources.registry import probe_source
 from impulsum_pipelines_tests.sources.tempo.support import NOW, alive, door, everything, held, later, one, sync, wrong
 
 
@@ -42,7 +42,7 @@ from impulsum_pipelines_tests.sources.tempo.support import NOW, alive, door, eve
         pytest.param({"kind": "empty_page"}, 0, 0, id="an empty page that leads on"),
     ],
 )
-def test_what_passes_by_itself_is_sat_out(sandbox, fault, waits, seconds):
+def test_a_fault_that_passes_by_itself_does_not_fail_the_pull(sandbox, fault, waits, seconds):
     site = sandbox(seed=31, issues=60, now=NOW)
     site.control("fault", path="/tempo/4/worklogs", **fault)
     result = sync()
@@ -51,7 +51,7 @@ def test_what_passes_by_itself_is_sat_out(sandbox, fault, waits, seconds):
     assert result.limit_wait_seconds == pytest.approx(seconds)
 
 
-def test_a_long_retry_after_is_not_sat_out_but_told(sandbox):
+def test_a_long_retry_after_is_an_error_that_says_when_to_try_again(sandbox):
     site = sandbox(seed=32, issues=60, now=NOW)
     site.control("fault", kind="status", status=429, retry_after=900, path="/tempo/4/worklogs")
     with pytest.raises(ImpulsumError, match="asked again after 900 s") as failure:
@@ -59,7 +59,7 @@ def test_a_long_retry_after_is_not_sat_out_but_told(sandbox):
     assert (failure.value.category, failure.value.retry_after) == (Category.RATE_LIMIT, 900)
 
 
-def test_the_limit_is_kept_by_pulls_one_after_the_other(sandbox):
+def test_consecutive_pulls_stay_within_the_limit(sandbox):
     site = sandbox(seed=32, issues=60, now=NOW)
     door(site)("shrink_page", limit=4)
     sync()
@@ -68,7 +68,7 @@ def test_the_limit_is_kept_by_pulls_one_after_the_other(sandbox):
     assert door(site)("limits") == {"refused": 0}
 
 
-def test_a_source_that_stays_down_is_an_outage_and_costs_nothing_held(sandbox):
+def test_a_source_that_stays_down_is_an_outage_and_loses_no_row(sandbox):
     site = sandbox(seed=33, issues=60, now=NOW)
     sync()
     before = everything()
@@ -84,7 +84,7 @@ def test_a_source_that_stays_down_is_an_outage_and_costs_nothing_held(sandbox):
 
 
 @pytest.mark.parametrize("path", ["/tempo/4/worklogs", "/tempo/4/papertrail"])
-def test_a_list_that_comes_back_to_the_same_page_is_refused(sandbox, path):
+def test_a_list_that_repeats_a_page_is_an_outage(sandbox, path):
     site = sandbox(seed=34, issues=60, now=NOW)
     sync()
     before = everything()
@@ -99,7 +99,7 @@ def test_a_list_that_comes_back_to_the_same_page_is_refused(sandbox, path):
     assert everything() == before
 
 
-def test_a_page_that_counts_other_than_it_holds_is_asked_for_again(sandbox):
+def test_a_page_that_has_another_number_of_results_than_it_says_is_read_again(sandbox):
     site = sandbox(seed=35, issues=60, now=NOW)
     short = '{"self":"","metadata":{"count":50,"offset":0,"limit":50},"results":[]}'
     site.control("fault", kind="status", status=200, body=short, path="/tempo/4/worklogs")
@@ -117,7 +117,7 @@ def test_a_link_to_another_host_gets_no_token(sandbox):
         sync()
 
 
-def test_wrong_token_revoked_token_and_missing_permission_are_told_apart(sandbox, monkeypatch):
+def test_wrong_token_revoked_token_and_missing_permission_have_different_errors(sandbox, monkeypatch):
     site = sandbox(seed=37, issues=60, now=NOW)
     do = door(site)
     found: dict[str, ImpulsumError] = {}
@@ -182,7 +182,7 @@ def test_a_source_without_its_token_is_off_and_says_what_to_set(sandbox, monkeyp
         sync()
 
 
-def test_a_document_that_does_not_fit_is_kept_aside_and_the_others_go_on(sandbox):
+def test_a_document_that_does_not_fit_is_quarantined_and_the_rest_is_loaded(sandbox):
     site = sandbox(seed=40, issues=60, now=NOW)
     page = '{"self":"","metadata":{"count":2,"offset":0,"limit":50},"results":[{"startDate":"2026-10-01"},7]}'
     site.control("fault", kind="status", status=200, body=page, path="/tempo/4/accounts")
@@ -195,16 +195,16 @@ def test_a_document_that_does_not_fit_is_kept_aside_and_the_others_go_on(sandbox
 def test_the_probe_says_what_the_user_may_see(sandbox):
     site = sandbox(seed=41, issues=120, now=NOW)
     do = door(site)
-    says = dict(probe("tempo", load_settings()))
+    says = dict(probe_source("tempo", load_settings()))
     assert list(says) == ["teams", "worklogs", "accounts", "plans", "audit log"]
-    assert not any("not permitted" in text or "only own" in text for text in says.values())
+    assert not any("not permitted" in text or "only their own" in text for text in says.values())
     do("log", person=do("people")["user"])
     do("restrict")
     do("deny", permission="plans")
-    says = dict(probe("tempo", load_settings()))
-    assert "only own worklogs" in says["worklogs"]
+    says = dict(probe_source("tempo", load_settings()))
+    assert "only their own worklogs" in says["worklogs"]
     assert says["plans"].startswith("not permitted")
     assert "nightly census" in says["audit log"]
     do("revoke_token")
     with pytest.raises(ImpulsumError, match="refused the token"):
-        dict(probe("tempo", load_settings()))
+        dict(probe_source("tempo", load_settings()))

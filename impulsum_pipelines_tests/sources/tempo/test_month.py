@@ -1,4 +1,4 @@
-"""Thirty days of work, mistakes and an outage: pulled as they happen, by daily windows, and once, all hold the same."""
+"""Thirty days of work, mistakes and an outage: pulled live, by daily windows, and once, they give the same rows."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from impulsum_pipelines.sources.base import http
 from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines_tests.sources.tempo.support import Do, alive, door, everything, sync, tempo, wrong
 
-pytestmark = pytest.mark.usefixtures("fail_fast")
+pytestmark = pytest.mark.usefixtures("high_limit")
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 DAYS = 30
-#: Days on which something happens; on the one of the outage nothing is pulled.
+#: Days on which something happens; on the day of the outage nothing is pulled.
 BUSY, OUTAGE = range(0, DAYS, 3), 15
 
 
 def work(do: Do, chance: random.Random) -> None:
-    """One day's doings: hours of today and of last week, changes of mind, mistakes."""
+    """What people do on one day: log hours of today and of last week, correct them, delete mistakes."""
     truth = do("truth")
     worklogs = sorted(map(int, truth["worklogs"]))
     issues = sorted({columns["issue_id"] for columns in truth["worklogs"].values()})
@@ -56,14 +56,14 @@ def work(do: Do, chance: random.Random) -> None:
 
 @pytest.mark.long
 @pytest.mark.exhaustive
-def test_a_month_ends_the_same_however_it_is_pulled(sandbox, live, monkeypatch, tmp_path):
+def test_a_month_pulled_live_by_windows_and_once_gives_the_same_rows(sandbox, live, monkeypatch, tmp_path):
     site = sandbox(seed=61, issues=60, now=START.isoformat())
     do, chance = door(site), random.Random(61)
     by_live, windows, once = (str(tmp_path / name) for name in ("live", "windows", "once"))
     monkeypatch.setenv("IMPULSUM_HOME", by_live)
     sync()
     monkeypatch.setenv("IMPULSUM_HOME", windows)
-    # Homes of one machine: what counts requests to Tempo must be one.
+    # The three homes are on one machine, so they share the count of requests to Tempo.
     monkeypatch.setattr(Home, "limits", property(lambda home: tmp_path / "limits"))
     sync(window=Window(datetime(2010, 1, 1, tzinfo=UTC), START))
     monkeypatch.setenv("IMPULSUM_HOME", by_live)
@@ -101,7 +101,7 @@ def test_a_month_ends_the_same_however_it_is_pulled(sandbox, live, monkeypatch, 
 
 
 def close(monkeypatch: pytest.MonkeyPatch, home: str, first: int, last: int) -> None:
-    """Pull closed days, each as a window of its own."""
+    """Pull closed days, each as its own window."""
     monkeypatch.setenv("IMPULSUM_HOME", home)
     for number in range(first, last):
         start = START + timedelta(days=number)

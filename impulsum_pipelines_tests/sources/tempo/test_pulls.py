@@ -1,11 +1,11 @@
-"""The first pull, what changes afterwards, and what each costs."""
+"""The first pull and a quiet one, and how many requests each takes."""
 
 from __future__ import annotations
 
 from impulsum_pipelines_tests.sources.tempo.support import NOW, asked, door, later, one, sync, wrong
 
 
-def test_the_first_pull_holds_everything(sandbox):
+def test_the_first_pull_stores_everything(sandbox):
     site = sandbox(seed=1, issues=60, now=NOW)
     result = sync()
     assert wrong(site) == {}

@@ -27,7 +27,10 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text, nullable=False, comment="What is known, and what to do next."),
         sa.Column("state", sa.Text, nullable=False, comment="open, notified, acknowledged or resolved."),
         sa.Column(
-            "version", sa.Integer, nullable=False, comment="Counts what people must be told: worse, again, over."
+            "version",
+            sa.Integer,
+            nullable=False,
+            comment="Number of changes that people must hear of: worse, back again, resolved.",
         ),
         sa.Column("occurrences", sa.Integer, nullable=False, comment="How often it was raised."),
         sa.Column("evidence", sa.JSON, nullable=False, comment="Event ids and links."),
@@ -90,7 +93,12 @@ def upgrade() -> None:
         sa.Column("id", _Id, nullable=False),
         sa.Column("alert_id", _Id, nullable=False),
         sa.Column("at", Instant, nullable=False),
-        sa.Column("change", sa.Text, nullable=False, comment="What was told, told (and where), or acknowledged."),
+        sa.Column(
+            "change",
+            sa.Text,
+            nullable=False,
+            comment="opened, worsened, reopened, escalated, resolved, acknowledged, or told: delivered, and where.",
+        ),
         sa.Column("by", sa.Text, nullable=False, comment="The person or the part of the pipeline."),
         sa.Column("note", sa.Text),
         sa.ForeignKeyConstraint(
@@ -156,7 +164,7 @@ def upgrade() -> None:
         sa.Column("what", sa.Text, nullable=False, comment="opened, worsened, reopened, escalated, resolved."),
         sa.Column("message_id", sa.Text, nullable=False, comment="The message that tells it; a digest tells several."),
         sa.Column("due_at", Instant, nullable=False, comment="Not before: quiet hours, the digest, the settling time."),
-        sa.Column("digest", sa.Boolean, nullable=False, comment="Held, to be told together with others."),
+        sa.Column("digest", sa.Boolean, nullable=False, comment="True when it waits, to be sent together with others."),
         sa.Column("status", sa.Text, nullable=False, comment="pending, addressed or superseded."),
         sa.ForeignKeyConstraint(
             ["alert_id"], ["alerts.id"], name=op.f("fk_notifications_alert_id"), ondelete="CASCADE"

@@ -45,9 +45,9 @@ def upgrade() -> None:
             "outcome",
             sa.Text,
             nullable=False,
-            comment="waiting, told by a webhook, missed, or unwatched: no webhook tells of its part.",
+            comment='waiting, "told" (a webhook reported it), missed, or unwatched (no webhook reports its scope).',
         ),
-        sa.Column("told_by", _Id, comment="The event that told of it, which may be deleted earlier."),
+        sa.Column("told_by", _Id, comment="The event that reported it, which may be deleted earlier."),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pulled_changes")),
         sa.UniqueConstraint(
             "source", "subject", "changed_at", name=op.f("uq_pulled_changes_source_subject_changed_at")
@@ -67,7 +67,7 @@ def upgrade() -> None:
             "what",
             sa.Text,
             nullable=False,
-            comment="deliveries: changes that no webhook told of; pulls: events that no pull has shown, of one day "
+            comment="deliveries: changes that no webhook reported; pulls: events that no pull has shown, of one day "
             "(UTC).",
         ),
         sa.Column("from_at", Instant, nullable=False, comment="The first of them, by the source."),
