@@ -127,6 +127,25 @@ def test_a_wrong_setting_is_named(impulsum: Shell, monkeypatch: pytest.MonkeyPat
     assert "IMPULSUM_TIMEZONE" in err and "Mars/Olympus" in err
 
 
+def test_every_wrong_setting_of_a_source_is_named_by_its_variable(
+    impulsum: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JIRA_CONCURRENCY", "99")
+    monkeypatch.setenv("NOTION_RESTRICTED", "not-an-id")
+    code, _, err = impulsum("status")
+    assert code == 2
+    assert "JIRA_CONCURRENCY: Input should be less than or equal to 20" in err
+    assert "NOTION_RESTRICTED: 'not-an-id'" in err
+
+
+def test_variables_of_other_programs_are_ignored(impulsum: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"JIRA": "x", "GITHUB": "{", "GITHUB_ACTIONS": "true", "SLACK_BOT_TOKEN": ""}.items():
+        monkeypatch.setenv(name, value)
+    code, out, err = impulsum("status")
+    assert code == 0, err
+    assert "SLACK_BOT_TOKEN not set" in out
+
+
 def test_status_of_an_empty_home(impulsum: Shell, home: Path) -> None:
     code, out, err = impulsum("status")
     assert code == 0

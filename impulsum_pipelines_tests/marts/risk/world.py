@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from impulsum_pipelines_tests.marts import world as firm
-from impulsum_pipelines_tests.marts.world import Rows, hours, pull, said, user
+from impulsum_pipelines_tests.marts.world import Rows, hours, pull, review, user
 
 ZONE = {"IMPULSUM_TIMEZONE": "America/New_York", "IMPULSUM_BUSINESS_HOURS": "9-17"}
 TO_DO, DOING, DONE, BLOCKED = "1", "2", "3", "4"
@@ -312,9 +312,9 @@ def _pulls() -> dict[str, list[dict[str, Any]]]:
             opened(9, ny(16), repository_id="8"),
         ],
         "reviews": [
-            said("r1", 3, "ben-codes", ny(25, 10), "COMMENTED"),
-            said("r2", 6, "helper[bot]", ny(25, 10), "COMMENTED"),
-            said("r3", 6, "ada-codes", ny(25, 11), "COMMENTED"),
+            review("r1", 3, "ben-codes", ny(25, 10), "COMMENTED"),
+            review("r2", 6, "helper[bot]", ny(25, 10), "COMMENTED"),
+            review("r3", 6, "ada-codes", ny(25, 11), "COMMENTED"),
         ],
     }
 
