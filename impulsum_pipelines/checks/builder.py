@@ -67,7 +67,9 @@ def counts_finding(raw: Raw, rows: Rows, scopes: str, things: str, more_numbers:
     named = [f"{row['scope']} has {row['at_source']} {things}, {row['stored']} stored" for row in wrong[:NAMED]]
     others = [f"and {len(wrong) - NAMED} more"] if len(wrong) > NAMED else []
     advice = (
-        _next_step(raw, CENSUS) if serious else "So little may have changed since the count; a later pull settles it."
+        _next_step(raw, CENSUS)
+        if serious
+        else "The difference is small: rows may have changed since the count. Act only if it stays."
     )
     text = f"{len(wrong)} of {len(rows)} {scopes} differ: {'; '.join(named + others)}. {advice}"
     return Finding(False, text, serious=serious, numbers=numbers)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import random
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,15 +18,15 @@ import yaml
 from impulsum_pipelines_tests.places import ROOT
 from impulsum_pipelines_tests.structure import House
 
-#: Fewer words are a name or a label.
-FEWEST_WORDS = 5
+#: A sentence: a capital letter, some words, a full stop; not SQL, a name or a label.
+SENTENCE = re.compile(r"[A-Z`\"]\S*(?:\s+\S+){4,}[.!?)]", re.DOTALL)
 
 
 def sample(seed: int, count: int) -> list[tuple[str, str]]:
     """Places and texts, drawn room by room."""
     by_room: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for room, place, text in (*_of_code(), *_of_models()):
-        if len(text.split()) >= FEWEST_WORDS:
+        if SENTENCE.fullmatch(text.strip()):
             by_room[room].append((place, text))
     draw = random.Random(seed)
     for texts in by_room.values():

@@ -211,7 +211,7 @@ def _last_and_next_pull(source: Source, settings: Settings, instance: dg.Dagster
 def _last_pull(source: Source, settings: Settings) -> str:
     sync = next(iter(recent(settings, source=source.name, limit=1)), None)
     if sync is None:
-        return "No pull of it is recorded."
+        return f"No pull of {source.title} is recorded."
     at = f"{sync['started_at']:%Y-%m-%d %H:%M} UTC"
     if sync["status"] in {"done", "running"}:
         return f"The last pull started at {at} and is {sync['status']}."

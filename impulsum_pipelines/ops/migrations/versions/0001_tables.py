@@ -178,7 +178,12 @@ def upgrade() -> None:
     op.create_table(
         "deliveries",
         sa.Column("id", _Id, nullable=False),
-        sa.Column("message_id", sa.Text, nullable=False, comment="The same at every try and on every channel."),
+        sa.Column(
+            "message_id",
+            sa.Text,
+            nullable=False,
+            comment="Id of the message; the same for every try and every channel.",
+        ),
         sa.Column(
             "channel", sa.Text, nullable=False, comment="Name of the channel: scheme and host, never its secrets."
         ),
