@@ -43,9 +43,14 @@ def counts(values: str) -> Check:
     [
         ("('', 0, 0)", True, True, "No project is stored yet."),
         ("('A', 7, 7), ('B', 3, 3)", True, True, "All 2 projects agree: 10 issues at Jira, 10 stored."),
-        ("('A', 7, 7), ('B', 3, 2)", False, False, "1 of 2 projects differ: B has 3 issues, 2 stored. So little"),
+        (
+            "('A', 7, 7), ('B', 3, 2)",
+            False,
+            False,
+            "1 of 2 projects differ: B has 3 issues, 2 stored. The difference is small",
+        ),
         ("('A', 7, 1)", False, True, f"1 of 1 projects differ: A has 7 issues, 1 stored. {REPAIR}"),
-        ("('A', 1000, 993), ('B', 1, 1)", False, False, "1 of 2 projects differ: A has 1000 issues, 993 stored. So"),
+        ("('A', 1000, 993), ('B', 1, 1)", False, False, "1 of 2 projects differ: A has 1000 issues, 993 stored."),
         ("('A', 1000, 1011)", False, True, f"1 of 1 projects differ: A has 1000 issues, 1011 stored. {REPAIR}"),
     ],
     ids=["nothing yet", "equal", "one missing", "6 of 7 missing", "7 of 1000 missing", "11 of 1000 too many"],

@@ -144,7 +144,7 @@ def test_a_tick_shows_what_is_lost_and_its_last_and_next_pull(instance: dg.Dagst
     assert (result.asset_check_key, result.passed) == (freshness_check("tempo"), False)
     assert result.severity == dg.AssetCheckSeverity.ERROR
     words = overview.metadata["Tempo"].value
-    for text in ("has not been pulled for 4 d.", "No pull of Jira is recorded.", "The next pull is due at"):
+    for text in ("has not been pulled for 4 d.", "No pull of Tempo is recorded.", "The next pull is due at"):
         for place in (result.description, ticked.skip_message, words):
             assert text in str(place), "what is stale, and its last and next pull"
     assert ticks(instance, ticked.cursor).asset_events, "and every tick reports it while it is so"
