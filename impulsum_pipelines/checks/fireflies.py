@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from impulsum_pipelines.checks.builder import no_orphans, no_rows
 from impulsum_pipelines.checks.findings import Agreement, Check, Finding, Raw, table_of, timestamp
-from impulsum_pipelines.sources.base.table import ALIVE
+from impulsum_pipelines.sources.base.table import ALIVE, alive
 from impulsum_pipelines.sources.fireflies.queries import UNFINISHED
 
 #: Longer than a summary takes. A meeting that waits longer is stuck, or the day's quota is too small.
@@ -101,12 +101,12 @@ def _sentence_totals(raw: Raw) -> Finding:
     return Finding(False, text, numbers={"meetings": table_of(differing), "sentences missing": missing})
 
 
-_SENTENCES_OF_UNFINISHED = """
+_SENTENCES_OF_UNFINISHED = f"""
     select transcripts.id, title, count(*) as sentences
     from raw.sentences
     join raw.transcripts on transcripts.id = sentences.transcript_id
-    where not transcripts.is_whole and transcripts.deleted_at is null and transcripts.unreachable_since is null
-        and sentences.deleted_at is null and sentences.unreachable_since is null
+    where not transcripts.is_whole and {alive("transcripts")}
+        and {alive("sentences")}
     group by all order by 1
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from impulsum_pipelines.checks.builder import NAMED, compare_counts, compare_totals, no_orphans
 from impulsum_pipelines.checks.findings import Check, Finding, Raw, table_of
-from impulsum_pipelines.sources.base.table import ALIVE
+from impulsum_pipelines.sources.base.table import ALIVE, alive
 
 _SPRINT = "com.pyxis.greenhopper.jira:gh-sprint"
 
@@ -55,7 +55,7 @@ def _field_types(raw: Raw) -> Finding:
             coalesce(fields.schema_type, 'no such field') as has
         from raw.boards
         left join (select * from raw.fields where {ALIVE}) as fields on fields.id = estimation_field_id
-        where boards.deleted_at is null and boards.unreachable_since is null
+        where {alive("boards")}
             and estimation_field_id is not null and fields.schema_type is distinct from 'number'
         """
     )

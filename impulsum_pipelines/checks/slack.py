@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from impulsum_pipelines.checks.builder import NAMED, compare_counts, no_orphans
 from impulsum_pipelines.checks.findings import Check, Finding, Raw, table_of
-from impulsum_pipelines.sources.base.table import ALIVE
+from impulsum_pipelines.sources.base.table import ALIVE, alive
 
 _REPLIES = f"""
     with roots as (
@@ -18,8 +18,8 @@ _REPLIES = f"""
         from raw.messages as replies
         inner join raw.messages as roots
             on roots.channel_id = replies.channel_id and roots.ts = replies.thread_ts
-        where replies.is_reply and replies.deleted_at is null and replies.unreachable_since is null
-            and roots.deleted_at is null and roots.unreachable_since is null
+        where replies.is_reply and {alive("replies")}
+            and {alive("roots")}
         group by 1
     )
     select coalesce(name, channel_id) as scope, coalesce(at_source, 0)::bigint as at_source,
@@ -71,13 +71,13 @@ def _channels_read(raw: Raw) -> Finding:
 def _visibility(raw: Raw) -> Finding:
     """Who may see a message follows from its channel: when a channel is made private, so are its messages."""
     wrong = raw.rows(
-        """
+        f"""
         select coalesce(channels.name, channels.id) as channel, channels.type as channel_is,
             messages.channel_type as messages_say, count(*) as messages
         from raw.messages
         inner join raw.channels on channels.id = messages.channel_id
-        where messages.deleted_at is null and messages.unreachable_since is null
-            and channels.deleted_at is null and channels.unreachable_since is null and channels.is_member
+        where {alive("messages")}
+            and {alive("channels")} and channels.is_member
             and messages.channel_type is distinct from channels.type
         group by all order by all
         """

@@ -43,6 +43,12 @@ COMMON = (
 #: SQL, true of the rows that exist at the source, as far as we know.
 ALIVE = "deleted_at is null and unreachable_since is null"
 
+
+def alive(table: str) -> str:
+    """:data:`ALIVE` for one table of a join, by its name or alias."""
+    return f"{table}.deleted_at is null and {table}.unreachable_since is null"
+
+
 #: SQL, true of the rows that no interrupted load wrote. Rows that belong to such a row may be missing, so a source must
 #: not skip a read because the row itself is stored.
 NOT_CUT_OFF = "sync_id not in (select sync_id from raw.syncs where status in ('loading', 'cut off'))"
