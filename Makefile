@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs: a virtual environment in .venv from the locked packages.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test everything postgresql dev lint bench requests month week latency storm soak sources docs lock clean
+.PHONY: help venv demo test everything postgresql dev lint bench requests month week latency storm soak sources structure docs lock clean
 SHELL := /bin/bash
 
 VENV   := .venv
@@ -66,6 +66,9 @@ soak: $(STAMP) ## Query the published file for a minute while pulls, builds and 
 
 sources: $(STAMP) ## Write the dbt source files from the declared tables
 	@$(PYTHON) -m impulsum_pipelines.marts.sources
+
+structure: $(STAMP) ## Print rooms, imports, files per folder and names of the package
+	@$(PYTHON) -m impulsum_pipelines_tests.structure
 
 docs: $(STAMP) ## Write the generated parts of docs/: settings, commands, triage tables
 	@$(PYTHON) -m impulsum_pipelines_tests.docs.generate
