@@ -20,6 +20,9 @@ from impulsum_pipelines_tests.structure import (
     report,
 )
 
+#: The package is parsed once for the whole file.
+pytestmark = pytest.mark.xdist_group("structure")
+
 MOST_ROOMS = 20
 MOST_FILES = 12
 #: Folders of tests that mirror no folder of the package: what they test is the project as a whole.

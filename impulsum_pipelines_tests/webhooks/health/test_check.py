@@ -313,7 +313,7 @@ def test_a_check_does_not_wait_long_for_a_load(raw_file_team: RawFileTeam, monke
     monkeypatch.setattr("impulsum_pipelines.webhooks.health.pulled._LOCK_SECONDS", 0)
     raw_file_team.work(3, delivered=True)
     raw_file_team.pull()
-    with Home.of(load_settings()).writing("jira"), pytest.raises(ImpulsumError, match="held jira"):
+    with Home.of(load_settings()).writing("jira"), pytest.raises(ImpulsumError, match="kept jira locked"):
         check(load_settings(), JIRA, at=raw_file_team.now)
     assert check(load_settings(), JIRA, at=raw_file_team.now) is not None
     assert outcomes() == {"told": 3}

@@ -113,7 +113,7 @@ def test_listening_on_all_addresses_warns_and_logs() -> None:
         process.terminate()
         assert process.stderr
         noted = process.stderr.read()
-    assert "reached from other machines" in noted
+    assert "Other machines can reach" in noted
     assert "POST slack 401" in noted
 
 
