@@ -22,24 +22,13 @@ import orjson
 from impulsum_pipelines.base.home import Home, connect
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base.sync import Sync
-from impulsum_pipelines.sources.base.table import ALIVE, NOT_CUT_OFF, Column
+from impulsum_pipelines.sources.base.table import ALIVE, NOT_CUT_OFF, SQL_TYPES, Column
 from impulsum_pipelines.sources.registry import tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import duckdb
-
-#: DuckDB's names for our column types.
-SQL_TYPES = {
-    "text": "VARCHAR",
-    "json": "JSON",
-    "bool": "BOOLEAN",
-    "int": "BIGINT",
-    "double": "DOUBLE",
-    "timestamp": "TIMESTAMP WITH TIME ZONE",
-    "date": "DATE",
-}
 
 SYNCS = (
     Column("sync_id", "text", "Id of the sync; every row names the sync that wrote it."),

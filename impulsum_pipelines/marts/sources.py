@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from impulsum_pipelines.loading.raw import GRAINS, KEYS, METADATA_TABLES, SQL_TYPES
+from impulsum_pipelines.loading.raw import GRAINS, KEYS, METADATA_TABLES
 from impulsum_pipelines.marts.manifest import PROJECT
-from impulsum_pipelines.sources.base.table import Column
+from impulsum_pipelines.sources.base.table import SQL_TYPES, Column
 from impulsum_pipelines.sources.registry import tables
 from impulsum_pipelines.tiers import SOURCES, Source
 

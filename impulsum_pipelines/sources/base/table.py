@@ -15,6 +15,17 @@ if TYPE_CHECKING:
 
 ColumnType = Literal["text", "bool", "int", "double", "timestamp", "date", "json"]
 
+#: DuckDB's names for our column types.
+SQL_TYPES = {
+    "text": "VARCHAR",
+    "json": "JSON",
+    "bool": "BOOLEAN",
+    "int": "BIGINT",
+    "double": "DOUBLE",
+    "timestamp": "TIMESTAMP WITH TIME ZONE",
+    "date": "DATE",
+}
+
 
 @dataclass(frozen=True)
 class Column:

@@ -10,3 +10,17 @@ different. A pull that finds nothing new, of a team with fewer than 50 meetings 
 Besides the nine files of every source: :mod:`queries` (which fields we ask for) and :mod:`listing` (a complete list of
 one span).
 """
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from impulsum_pipelines.settings import Settings
+
+
+def fireflies(*, since: date | datetime | None = None, settings: Settings | None = None) -> Any:
+    """Fireflies as a plain dlt source, see :func:`impulsum_pipelines.sources.standalone.plain_source`."""
+    from impulsum_pipelines.sources.standalone import plain_source
+
+    return plain_source("fireflies", since=since, settings=settings)

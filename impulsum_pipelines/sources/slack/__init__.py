@@ -14,3 +14,17 @@ What a live pull finds, and when:
 
 A pull that finds nothing new costs two requests, and one more for each conversation that is not archived.
 """
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from impulsum_pipelines.settings import Settings
+
+
+def slack(*, since: date | datetime | None = None, settings: Settings | None = None) -> Any:
+    """Slack as a plain dlt source, see :func:`impulsum_pipelines.sources.standalone.plain_source`."""
+    from impulsum_pipelines.sources.standalone import plain_source
+
+    return plain_source("slack", since=since, settings=settings)
