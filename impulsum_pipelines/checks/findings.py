@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagster as dg
 
+from impulsum_pipelines.base.home import fetch_dicts
 from impulsum_pipelines.settings import Settings
 from impulsum_pipelines.tiers import Source
 
@@ -34,9 +35,7 @@ class Raw:
 
     def rows(self, sql: str, parameters: list[object] | None = None) -> list[dict[str, Any]]:
         """The rows of a query, each as column name to value."""
-        cursor = self.connection.execute(sql, parameters or [])
-        names = [column[0] for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return fetch_dicts(self.connection.execute(sql, parameters or []))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ import orjson
 from impulsum_pipelines.base.home import Home, connect
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base.sync import Sync
-from impulsum_pipelines.sources.base.table import ALIVE, NOT_CUT_OFF, SQL_TYPES, Column
+from impulsum_pipelines.sources.base.table import ALIVE, NOT_CUT_OFF, Column, columns_sql
 from impulsum_pipelines.sources.registry import tables
 
 if TYPE_CHECKING:
@@ -103,8 +103,7 @@ def ensure_tables(home: Home, source: str) -> None:
     with home.write_raw(source) as connection:
         connection.execute("create schema if not exists raw")
         for name, columns in _declared(source).items():
-            body = ", ".join(f'"{c.name}" {SQL_TYPES[c.type]}{" NOT NULL" if c.name == "id" else ""}' for c in columns)
-            connection.execute(f"create table if not exists raw.{name} ({body})")
+            connection.execute(f"create table if not exists raw.{name} ({columns_sql(columns)})")
 
 
 def _declared(source: str) -> dict[str, tuple[Column, ...]]:

@@ -17,7 +17,7 @@ from uuid import uuid4
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.sources.base.sync import Sync
-from impulsum_pipelines.sources.base.table import SQL_TYPES
+from impulsum_pipelines.sources.base.table import columns_sql
 from impulsum_pipelines.sources.registry import missing_settings, off_error, tables
 
 
@@ -36,8 +36,7 @@ class NoStoredRows:
         self._connection = duckdb.connect()
         self._connection.execute("create schema raw")
         for table in tables(source):
-            columns = ", ".join(f'"{column.name}" {SQL_TYPES[column.type]}' for column in table.all_columns)
-            self._connection.execute(f"create table raw.{table.name} ({columns})")
+            self._connection.execute(f"create table raw.{table.name} ({columns_sql(table.all_columns)})")
         self._connection.execute("create table raw.syncs (sync_id varchar, status varchar)")
 
     def hashes(self, table: str, ids: Sequence[str]) -> Mapping[str, str | None]:

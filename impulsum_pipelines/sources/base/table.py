@@ -6,6 +6,7 @@ are made from them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -63,6 +64,11 @@ def alive(table: str) -> str:
 #: SQL, true of the rows that no interrupted load wrote. Rows that belong to such a row may be missing, so a source must
 #: not skip a read because the row itself is stored.
 NOT_CUT_OFF = "sync_id not in (select sync_id from raw.syncs where status in ('loading', 'cut off'))"
+
+
+def columns_sql(columns: Iterable[Column]) -> str:
+    """The columns of a ``create table`` statement."""
+    return ", ".join(f'"{c.name}" {SQL_TYPES[c.type]}{" NOT NULL" if c.name == "id" else ""}' for c in columns)
 
 
 @dataclass(frozen=True)

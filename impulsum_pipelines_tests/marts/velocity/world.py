@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from impulsum_pipelines.sources.base.table import columns_sql
 from impulsum_pipelines.sources.jira.tables import TABLES
 
 EPOCH = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
@@ -223,8 +224,6 @@ def raw_rows(world: World) -> dict[str, list[dict[str, Any]]]:
     return rows
 
 
-SQL_TYPES = {"text": "varchar", "bool": "boolean", "int": "bigint", "double": "double", "timestamp": "timestamptz",
-          "date": "date", "json": "json"}  # fmt: skip
 _SYNCS = """sync_id text, source text, mode text, census bool, window_start timestamptz, window_end timestamptz,
     watermark_from timestamptz, watermark_to timestamptz, started_at timestamptz, finished_at timestamptz, status text,
     requests int, limit_waits int, limit_wait_seconds double, extract_seconds double, normalize_seconds double,
@@ -242,7 +241,7 @@ def write_raw(path: Path, rows: dict[str, list[dict[str, Any]]]) -> None:
         raw.execute(f"create table if not exists raw.syncs ({_SYNCS})")
         raw.execute(f"create table if not exists raw.census ({_CENSUS})")
         for table in TABLES:
-            columns = ", ".join(f'"{column.name}" {SQL_TYPES[column.type]}' for column in table.all_columns)
+            columns = columns_sql(table.all_columns)
             raw.execute(f"create table if not exists raw.{table.name} ({columns}, primary key (id))")
             if rows.get(table.name):
                 raw.register("incoming", pa.Table.from_pylist(rows[table.name], schema=table.schema))
