@@ -10,6 +10,7 @@ import pytest
 
 from impulsum_pipelines.sandbox.server import Running
 from impulsum_pipelines.sources.base import http
+from impulsum_pipelines_tests.quick_load import load_quickly
 from impulsum_pipelines_tests.sources.live import Live, pull_as_time_passes
 
 
@@ -17,6 +18,13 @@ from impulsum_pipelines_tests.sources.live import Live, pull_as_time_passes
 def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait milliseconds between attempts; a Retry-After of the source is still obeyed."""
     monkeypatch.setattr(http, "BACKOFF", 0.001)
+
+
+@pytest.fixture(autouse=True)
+def _quick_load(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load quickly, unless the test is marked ``full_load``: the tests of a source are about what it reads."""
+    if not request.node.get_closest_marker("full_load"):
+        load_quickly(monkeypatch)
 
 
 @pytest.fixture
