@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -19,6 +20,7 @@ from impulsum_pipelines.tiers import SOURCES
 if TYPE_CHECKING:
     import dagster as dg
 
+    from impulsum_pipelines.base.home import Home
     from impulsum_pipelines.sandbox.server import Running
     from impulsum_pipelines.settings import Settings
     from impulsum_pipelines_tests.alerts.sinks import Mails, Webhook
@@ -99,6 +101,31 @@ def own_environment(
                 monkeypatch.setenv(name, stack.enter_context(server.database()))
             monkeypatch.setenv("PGTZ", "UTC")  # as the services have it
         yield
+
+
+@pytest.fixture(autouse=True)
+def _ready_ops_store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let a new ops store in SQLite begin as a copy: Alembic creates one in ten times the time. Not in its own tests."""
+    from impulsum_pipelines.ops import store
+
+    if request.module.__name__.startswith("impulsum_pipelines_tests.ops."):
+        return
+    prepare = store._Store.prepare
+    blank = tmp_path_factory.getbasetemp() / "blank-ops.sqlite"
+
+    def prepared(self: store._Store, home: Home) -> None:
+        is_new = self.is_sqlite and not self._file.exists()
+        if is_new and blank.exists():
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(blank, self._file)
+        prepare(self, home)
+        if is_new and not blank.exists():
+            with sqlite3.connect(self._file) as filled, sqlite3.connect(blank) as copy:
+                filled.backup(copy)
+
+    monkeypatch.setattr(store._Store, "prepare", prepared)
 
 
 def isolate(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
