@@ -133,7 +133,7 @@ def isolate(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     for name in os.environ:
         if name.startswith(_OURS):
             monkeypatch.delenv(name)
-    for name, value in _TELEMETRY_OFF.items():
+    for name, value in {**_TELEMETRY_OFF, "PYTHON_DOTENV_DISABLED": "1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("IMPULSUM_HOME", str(folder / "home"))
     monkeypatch.setenv("DLT_DATA_DIR", str(folder / "dlt"))

@@ -21,7 +21,7 @@ from dagster_shared.libraries import DagsterLibraryRegistry
 from dagster_shared.serdes.errors import DeserializationError
 
 from impulsum_pipelines.base.failing import OWNER
-from impulsum_pipelines.marts.manifest import PROJECT, manifest_text
+from impulsum_pipelines.marts.manifest import PROJECT, manifest_text, parsed_folder
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def mart_specs(project: Path = PROJECT) -> MartSpecs:
         ImpulsumError: of category configuration, with dbt's own words, when the project cannot be parsed.
     """
     manifest = manifest_text(project)
-    cache = project / "target" / "marts.json"
+    cache = parsed_folder(project) / "marts.json"
     libraries = {name: version(name) for name in ("dagster", "dagster-dbt", "dbt-core")}
     inputs = hashlib.sha256(repr((libraries, sys.version, OWNER)).encode())
     for part in (manifest, *(module.read_bytes() for module in _CODE)):

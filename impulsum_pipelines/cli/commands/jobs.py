@@ -1,8 +1,9 @@
-"""``impulsum sync`` and ``impulsum build``: run the jobs of the schedules now. ``impulsum dagster-home``."""
+"""``impulsum sync``, ``impulsum build``: run the jobs of the schedules now. ``impulsum dev``: Dagster's own UI."""
 
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ import typer
 
 from impulsum_pipelines.base.home import Home, fetch_dicts
 from impulsum_pipelines.cli.console import format_value, notes, show_json, show_table
+from impulsum_pipelines.cli.dev import dagster_dev
 from impulsum_pipelines.cli.runs import RunReport, dagster_home, run_job
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings, load_settings
@@ -27,6 +29,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(sync)
     app.command()(build)
+    app.command()(dev)
     app.command("dagster-home")(show_dagster_home)
 
 
@@ -76,6 +79,13 @@ def build(as_json: AsJson = False) -> None:
         show_checks(report)
         notes().print(f"Published {release['path']} as version {release['version']}.", highlight=False)
     exit_unless_checked(report)
+
+
+def dev(port: Annotated[int, typer.Option(help="Port of the UI.", min=1, max=65535)] = 3000) -> None:
+    """Open Dagster's UI on this machine, with schedules running; what `make dev` does, from any folder."""
+    start = dagster_dev(load_settings(), port)
+    os.chdir(start.folder)
+    os.execve(start.command[0], start.command, start.environment)  # noqa: S606  # the signals go to Dagster
 
 
 def show_dagster_home() -> None:

@@ -13,7 +13,7 @@ import duckdb
 
 from impulsum_pipelines.base.home import Home, fetch_dicts
 from impulsum_pipelines.loading.raw import ensure_tables
-from impulsum_pipelines.marts.manifest import COPIES, PARSED, PATHS, PROJECT, manifest_text
+from impulsum_pipelines.marts.manifest import COPIES, PARSED, PATHS, PROJECT, manifest_text, parsed_folder
 from impulsum_pipelines.tiers import SOURCES
 
 #: The marts on Jira, and what they read; completeness reads the metadata tables of every source.
@@ -42,7 +42,7 @@ def run_dbt(home: Path, *arguments: str, **settings: str) -> subprocess.Complete
     if not (home / "target").exists():
         manifest_text()
         (home / "target").mkdir()
-        shutil.copy(PROJECT / "target" / PARSED, home / "target")
+        shutil.copy(parsed_folder() / PARSED, home / "target")
     own = {
         **PATHS,
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
