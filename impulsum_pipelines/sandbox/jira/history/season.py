@@ -17,7 +17,7 @@ from typing import Any
 
 from impulsum_pipelines.sandbox.jira import issues as edits
 from impulsum_pipelines.sandbox.jira.history.teams import ScrumTeam
-from impulsum_pipelines.sandbox.jira.history.words import Words, comment
+from impulsum_pipelines.sandbox.jira.history.words import Words, comment_text
 from impulsum_pipelines.sandbox.jira.issues import JiraIssue
 from impulsum_pipelines.sandbox.jira.site import JiraUser, Sprint, Status
 from impulsum_pipelines.sandbox.jira.world import JiraWorld, add_link, comment_document, worklog_document
@@ -337,7 +337,7 @@ class Season:
 
     def _comment(self, at: int, issue: JiraIssue) -> None:
         number = self.world.next_id("comment")
-        document = comment_document(issue.id, number, self._somebody(), comment(number), at)
+        document = comment_document(issue.id, number, self._somebody(), comment_text(number), at)
         self._comments.append((number, issue.id, document))
         page = issue.fields["comment"]
         shown = [*page["comments"], document][: edits.INLINE_COMMENTS]

@@ -132,6 +132,6 @@ class Words:
         return title
 
 
-def comment(number: int) -> str:
+def comment_text(number: int) -> str:
     """The text of the comment with this number."""
     return _COMMENTS[number % len(_COMMENTS)]
