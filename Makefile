@@ -94,8 +94,8 @@ lock: $(STAMP) ## Write requirements.lock again from pyproject.toml
 	@$(VENV)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
 
-clean: ## Remove the environment, all data in .impulsum, and caches
-	@rm -rf $(VENV) .impulsum dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache *.egg-info
+clean: ## Remove the environment, all data in .impulsum and .impulsum-demo, and caches
+	@rm -rf $(VENV) .impulsum .impulsum-demo dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache *.egg-info
 
 venv: $(STAMP) ## Create .venv
 

@@ -77,6 +77,25 @@ class Home:
         """``DAGSTER_HOME`` of the command line and of ``make dev``, unless one is set."""
         return self.root / "dagster"
 
+    @property
+    def is_demo(self) -> bool:
+        """Whether the home was made by ``impulsum demo``: all data in it is invented."""
+        return self._demo_mark.exists()
+
+    @property
+    def demo_site(self) -> str:
+        """URL of the sandbox that the data of a demo comes from; nothing else may be pulled into its home."""
+        return self._demo_mark.read_text(encoding="utf-8")
+
+    def mark_demo(self, site: str) -> None:
+        """Make this the home of a demo whose data comes from the sandbox at the URL ``site``."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._demo_mark.write_text(site, encoding="utf-8")
+
+    @property
+    def _demo_mark(self) -> Path:
+        return self.root / "demo.txt"
+
     @contextmanager
     def reading(self, name: str) -> Iterator[None]:
         """Lock ``name`` (a source, ``warehouse`` or ``publish``) for reading, beside other readers.

@@ -76,7 +76,7 @@ def run_job(
     ops: Mapping[str, object] | None = None,
     marts: bool = True,
 ) -> RunReport:
-    """Run a job of the code location in this process, with progress on a terminal.
+    """Run a job of the code location in this process, with progress on stderr.
 
     Args:
         name: name of the job.
@@ -122,12 +122,17 @@ def _report_progress(record: dg.EventLogEntry) -> None:
     if event is None:
         return
     if event.event_type_value == "STEP_START":
-        reporter()(f"{event.step_key}", 0, None)
+        reporter()(_stage(event.step_key), 0, None)
     elif event.event_type_value == "STEP_UP_FOR_RETRY":
         # A wait can be minutes long: the person at the terminal must see the reason.
         wait = event.step_retry_data.seconds_to_wait or 0
-        reporter()(f"{event.step_key} failed; retry in {wait:.0f} s", 0, None)
-        log.warning("%s failed; retry in %.0f s", event.step_key, wait)
+        reporter()(f"{_stage(event.step_key)} failed; retry in {wait:.0f} s", 0, None)
+        log.warning("%s failed; retry in %.0f s", _stage(event.step_key), wait)
+
+
+def _stage(step_key: str | None) -> str:
+    """A step as people call it: ``published/impulsum`` for ``published__impulsum``, ``jira pull`` for ``jira_pull``."""
+    return (step_key or "").replace("__", "/").replace("_", " ")
 
 
 def _report(run_id: str, events: Sequence[dg.DagsterEvent]) -> RunReport:

@@ -16,7 +16,7 @@ from impulsum_pipelines.cli.dev import dagster_dev
 from impulsum_pipelines.cli.runs import RunReport, dagster_home, run_job
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings, load_settings
-from impulsum_pipelines.sources.registry import missing_settings
+from impulsum_pipelines.sources.registry import missing_settings, off_error, why_off
 from impulsum_pipelines.tiers import SOURCES
 
 _STAGES = ("extract", "normalize", "load")
@@ -108,12 +108,15 @@ def require_configured(source: str, settings: Settings) -> None:
             f"{source} is off: {', '.join(missing)} not set",
             f"set {' and '.join(missing)}, or try it with a sandbox (`impulsum sandbox serve`).",
         )
+    if why_off(source, settings):
+        raise off_error(source, settings)
 
 
 def show_checks(report: RunReport) -> None:
-    """Print how many checks passed, and list those that failed."""
-    passed = len(report.checks) - len(report.failed)
-    notes().print(f"Checks: {passed} passed, {len(report.failed)} failed.", highlight=False)
+    """Print how many checks passed, warned and failed, and list those that did not pass."""
+    warned = sum(not check.is_error for check in report.failed)
+    passed, failed = len(report.checks) - len(report.failed), len(report.failed) - warned
+    notes().print(f"Checks: {passed} passed, {warned} warned, {failed} failed.", highlight=False)
     if report.failed:
         show_table(
             ("check", "asset", "severity", "message"),
