@@ -9,6 +9,7 @@ STAMP  := $(VENV)/installed
 SEED   ?= 1
 ISSUES ?= 500
 MINUTES ?= 15
+PORT   ?= 3000
 
 # Whose tests write to Dagster's storage or to the ops store.
 STORED := alerts automation checks/test_checks.py cli deploy loading ops webhooks test_definitions.py test_freshness.py
@@ -35,8 +36,8 @@ postgresql: $(STAMP) ## Run the tests of what Dagster and the ops store keep, wi
 	@$(PYTHON) -m pytest -n 4 --dist loadgroup -m "not exhaustive" --storage postgresql \
 		$(addprefix impulsum_pipelines_tests/,$(STORED))
 
-dev: $(STAMP) ## Open Dagster's UI on http://127.0.0.1:3000, with schedules running
-	@DAGSTER_HOME="$$($(VENV)/bin/impulsum dagster-home)" exec $(VENV)/bin/dagster dev -h 127.0.0.1 -w workspace.yaml
+dev: $(STAMP) ## Open Dagster's UI on http://127.0.0.1:PORT, with schedules running (PORT=3000)
+	@DAGSTER_HOME="$$($(VENV)/bin/impulsum dagster-home)" exec $(VENV)/bin/dagster dev -h 127.0.0.1 -p $(PORT) -w workspace.yaml
 
 lint: $(STAMP) ## Check style, formatting and types
 	@$(VENV)/bin/ruff check
