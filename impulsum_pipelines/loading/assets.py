@@ -14,14 +14,14 @@ The specs come from the declared tables and not from the dlt source, because imp
 
 from collections.abc import Iterator
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from math import ceil
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from impulsum_pipelines.base.failing import OWNER, RETRIES, failure
+from impulsum_pipelines.base.catalog import owners, source_files, tags, working_day_deadline
+from impulsum_pipelines.base.failing import RETRIES, failure
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.base.progress import reporter
 from impulsum_pipelines.errors import Category, ImpulsumError
@@ -32,6 +32,7 @@ from impulsum_pipelines.loading.raw import GRAINS, METADATA_TABLES
 from impulsum_pipelines.loading.result import LoadResult, RowCounts
 from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.sources import registry
 from impulsum_pipelines.sources.base.table import ALIVE, Column, Table
 from impulsum_pipelines.sources.registry import tables, why_off
 from impulsum_pipelines.tiers import Source
@@ -70,7 +71,7 @@ def build_source_assets(source: Source, settings: Settings) -> dg.AssetsDefiniti
     """
     declared = {table.name: table for table in tables(source.name)}
     partitions = day_partitions(settings)
-    freshness = _freshness(source, settings)
+    freshness = working_day_deadline(source.fresh_within, settings)
 
     @dg.multi_asset(
         name=f"{source.name}_pull",
@@ -132,9 +133,9 @@ def build_metadata_assets(source: Source) -> list[dg.AssetSpec]:
             description=GRAINS[name],
             deps=[[source.name, tables(source.name)[0].name]],
             group_name=source.name,
-            owners=[OWNER],
+            owners=owners(source.name),
             kinds={"duckdb"},
-            tags={"layer": "raw", "cadence": "every-sync"},
+            tags=tags("raw", "every-sync"),
             metadata=_table_metadata(source, name, columns),
         )
         for name, columns in METADATA_TABLES.items()
@@ -181,9 +182,9 @@ def _spec(
         [source.name, table.name],
         description=table.description + (_PARTITIONS if table.partitioned else ""),
         group_name=source.name,
-        owners=[OWNER],
+        owners=owners(source.name),
         kinds={"dlt", "duckdb", source.name},
-        tags={"layer": "raw", "cadence": "follows-changes" if table.partitioned else "reference"},
+        tags=tags("raw", "follows-changes" if table.partitioned else "reference"),
         metadata=_table_metadata(source, table.name, table.all_columns),
         partitions_def=partitions if table.partitioned else None,
         freshness_policy=freshness,
@@ -202,20 +203,12 @@ def _table_metadata(source: Source, name: str, columns: tuple[Column, ...]) -> d
             for column in columns
         ]
     )
-    return {"dagster/column_schema": schema, "dagster/table_name": f"{source.name}.raw.{name}"}
-
-
-def _freshness(source: Source, settings: Settings) -> dg.FreshnessPolicy:
-    """A deadline at full hours of the working day. A plain age limit would be missed every night."""
-    first, last = settings.business_hours
-    hours = min(ceil(source.fresh_within / timedelta(hours=1)), last - first)
-    return _deadline(
-        f"0 {first + hours}-{min(last, 23)}/{hours} * * 1-5", timedelta(hours=hours), settings.impulsum_timezone
-    )
-
-
-#: Cached, so that tables and sources share policies: making one computes a thousand cron ticks.
-_deadline = cache(dg.FreshnessPolicy.cron)
+    folder = Path(registry.__file__).with_name(source.name)
+    return {
+        "dagster/column_schema": schema,
+        "dagster/table_name": f"{source.name}.raw.{name}",
+        **source_files(folder / "tables.py", folder / "walk.py"),
+    }
 
 
 def _time_window(context: dg.AssetExecutionContext) -> dg.TimeWindow | None:
