@@ -10,6 +10,7 @@ SEED   ?= 1
 ISSUES ?= 500
 MINUTES ?= 15
 DBT    ?= parse
+PORT   ?= 3000
 
 # Whose tests write to Dagster's storage or to the ops store.
 STORED := alerts automation checks cli deploy loading ops webhooks test_definitions.py
@@ -48,8 +49,8 @@ postgresql: $(STAMP) ## Run the tests of what Dagster and the ops store keep, wi
 	@$(PYTEST) --storage postgresql \
 		$(addprefix impulsum_pipelines_tests/,$(STORED))
 
-dev: $(STAMP) ## Open Dagster's UI on http://127.0.0.1:3000, with schedules running
-	@exec $(VENV)/bin/impulsum dev
+dev: $(STAMP) ## Open Dagster's UI on http://127.0.0.1:PORT, with schedules running (PORT=3000)
+	@exec $(VENV)/bin/impulsum dev --port $(PORT)
 
 lint: $(STAMP) ## Check style, formatting, types and SQL
 	@$(VENV)/bin/ruff check

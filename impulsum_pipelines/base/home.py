@@ -73,6 +73,11 @@ class Home:
         return self.root / "inbox"
 
     @property
+    def first_day(self) -> Path:
+        """File with the first day (UTC) that Dagster shows, see :mod:`impulsum_pipelines.loading.partitions`."""
+        return self.root / "first_day"
+
+    @property
     def dagster(self) -> Path:
         """``DAGSTER_HOME`` of the command line and of ``make dev``, unless one is set."""
         return self.root / "dagster"

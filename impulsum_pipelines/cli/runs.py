@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Timer, get_ident
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,12 @@ from impulsum_pipelines.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg
+    from dagster._core.remote_origin import RemoteJobOrigin
 
 log = logging.getLogger(__name__)
+
+#: The person at the terminal sees that a run ended early. With an origin, Dagster's daemon would also repeat it.
+_NOT_REPEATED = {"dagster/max_retries": "0"}
 
 
 @dataclass(frozen=True)
@@ -99,11 +104,15 @@ def run_job(
         definitions = build_definitions() if marts else build_source_definitions()
         with dg.DagsterInstance.get() as instance, interruptible(), Home.of(settings).process_alive(shell_lock(run_id)):
             instance.add_event_listener(run_id, _report_progress)
+            # `execute_in_process` has no parameter for it.
+            instance.create_run_for_job = partial(  # type: ignore[method-assign]
+                instance.create_run_for_job, remote_job_origin=_origin(name)
+            )
             result = definitions.resolve_job_def(name).execute_in_process(
                 instance=instance,
                 run_id=run_id,
                 partition_key=partition_key,
-                tags={STARTED_BY_TAG: "shell", **(tags or {})},
+                tags={STARTED_BY_TAG: "shell", **_NOT_REPEATED, **(tags or {})},
                 run_config={
                     "ops": dict(ops or {}),
                     # The terminal shows only the result; everything else is in the log of the run.
@@ -114,6 +123,16 @@ def run_job(
     if not result.success:
         raise _error(name, run_id, result.all_events)
     return _report(run_id, result.all_events)
+
+
+def _origin(job: str) -> RemoteJobOrigin:
+    """The job of the code location. Dagster shows a run without it in the list of runs, but not with its job."""
+    from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+    from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+
+    from impulsum_pipelines.deploy import LOCATION
+
+    return RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(LOCATION), SINGLETON_REPOSITORY_NAME).get_job_origin(job)
 
 
 def _report_progress(record: dg.EventLogEntry) -> None:

@@ -16,6 +16,7 @@ import pytest
 from impulsum_pipelines.base.home import Home, connect
 from impulsum_pipelines.definitions import build_definitions
 from impulsum_pipelines.loading.run_load import run_load
+from impulsum_pipelines.marts.figures import FIGURES
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines_tests.marts.conftest import BUILD, Query
 
@@ -53,11 +54,41 @@ def test_dagster_shows_rows_and_columns_of_a_table(published: Path, rows: Query)
     assert event and event.asset_materialization
     metadata = event.asset_materialization.metadata
     assert [(metadata["dagster/row_count"].value,)] == rows("select count(*) from core.issues")
+    assert [(metadata["open issues"].value,)] == rows(
+        "select count(*) from core.issues where status_category != 'done' and not is_deleted"
+    )
     schema = metadata["dagster/column_schema"].value
     assert isinstance(schema, dg.TableSchema)
     columns = rows("select column_name from duckdb_columns() where schema_name = 'core' and table_name = 'issues'")
     assert {column.name for column in schema.columns} == {name for (name,) in columns}
     assert all(column.description for column in schema.columns)
+
+
+@pytest.mark.xdist_group("marts")
+def test_dagster_plots_every_key_number(published: Path) -> None:
+    """It plots what is a number. Where the rows give none, such as an average of nothing, there is a gap."""
+    kinds = {}
+    with dg.DagsterInstance.from_config(str(published.parent / "dagster")) as instance:
+        for table, figures in FIGURES.items():
+            event = instance.get_latest_materialization_event(dg.AssetKey(table))
+            assert event and event.asset_materialization
+            metadata = event.asset_materialization.metadata
+            kinds |= {name: type(metadata[name].value) for name in figures if name in metadata}
+    assert {"open issues", "open pull requests", "closed sprints", "open risks P1"} <= set(kinds)
+    assert set(kinds.values()) <= {int, float}, kinds
+
+
+@pytest.mark.xdist_group("marts")
+def test_dagster_shows_types_and_descriptions_of_a_view(published: Path) -> None:
+    with dg.DagsterInstance.from_config(str(published.parent / "dagster")) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey(["staging", "stg_jira__issues"]))
+    assert event and event.asset_materialization
+    metadata = event.asset_materialization.metadata
+    assert "dagster/row_count" not in metadata, "to count a view is to compute it"
+    schema = metadata["dagster/column_schema"].value
+    assert isinstance(schema, dg.TableSchema)
+    assert "status_category" in {column.name for column in schema.columns}
+    assert all(column.type and column.description for column in schema.columns)
 
 
 @pytest.mark.xdist_group("marts")

@@ -41,22 +41,21 @@ def sync(
     as_json: AsJson = False,
 ) -> None:
     """Pull one source: everything that changed since the last sync, or the days from --since to --until."""
+    from impulsum_pipelines.automation.jobs import pull_config
+    from impulsum_pipelines.loading.partitions import reading
+
     settings = load_settings()
     require_configured(source, settings)
     today = datetime.now(UTC).date()
     if since is None and until is not None:
         raise _wrong("--until needs --since", "add --since with the first day.")
-    job = partial(run_job, f"{source}_sync", settings, ops=_census(source, census), marts=False)
+    job = partial(run_job, f"{source}_sync", settings, marts=False)
     if since is None:
-        report = job(partition_key=today.isoformat())
+        report = job(partition_key=today.isoformat(), ops=pull_config(source, census=census))
     else:
         first, last = _days(since, until, settings.impulsum_start_date, today)
-        report = job(
-            tags={
-                "dagster/asset_partition_range_start": first.isoformat(),
-                "dagster/asset_partition_range_end": last.isoformat(),
-            }
-        )
+        tags, days = reading(first, last, settings)
+        report = job(tags=tags, ops=pull_config(source, census=census, **days))
     syncs = _syncs(source, settings, report)
     if as_json:
         show_json({"run_id": report.run_id, "syncs": syncs, "checks": [vars(check) for check in report.checks]})
@@ -128,12 +127,6 @@ def exit_unless_checked(report: RunReport) -> None:
     """End with exit code 1 when a check failed as an error."""
     if any(check.is_error for check in report.failed):
         raise typer.Exit(1)
-
-
-def _census(source: str, census: bool) -> dict[str, object]:
-    from impulsum_pipelines.automation.jobs import pull_config
-
-    return pull_config(source, census=census)
 
 
 def _days(since: str, until: str | None, start: date, today: date) -> tuple[date, date]:
