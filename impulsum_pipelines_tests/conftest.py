@@ -107,7 +107,7 @@ def own_environment(
 def _ready_ops_store(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Let a new ops store in SQLite begin as a copy: Alembic creates one in ten times the time. Not in its own tests."""
+    """Let a new ops store in SQLite begin as a copy: Alembic takes ten times as long. Not in the tests of the store."""
     from impulsum_pipelines.ops import store
 
     if request.module.__name__.startswith("impulsum_pipelines_tests.ops."):

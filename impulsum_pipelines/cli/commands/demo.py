@@ -154,7 +154,7 @@ def _fresh(home: Home) -> Home:
     home.mark_demo("no sandbox yet")
     for folder in (home.raw("any").parent, home.versions, home.work, home.limits):
         shutil.rmtree(folder, ignore_errors=True)
-    for file in (home.warehouse, home.published):
+    for file in (home.warehouse, home.published, home.first_day):
         file.unlink(missing_ok=True)
     return home
 
