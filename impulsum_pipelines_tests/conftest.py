@@ -7,7 +7,7 @@ import shutil
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,6 +161,14 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxFactory]:
         yield start
 
 
+@pytest.fixture
+def quick_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Syncs of this process skip dlt's normalize and load, as those of the sources' tests do."""
+    from impulsum_pipelines_tests.quick_load import load_quickly
+
+    load_quickly(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def postgres_server(pytestconfig: pytest.Config) -> Iterator[Postgres]:
     """A real PostgreSQL, one per worker. If none can start, its tests are skipped, unless ``--storage`` requests it."""
@@ -248,6 +256,14 @@ def light_instance(
     is_light = storage == "sqlite"
     with dg.DagsterInstance.ephemeral(str(tmp_path)) if is_light else _deployed(request, storage) as instance:
         yield instance
+
+
+@pytest.fixture
+def quick_runs(quick_loads: None, light_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs that a command runs in this process load quickly, and their history is in the light instance."""
+    import dagster as dg
+
+    monkeypatch.setattr(dg.DagsterInstance, "get", lambda: nullcontext(light_instance))
 
 
 @contextmanager

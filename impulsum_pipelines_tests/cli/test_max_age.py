@@ -66,7 +66,7 @@ class Shell:
 
 
 @pytest.fixture
-def impulsum(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+def impulsum(quick_runs: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
     shell = Shell(capsys)
     monkeypatch.setattr(max_age, "run_job", shell.run)
     monkeypatch.setattr(http, "BACKOFF", 0)
@@ -76,7 +76,7 @@ def impulsum(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 @pytest.fixture
 def site(sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch) -> Running:
     """A Jira site, and no other source."""
-    started = sandbox(seed=3, issues=40)
+    started = sandbox(seed=3, issues=12)
     for name in started.env:
         if not name.startswith("JIRA_"):
             monkeypatch.delenv(name)
@@ -98,7 +98,7 @@ def test_only_an_older_source_is_pulled_and_only_changes_are_built(impulsum: She
     assert (code, impulsum.jobs) == (0, ["jira_sync", "build"]), err
     answer = json.loads(out)
     assert answer["refreshed"]["jira"]["pulled"] and 0 <= answer["refreshed"]["jira"]["age_seconds"] < 120
-    assert answer["sources"]["jira"]["rows"]["issues"] == 40
+    assert answer["sources"]["jira"]["rows"]["issues"] == 12
     assert "Pulling Jira: it was never pulled." in err
 
     code, out, _ = impulsum("sql", QUESTION, "--max-age", "2h")
@@ -108,7 +108,7 @@ def test_only_an_older_source_is_pulled_and_only_changes_are_built(impulsum: She
     code, out, err = impulsum("sql", QUESTION, "--max-age", "2h", "--json")
     assert (code, impulsum.jobs) == (0, ["jira_sync"]), "nothing had changed"
     answer = json.loads(out)
-    assert answer["rows"] == [{"issues": 40}]
+    assert answer["rows"] == [{"issues": 12}]
     assert answer["sources"]["jira"]["age_seconds"] < 120 and answer["sources"]["jira"]["error"] is None
     assert re.search(r"its newest pull is 3 h 1\d min old", err)
 
@@ -116,7 +116,7 @@ def test_only_an_older_source_is_pulled_and_only_changes_are_built(impulsum: She
     site.control("create_issue", project=next(iter(site.control("ids"))))
     code, out, _ = impulsum("sql", QUESTION, "--max-age", "2h", "--json")
     assert (code, impulsum.jobs) == (0, ["jira_sync", "build"])
-    assert json.loads(out)["rows"] == [{"issues": 41}]
+    assert json.loads(out)["rows"] == [{"issues": 13}]
 
 
 def test_when_a_source_is_down_the_stored_data_is_shown(impulsum: Shell, site: Running) -> None:
@@ -131,7 +131,7 @@ def test_when_a_source_is_down_the_stored_data_is_shown(impulsum: Shell, site: R
     code, out, err = impulsum("sql", QUESTION, "--max-age", "30m", "--json")
     assert code == 0
     answer = json.loads(out)
-    assert answer["rows"] == [{"issues": 40}]
+    assert answer["rows"] == [{"issues": 12}]
     assert answer["sources"]["jira"]["age_seconds"] == pytest.approx(3.25 * 3600, abs=360)
     assert "limits requests" in answer["sources"]["jira"]["error"]
     assert "Jira could not be reached (" in err and re.search(r"the data shown is 3 h 1\d min old\.", err)
@@ -149,7 +149,7 @@ def test_an_error_that_will_not_pass_is_reported_and_the_data_shown(
     hours_pass()
     monkeypatch.setenv("JIRA_API_TOKEN", "revoked")
     code, out, err = impulsum("sql", QUESTION, "--max-age", "90s", "--csv")
-    assert (code, out) == (1, "issues\n40\n")
+    assert (code, out) == (1, "issues\n12\n")
     assert "Jira could not be pulled" in err and re.search(r"the data shown is 3 h 1\d min old\. Next:", err)
 
 

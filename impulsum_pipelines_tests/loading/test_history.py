@@ -23,6 +23,8 @@ from impulsum_pipelines_tests.conftest import SandboxFactory, on_sqlite
 from impulsum_pipelines_tests.sources.pulls import Pulls
 from impulsum_pipelines_tests.sources.victims import kill
 
+pytestmark = pytest.mark.usefixtures("quick_loads")
+
 NOW = "2026-11-01T12:00:00Z"
 JIRA = Pulls("jira")
 
@@ -64,7 +66,7 @@ def test_a_scope_counts_only_what_this_sync_wrote(ops_settings: Settings, sandbo
 
 
 def test_a_window_is_recorded_with_its_span(ops_settings: Settings, sandbox: SandboxFactory) -> None:
-    sandbox(issues=20, now=NOW)
+    sandbox(issues=12, now=NOW)
     window = Window(datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 10, 3, tzinfo=UTC))
     pull(window=window)
     [sync] = recent(load_settings())
@@ -75,7 +77,7 @@ def test_a_window_is_recorded_with_its_span(ops_settings: Settings, sandbox: San
 def test_a_failure_has_its_category_and_no_secret(
     ops_settings: Settings, sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox(issues=20, now=NOW)
+    sandbox(issues=12, now=NOW)
     monkeypatch.setenv("JIRA_API_TOKEN", "wrong-token-of-somebody")
     with pytest.raises(ImpulsumError):
         pull()
@@ -88,7 +90,7 @@ def test_a_failure_has_its_category_and_no_secret(
 def test_the_message_of_a_library_is_sanitized(
     ops_settings: Settings, sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox(issues=20, now=NOW)
+    sandbox(issues=12, now=NOW)
 
     def crash(*_: object, **__: object) -> None:
         raise RuntimeError(
@@ -106,7 +108,7 @@ def test_the_message_of_a_library_is_sanitized(
 def test_a_stream_that_ended_early_leaves_figures_and_a_reason(
     ops_settings: Settings, sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox(issues=20, now=NOW)
+    sandbox(issues=12, now=NOW)
     reason = ImpulsumError(Category.SOURCE_OUTAGE, "The site went away", next_step="nothing.")
     conclude = Sync.conclude
     monkeypatch.setattr(Sync, "conclude", lambda self: (self.fail(reason), conclude(self)))
@@ -114,12 +116,12 @@ def test_a_stream_that_ended_early_leaves_figures_and_a_reason(
         pull()
     [sync] = recent(load_settings())
     assert (sync["status"], sync["error_category"]) == ("incomplete", "source outage")
-    assert sync["rows"]["issues"]["new"] == 20
+    assert sync["rows"]["issues"]["new"] == 12
     assert sync["scopes"]
 
 
 def test_the_next_sync_marks_a_killed_one_as_cut_off(ops_settings: Settings, sandbox: SandboxFactory) -> None:
-    sandbox(issues=20, now=NOW)
+    sandbox(issues=12, now=NOW)
     kill("jira", "load")
     [left] = recent(load_settings())
     assert (left["status"], left["finished_at"]) == ("running", None)
@@ -130,7 +132,7 @@ def test_the_next_sync_marks_a_killed_one_as_cut_off(ops_settings: Settings, san
 def test_an_interrupted_sync_says_so_itself(
     ops_settings: Settings, sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox(issues=20, now=NOW)
+    sandbox(issues=12, now=NOW)
 
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -142,7 +144,7 @@ def test_an_interrupted_sync_says_so_itself(
 
 
 def test_syncs_of_other_sources_are_left_running(ops_settings: Settings, sandbox: SandboxFactory) -> None:
-    sandbox(issues=20, now=NOW)
+    sandbox(issues=12, now=NOW)
     kill("jira", "load")
     run_load("tempo", load_settings())
     assert {sync["source"]: sync["status"] for sync in recent(load_settings())} == {
@@ -154,11 +156,11 @@ def test_syncs_of_other_sources_are_left_running(ops_settings: Settings, sandbox
 def test_a_store_that_cannot_be_reached_stops_no_pull(
     sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sandbox(issues=20, now=NOW)
+    sandbox(issues=12, now=NOW)
     monkeypatch.setenv("IMPULSUM_OPS_URL", "postgresql+psycopg2://ops:hunter22@127.0.0.1:1/ops")
     with caplog.at_level(logging.WARNING):
         result = pull()
-    assert result.rows["issues"].new == 20
+    assert result.rows["issues"].new == 12
     [warning] = [record.getMessage() for record in caplog.records if "history" in record.getMessage()]
     assert result.sync_id in warning
     assert "hunter22" not in warning
@@ -166,7 +168,7 @@ def test_a_store_that_cannot_be_reached_stops_no_pull(
 
 @on_sqlite
 def test_a_store_that_comes_back_has_the_whole_sync(sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    sandbox(issues=20, now=NOW)
+    sandbox(issues=12, now=NOW)
     home = load_settings().home
     home.mkdir(parents=True)
     (home / "ops.sqlite").mkdir()  # no file can be opened there
@@ -198,7 +200,7 @@ def test_the_tags_of_a_run_say_who_started_it(tags: dict[str, str], started_by: 
 @pytest.mark.parametrize("source", [source.name for source in SOURCES])
 def test_every_source_counts_its_scopes(source: str, sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "BACKOFF", 0.001)
-    sandbox(issues=15, now=NOW)
+    sandbox(issues=12, now=NOW)
     since = datetime.fromisoformat(NOW).date() - timedelta(days=2)
     monkeypatch.setenv("IMPULSUM_START_DATE", since.isoformat())
     Pulls(source).sync()
@@ -210,7 +212,7 @@ def test_every_source_counts_its_scopes(source: str, sandbox: SandboxFactory, mo
 def test_the_command_shows_the_newest_syncs(
     sandbox: SandboxFactory, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox(issues=20, now=NOW)
+    sandbox(issues=12, now=NOW)
     pull(origin=Origin("shell"))
     pull()
     run_load("tempo", load_settings())
@@ -226,15 +228,6 @@ def test_the_command_shows_the_newest_syncs(
 
     assert impulsum("history", "gitlab") == 2
     assert "choose one of" in capsys.readouterr().err
-
-
-def test_a_sync_from_the_shell_says_so(sandbox: SandboxFactory, capsys: pytest.CaptureFixture[str]) -> None:
-    sandbox(issues=20, now=datetime.now(UTC).isoformat())
-    assert impulsum("sync", "jira") == 0
-    run_id = [sync["run_id"] for sync in recent(load_settings()) if sync["started_by"] == "shell"]
-    assert len(run_id) == 1
-    assert run_id[0]
-    capsys.readouterr()
 
 
 def impulsum(*arguments: str) -> int:
