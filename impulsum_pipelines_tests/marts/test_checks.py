@@ -14,7 +14,7 @@ from impulsum_pipelines.marts.manifest import fresh_manifest
 from impulsum_pipelines.marts.specs import mart_specs
 from impulsum_pipelines_tests.marts.velocity.warehouse import Dbt, query
 
-pytestmark = pytest.mark.xdist_group("marts")
+pytestmark = [pytest.mark.xdist_group("marts"), pytest.mark.long]
 
 #: The rule of a check -> the statement that damages its table. In this order, so that no statement repairs or deletes
 #: the damage of an earlier one.

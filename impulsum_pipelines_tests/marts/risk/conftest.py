@@ -1,4 +1,4 @@
-"""One warehouse of the firm with risks, for the tests of the group ``risk``, which one worker runs."""
+"""One warehouse of the firm with risks, for tests of the group ``velocity``, which one worker runs."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from impulsum_pipelines_tests.marts.velocity.world import (
     write_raw,
 )
 
-pytestmark = pytest.mark.xdist_group("velocity")
+pytestmark = [pytest.mark.xdist_group("velocity"), pytest.mark.long]
 
 #: The incremental models, and what stands on them.
 INCREMENTAL = (
