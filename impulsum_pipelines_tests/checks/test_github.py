@@ -9,8 +9,10 @@ import pytest
 
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.checks.github import CHECKS
+from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines_tests.checks import support
+from impulsum_pipelines_tests.conftest import SandboxFactory
 
 evaluate = partial(support.evaluate, "github")
 
@@ -92,10 +94,9 @@ def test_sound_data_passes_every_check(home: Home) -> None:
     assert failed(home) == {}
 
 
-def test_what_is_pulled_passes_every_check(sandbox) -> None:
-    from impulsum_pipelines.loading.run_load import run_load
-
-    sandbox(issues=60, now="2026-11-01T12:00:00Z")
+@pytest.mark.usefixtures("quick_loads")
+def test_what_is_pulled_passes_every_check(sandbox: SandboxFactory) -> None:
+    sandbox(issues=12, now="2026-11-01T12:00:00Z")
     run_load("github", load_settings())
     assert failed(Home.of(load_settings())) == {}
 

@@ -5,59 +5,86 @@ Short, and without a load or dbt; ``make soak`` runs the whole pipeline beside r
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import multiprocessing
 import time
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from impulsum_pipelines.publishing.publish import publish
 from impulsum_pipelines_tests.publishing import warehouse
 
 READERS = 5
-
-# Short connections in a loop, as dashboards do. Prints its counts when its input is closed.
-READER = """
-import json, select, sys
-from pathlib import Path
-from impulsum_pipelines_tests.publishing import warehouse
-
-path, queries, seen, mixed, errors = Path(sys.argv[1]), 0, set(), 0, []
-while not select.select([sys.stdin], [], [], 0)[0]:
-    try:
-        generations = warehouse.generations(path)
-    except Exception as error:
-        errors.append(repr(error))
-        continue
-    queries += 1
-    seen |= generations
-    mixed += len(generations) != 1 or any(low != high for low, high in generations)
-json.dump({"queries": queries, "versions": len(seen), "mixed": mixed, "errors": errors[:3]}, sys.stdout)
-"""
+_MOST_SECONDS = 120
 
 
-def soak(root: Path, seconds: float) -> dict[str, object]:
-    """Build and publish in a loop for ``seconds`` while the readers read; returns the counts of both sides."""
+@dataclass
+class Readings:
+    """What one reader found.
+
+    Args:
+        queries: queries that were answered.
+        versions: versions that it saw.
+        mixed: answers that were of more than one version.
+        errors: errors of all other queries.
+    """
+
+    queries: int = 0
+    versions: set[tuple[int, int]] = field(default_factory=set)
+    mixed: int = 0
+    errors: list[str] = field(default_factory=list)
+
+
+def soak(root: Path, versions: int) -> tuple[int, list[Readings]]:
+    """Build and publish in a loop until each reader has seen so many versions, or for two minutes.
+
+    Returns:
+        How many versions were published, and what each reader found.
+    """
     settings = warehouse.settings_at(root, keep=2)
     warehouse.build(root, 1)
     path = publish(settings).path
-    readers = [
-        subprocess.Popen(
-            [sys.executable, "-c", READER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(READERS)
-    ]
-    published = 1
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    # Forked from one process that has imported everything: importing took longer than the reading.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    readers, seen = [], dict.fromkeys(range(READERS), 0)
+    for _ in range(READERS):
+        ours, theirs = context.Pipe()
+        context.Process(target=_read, args=(path, theirs), daemon=True).start()
+        theirs.close()
+        readers.append(ours)
+    published, end = 1, time.monotonic() + _MOST_SECONDS
+    while min(seen.values()) < versions and time.monotonic() < end:
         published += 1
         warehouse.build(root, published, rows=20_000)
         publish(settings)
-    reports = [json.loads(reader.communicate(timeout=30)[0]) for reader in readers]
-    return {
-        "published": published,
-        "queries": [report["queries"] for report in reports],
-        "versions_seen": [report["versions"] for report in reports],
-        "mixed": sum(report["mixed"] for report in reports),
-        "errors": [error for report in reports for error in report["errors"]],
-    }
+        for number, reader in enumerate(readers):
+            while reader.poll():
+                seen[number] = reader.recv()
+    for reader in readers:
+        reader.send("stop")
+    return published, [_last(reader) for reader in readers]
+
+
+def _read(path: Path, test: Connection) -> None:
+    """Open short connections in a loop, as dashboards do, until the test says stop; tell it of each new version."""
+    found = Readings()
+    while not test.poll():
+        try:
+            generations = warehouse.generations(path)
+        except Exception as error:  # noqa: BLE001
+            found.errors.append(repr(error))
+            continue
+        found.queries += 1
+        found.mixed += len(generations) != 1 or any(low != high for low, high in generations)
+        if not generations <= found.versions:
+            found.versions |= generations
+            test.send(len(found.versions))
+    test.send(found)
+
+
+def _last(reader: Connection) -> Readings:
+    """What the reader sends at its end."""
+    while not isinstance(found := reader.recv(), Readings):
+        pass
+    return found

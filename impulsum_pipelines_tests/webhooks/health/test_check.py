@@ -26,6 +26,8 @@ from impulsum_pipelines_tests.webhooks.health.team import (
     webhook_alerts,
 )
 
+pytestmark = pytest.mark.usefixtures("quick_loads")
+
 JIRA = BY_NAME["jira"]
 
 
@@ -51,7 +53,8 @@ def test_silence_makes_pulls_faster_until_webhooks_resume(sandbox_team: SandboxT
     team.work(3, delivered=True)
     assert not team.pull_and_check().is_silent
     assert (outcomes()["told"], len(set(seen_by())), None in seen_by()) == (3, 1, False)
-    assert (standing(team).mode, standing(team).days[0].rate, standing(team).trouble) == ("webhooks", 1.0, None)
+    found = standing(team)
+    assert (found.mode, found.days[0].rate, found.trouble) == ("webhooks", 1.0, None)
     assert (webhook_alerts(), ranges()) == ([], [])
 
     lost = team.work(6, delivered=False)
@@ -66,8 +69,9 @@ def test_silence_makes_pulls_faster_until_webhooks_resume(sandbox_team: SandboxT
     )
     assert "impulsum webhooks serve" in detail and "JIRA_WEBHOOK_SECRET" in detail
     assert ranges() == [("deliveries", "open", 6)]
-    assert standing(team).days[0].rate == pytest.approx(1 / 3)
-    assert "silent since 2026-11-18 09:06 UTC" in str(standing(team).trouble)
+    found = standing(team)
+    assert found.days[0].rate == pytest.approx(1 / 3)
+    assert "silent since 2026-11-18 09:06 UTC" in str(found.trouble)
 
     team.deliver(lost[0])  # one delivery is retried: the silence is not over yet
     team.work(3, delivered=True)

@@ -17,6 +17,8 @@ from impulsum_pipelines.webhooks.readers import readers
 from impulsum_pipelines_tests.conftest import SandboxFactory
 from impulsum_pipelines_tests.webhooks.health.team import BY_NAME, arrive, commit, outcomes, seen_by
 
+pytestmark = pytest.mark.usefixtures("quick_loads")
+
 Delivery = tuple[dict[str, Any], dict[str, str]]
 
 
