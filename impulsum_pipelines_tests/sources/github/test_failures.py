@@ -294,7 +294,7 @@ def test_a_document_that_does_not_fit_is_quarantined_and_the_others_are_loaded(
     hub = github(seed=49)
     original = client.GitHubListing._documents
 
-    def with_a_bad_one(self, answer, paging):
+    def with_a_bad_one(self: Any, answer: Any, paging: Any) -> Any:
         found = original(self, answer, paging)
         return [{"name": "no id"}, *found] if self._endpoint.endswith("/releases") else found
 

@@ -12,6 +12,12 @@ def census_agrees(hub: GitHub, sync_id: str) -> bool:
     return bool(hub.one("select bool_and(at_source = held) from raw.census where sync_id = ?", sync_id))
 
 
+def shorter_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty documents on a page, so that few runs are more than one page has."""
+    for module in (client, deployments):
+        monkeypatch.setattr(module, "PAGE", 20)
+
+
 def test_commits_of_any_date_arrive_and_move_no_cursor(github: StartGitHub) -> None:
     """Dates come from the committers' machines: pushed late, or by a clock that is ahead."""
     hub = github(seed=21)
@@ -227,7 +233,7 @@ def test_a_deployment_that_nobody_ends_is_not_asked_about_forever(
 
 
 def test_runs_end_and_are_run_again(github: StartGitHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "PAGE", 20)
+    shorter_pages(monkeypatch)
     hub = github(seed=33)
     going = hub.do("run_workflow", conclusion=None)["id"]
     hub.do("run_workflow", count=25)
@@ -245,7 +251,7 @@ def test_runs_end_and_are_run_again(github: StartGitHub, monkeypatch: pytest.Mon
 
 
 def test_a_re_run_of_an_old_run_is_found_within_the_hour(github: StartGitHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "PAGE", 20)
+    shorter_pages(monkeypatch)
     hub = github(seed=34)
     old = hub.do("run_workflow", conclusion="failure")["id"]
     hub.do("run_workflow", count=25)
