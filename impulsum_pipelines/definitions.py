@@ -7,7 +7,11 @@ Importing it builds nothing: Dagster calls :func:`defs`, and a command that only
 
 from __future__ import annotations
 
+import logging
+import os
+
 import dagster as dg
+from dagster_shared.libraries import DagsterLibraryRegistry
 
 from impulsum_pipelines.automation.jobs import build_mart_jobs, build_sync_jobs
 from impulsum_pipelines.automation.schedules import build_schedules
@@ -17,11 +21,14 @@ from impulsum_pipelines.automation.sensors.inbox import build_inbox
 from impulsum_pipelines.automation.sensors.sprint_events import build_sprint_events
 from impulsum_pipelines.automation.sensors.webhook_health import build_webhook_health
 from impulsum_pipelines.automation.upkeep.maintenance import build_maintenance
+from impulsum_pipelines.base.version import DISTRIBUTION, version_and_commit
 from impulsum_pipelines.checks.source import build_source_checks
 from impulsum_pipelines.loading.assets import build_metadata_assets, build_source_assets
 from impulsum_pipelines.marts.risk_alerts import build_risk_alerts
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines.tiers import SOURCES
+
+log = logging.getLogger(__name__)
 
 
 def build_source_definitions() -> dg.Definitions:
@@ -65,4 +72,17 @@ def build_definitions() -> dg.Definitions:
 @dg.definitions
 def defs() -> dg.Definitions:
     """The definitions that Dagster loads."""
+    # The page of the code location lists the libraries that it stands on.
+    DagsterLibraryRegistry.register(DISTRIBUTION, version_and_commit(), is_dagster_package=False)
+    warn_of_temporary_history()
     return build_definitions()
+
+
+def warn_of_temporary_history() -> None:
+    """Warn when ``dagster dev`` was started without DAGSTER_HOME: only the process that starts it could set it."""
+    if os.environ.get("DAGSTER_IS_DEV_CLI") and not os.environ.get("DAGSTER_HOME"):
+        log.warning(
+            "DAGSTER_HOME is not set: this history is in a temporary folder, is deleted at the end, and lacks the runs "
+            'of the shell. To keep one history, use `make dev`, or export DAGSTER_HOME="$(.venv/bin/impulsum '
+            'dagster-home)" first.'
+        )

@@ -2,10 +2,12 @@
 
 A setting is an environment variable. Its name is that of the field in capitals: ``impulsum_home`` is ``IMPULSUM_HOME``,
 and ``base_url`` of ``jira`` is ``JIRA_BASE_URL``. Nothing is required: a source without its token is off, and says so.
+The command line also takes variables from a file ``.env``, see :func:`read_env_file`.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import date
 from pathlib import Path
@@ -376,6 +378,33 @@ def _is_span(text: str, longest: int = 24) -> bool:
     return ((int(match[2]) - int(match[1])) % 24 or 24) <= longest
 
 
+#: The file that each variable came from, of those that a file has set.
+_FROM_FILE: dict[str, Path] = {}
+
+
+def read_env_file(folder: Path) -> None:
+    """Set each variable of the file ``.env`` in a folder that the environment does not have; no file is fine.
+
+    All variables count, also those that other programs read: dbt's, Dagster's, PostgreSQL's. With a true
+    ``PYTHON_DOTENV_DISABLED`` in the environment nothing is read.
+
+    Raises:
+        ImpulsumError: of category configuration, when the file cannot be read.
+    """
+    from dotenv import load_dotenv
+
+    file, before = folder / ".env", set(os.environ)
+    try:
+        load_dotenv(file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImpulsumError(
+            Category.CONFIGURATION,
+            f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}",
+            next_step="correct the file, or delete it and set the variables in the environment.",
+        ) from None
+    _FROM_FILE.update(dict.fromkeys(os.environ.keys() - before, file))
+
+
 def load_settings() -> Settings:
     """Read the settings from the environment.
 
@@ -388,10 +417,12 @@ def load_settings() -> Settings:
         wrong = "; ".join(
             f"{_variable(item['loc'])}: {item['msg'].removeprefix('Value error, ')}" for item in error.errors()
         )
+        files = {_FROM_FILE.get(_variable(item["loc"])) for item in error.errors()}
+        places = sorted("the environment" if file is None else str(file) for file in files)
         raise ImpulsumError(
             Category.CONFIGURATION,
             f"A setting cannot be used: {wrong}",
-            next_step="correct the environment variable and run again.",
+            next_step=f"correct it in {' and '.join(places)}, and run again.",
         ) from None
 
 

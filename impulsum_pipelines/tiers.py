@@ -28,6 +28,11 @@ class Tier:
     priority: int
     kept_by: Tier | None = None
 
+    @property
+    def cadence_tag(self) -> str:
+        """``cadence`` as the value of a tag, such as ``every-10-minutes``."""
+        return self.cadence.partition(" of ")[0].replace(" ", "-")
+
 
 CRITICAL = Tier(
     "critical",
@@ -148,6 +153,12 @@ SOURCES = (
     Source("notion", "Notion", STANDARD, "15", timedelta(hours=3), "0,30,45", timedelta(minutes=15)),
     Source("tempo", "Tempo", STANDARD, "*/30", timedelta(minutes=90), "10-59/30,20-59/30", timedelta(minutes=10)),
 )
+
+#: The tier of a mart by its schema; all others are built in the analytical tier.
+MART_TIERS = {"risk": ALERT}
+
+#: How old a mart may be in the working day, by tier: more than the time between two builds and that of one.
+BUILT_WITHIN = {ALERT.name: timedelta(hours=1), ANALYTICAL.name: timedelta(hours=3)}
 
 #: Priority of a run that reads a day again because no pull has shown some of its events: after everything else.
 READ_AGAIN = -10

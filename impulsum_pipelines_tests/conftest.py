@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime
@@ -19,6 +20,7 @@ from impulsum_pipelines.tiers import SOURCES
 if TYPE_CHECKING:
     import dagster as dg
 
+    from impulsum_pipelines.base.home import Home
     from impulsum_pipelines.sandbox.server import Running
     from impulsum_pipelines.settings import Settings
     from impulsum_pipelines_tests.alerts.sinks import Mails, Webhook
@@ -101,12 +103,37 @@ def own_environment(
         yield
 
 
+@pytest.fixture(autouse=True)
+def _ready_ops_store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let a new ops store in SQLite begin as a copy: Alembic takes ten times as long. Not in the tests of the store."""
+    from impulsum_pipelines.ops import store
+
+    if request.module.__name__.startswith("impulsum_pipelines_tests.ops."):
+        return
+    prepare = store._Store.prepare
+    blank = tmp_path_factory.getbasetemp() / "blank-ops.sqlite"
+
+    def prepared(self: store._Store, home: Home) -> None:
+        is_new = self.is_sqlite and not self._file.exists()
+        if is_new and blank.exists():
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(blank, self._file)
+        prepare(self, home)
+        if is_new and not blank.exists():
+            with sqlite3.connect(self._file) as filled, sqlite3.connect(blank) as copy:
+                filled.backup(copy)
+
+    monkeypatch.setattr(store._Store, "prepare", prepared)
+
+
 def isolate(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Unset every setting, and put all state into a folder."""
     for name in os.environ:
         if name.startswith(_OURS):
             monkeypatch.delenv(name)
-    for name, value in _TELEMETRY_OFF.items():
+    for name, value in {**_TELEMETRY_OFF, "PYTHON_DOTENV_DISABLED": "1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("IMPULSUM_HOME", str(folder / "home"))
     monkeypatch.setenv("DLT_DATA_DIR", str(folder / "dlt"))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 
 from impulsum_pipelines import deploy
-from impulsum_pipelines.definitions import build_definitions, build_source_definitions
+from impulsum_pipelines.definitions import build_definitions, build_source_definitions, warn_of_temporary_history
 from impulsum_pipelines.loading.raw import METADATA_TABLES
 from impulsum_pipelines.marts.manifest import fresh_manifest
 from impulsum_pipelines.marts.specs import mart_specs
@@ -68,10 +70,11 @@ def test_import_needs_no_environment_no_network_and_no_dbt(tmp_path: Path) -> No
     assert not (tmp_path / "home").exists(), "import must not touch the state folder"
 
 
-def test_the_workspace_is_valid(tmp_path: Path) -> None:
-    dagster = Path(sys.executable).with_name("dagster")
+def test_dg_checks_the_definitions(tmp_path: Path) -> None:
+    """``dg check defs`` loads the code location as ``dagster dev`` does."""
+    dg_command = Path(sys.executable).with_name("dg")
     done = subprocess.run(
-        [str(dagster), "definitions", "validate", "-w", "workspace.yaml"],
+        [str(dg_command), "check", "defs"],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "DAGSTER_HOME": str(deploy.install(tmp_path / "dagster").parent)},
         capture_output=True,
@@ -79,6 +82,33 @@ def test_the_workspace_is_valid(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "All definitions loaded successfully" in done.stdout
+
+
+def test_every_way_to_start_dagster_names_one_code_location() -> None:
+    """Runs of the shell, of ``make dev``, of ``dg dev`` and of the services share one history only then."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["dg"]["project"]
+    module = project["code_location_target_module"]
+    assert project["code_location_name"] == module == deploy.LOCATION
+    [local] = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"]
+    assert local == {"python_module": module}
+    for file in Path(deploy.__file__).parent.rglob("workspace.yaml"):
+        [server] = yaml.safe_load(file.read_text())["load_from"]
+        assert server["grpc_server"]["location_name"] == module
+
+
+def test_a_history_that_is_not_kept_is_announced(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "/somewhere")
+    warn_of_temporary_history()
+    monkeypatch.delenv("DAGSTER_HOME")
+    warn_of_temporary_history()
+    assert not caplog.messages, "only `dagster dev` makes a temporary folder"
+    monkeypatch.setenv("DAGSTER_IS_DEV_CLI", "1")
+    warn_of_temporary_history()
+    [warning] = caplog.messages
+    assert "is deleted at the end" in warning and "make dev" in warning
 
 
 def test_every_asset_has_an_owner_a_group_and_a_description() -> None:
@@ -103,6 +133,43 @@ def test_every_asset_has_an_owner_a_group_and_a_description() -> None:
         "freshness",
     }
     assert groups == expected | {source.name for source in SOURCES}
+
+
+def test_every_asset_says_its_layer_its_cadence_and_where_it_is_made() -> None:
+    assets = graph().asset_graph
+    for key in assets.get_all_asset_keys():
+        node = assets.get(key)
+        assert {"layer", "cadence"} <= set(node.tags), f"{key.to_user_string()} has the tags {node.tags}"
+        links = node.metadata["dagster/code_references"].code_references
+        assert links and all(Path(link.file_path).is_file() for link in links), f"{key.to_user_string()}: {links}"
+    model = assets.get(dg.AssetKey(["velocity", "sprint_velocity"]))
+    assert (model.tags["layer"], model.tags["cadence"]) == ("mart", "every-2-hours")
+    assert [Path(link.file_path).name for link in model.metadata["dagster/code_references"].code_references] == [
+        "sprint_velocity.sql",
+        "_velocity__models.yml",
+    ]
+
+
+def test_what_people_read_has_a_deadline_and_an_owner_of_its_area() -> None:
+    assets = graph().asset_graph
+    for key in assets.get_all_asset_keys():
+        if key.path[0] in {*MART_SCHEMAS, "published", "alerts"}:
+            assert assets.get(key).freshness_policy, f"{key.to_user_string()} may be of any age"
+    owners = {
+        area: assets.get(dg.AssetKey([area, name])).owners
+        for area, name in (
+            ("velocity", "sprint_velocity"),
+            ("quality", "freshness"),
+            ("restricted", "private_messages"),
+            ("jira", "issues"),
+        )
+    }
+    assert owners == {
+        "velocity": ["team:delivery-analytics"],
+        "quality": ["team:data-quality"],
+        "restricted": ["team:data-privacy"],
+        "jira": ["team:data-platform"],
+    }
 
 
 def test_dbt_reads_only_raw_assets_that_exist() -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -13,48 +10,14 @@ from typing import Any
 
 import duckdb
 
-from impulsum_pipelines_tests.marts.velocity.warehouse import PROJECT, every_raw_file
-
-#: A program that builds the home named by each line of its input, and answers with one line. One process builds many
-#: homes, because starting dbt and parsing the project cost more than building a small site.
-BUILDS = """
-import os, sys
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner
-answers = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)
-project, manifest = sys.argv[1], None
-for home in map(str.strip, sys.stdin):
-    os.environ["IMPULSUM_HOME"] = home
-    places = ["--project-dir", project, "--profiles-dir", project,
-              "--target-path", f"{home}/target", "--log-path", f"{home}/logs"]
-    manifest = manifest or dbtRunner().invoke(["parse", *places]).result
-    done = dbtRunner(manifest=manifest).invoke(["run", "--select", "+sprint_velocity", *places])
-    DuckDBConnectionManager.close_all_connections()  # dbt keeps its files open to the end of the process
-    failed = [f"{r.node.name}: {r.message}" for r in done.result or () if r.status not in ("success", "skipped")]
-    print("built" if done.success else repr((home, done.exception, failed)), file=answers, flush=True)
-"""
+from impulsum_pipelines_tests.marts.velocity.warehouse import Dbt
 
 
 @contextmanager
 def velocity_builds() -> Iterator[Callable[[Path], None]]:
     """Yields a function that builds ``velocity.sprint_velocity`` in a home's warehouse from its raw file."""
-    with subprocess.Popen(
-        [sys.executable, "-c", BUILDS, str(PROJECT)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
-    ) as process:
-
-        def build(home: Path) -> None:
-            every_raw_file(home)
-            assert process.stdin and process.stdout
-            print(home, file=process.stdin, flush=True)
-            answer = process.stdout.readline().strip()
-            assert answer == "built", answer
-
-        yield build
+    with Dbt() as dbt:
+        yield lambda home: dbt.build(home, "run", "--select", "+sprint_velocity")
 
 
 def velocity(file: Path) -> dict[str, dict[str, Any]]:

@@ -14,9 +14,10 @@ from dagster._core.scheduler.instigation import InstigatorStatus
 from dagster._utils.schedules import cron_string_iterator
 
 from impulsum_pipelines.automation.jobs import PULLING_ALL, sync_job_name
+from impulsum_pipelines.loading.partitions import OLD_DAYS_TAG, RANGE_TAGS
 
-#: Dagster's tags for the partition of a run, and for its first and last partition.
-_DAY_TAG, RANGE_TAGS = "dagster/partition", ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+#: Dagster's tag for the partition of a run.
+_DAY_TAG = "dagster/partition"
 
 _WAITING = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING)
 
@@ -34,7 +35,8 @@ def unfinished_run(instance: dg.DagsterInstance, job: str, now: datetime) -> dg.
 def queued_live_pull(instance: dg.DagsterInstance, source: str, now: datetime) -> dg.DagsterRun | None:
     """A queued run that will pull the source live. Runs of one source must not pile up behind a slow one."""
     today = now.astimezone(UTC).date().isoformat()
-    queued = _runs(instance, _pulling_jobs(source), _WAITING, now)
+    runs = _runs(instance, _pulling_jobs(source), _WAITING, now)
+    queued = (run for run in runs if OLD_DAYS_TAG not in run.tags)
     return next((run for run in queued if run.tags.get(RANGE_TAGS[1], run.tags.get(_DAY_TAG, today)) >= today), None)
 
 

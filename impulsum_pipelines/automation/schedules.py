@@ -13,10 +13,11 @@ from datetime import UTC, timedelta
 import dagster as dg
 
 from impulsum_pipelines.automation.jobs import pull_config, sync_job_name
-from impulsum_pipelines.automation.runs import RANGE_TAGS, queued_live_pull, unfinished_run
+from impulsum_pipelines.automation.runs import queued_live_pull, unfinished_run
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.loading.history import recent
+from impulsum_pipelines.loading.partitions import RANGE_TAGS
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.sources.registry import is_configured, why_off
 from impulsum_pipelines.tiers import BUILDS, SOURCES, TIERS, Build, Source

@@ -11,9 +11,6 @@ import dagster as dg
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 
-#: Owner of every asset that names no other.
-OWNER = "team:data-platform"
-
 #: Retries of a step. The HTTP client already retries single requests; these are for longer outages.
 RETRIES = 3
 _FIRST_WAIT = 30

@@ -73,9 +73,33 @@ class Home:
         return self.root / "inbox"
 
     @property
+    def first_day(self) -> Path:
+        """File with the first day (UTC) that Dagster shows, see :mod:`impulsum_pipelines.loading.partitions`."""
+        return self.root / "first_day"
+
+    @property
     def dagster(self) -> Path:
         """``DAGSTER_HOME`` of the command line and of ``make dev``, unless one is set."""
         return self.root / "dagster"
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether the home was made by ``impulsum demo``: all data in it is invented."""
+        return self._demo_mark.exists()
+
+    @property
+    def demo_site(self) -> str:
+        """URL of the sandbox that the data of a demo comes from; nothing else may be pulled into its home."""
+        return self._demo_mark.read_text(encoding="utf-8")
+
+    def mark_demo(self, site: str) -> None:
+        """Make this the home of a demo whose data comes from the sandbox at the URL ``site``."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._demo_mark.write_text(site, encoding="utf-8")
+
+    @property
+    def _demo_mark(self) -> Path:
+        return self.root / "demo.txt"
 
     @contextmanager
     def reading(self, name: str) -> Iterator[None]:

@@ -12,6 +12,9 @@ from contextlib import contextmanager
 #: Called with the name of a stage or stream, the number done so far, and the total when it is known.
 Report = Callable[[str, int, int | None], None]
 
+#: The stages of a sync. They are parts of a larger stage, the step of a run.
+PARTS = ("extract", "normalize", "load")
+
 
 def _nobody(stage: str, done: int, total: int | None) -> None:
     """Drop the report, as a scheduled run does."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,6 +29,7 @@ from impulsum_pipelines.cli.commands import (
 )
 from impulsum_pipelines.cli.console import notes
 from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.settings import read_env_file
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +56,9 @@ def options(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line. Ends with ``SystemExit``."""
+    """Run the command line, with the variables of ``.env`` in the working folder. Ends with ``SystemExit``."""
     try:
+        read_env_file(Path.cwd())
         app(args=None if arguments is None else list(arguments))
     except ImpulsumError as error:
         log.debug("The error with its traceback:", exc_info=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from time import monotonic
 from typing import Any
 
 import typer
@@ -16,10 +17,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from impulsum_pipelines.base.progress import Report, reporting_to
+from impulsum_pipelines.base.progress import PARTS, Report, reporting_to
 
 #: Width of a table in a file or a pipe, in characters: nothing may be cut off there.
 _WIDE = 400
+#: How long nothing is printed during a step when there are no bars.
+_QUIET_SECONDS = 30
 
 
 def notes() -> Console:
@@ -85,17 +88,16 @@ def age(moment: datetime | None, now: datetime | None = None) -> str:
 def progress_bars(first: str) -> Iterator[None]:
     """Show the progress of the work inside the block, one bar per stage, and its warnings.
 
-    There are no bars when stderr is not a terminal.
+    When stderr is not a terminal, a line says when each step starts, and every half a minute how far it is, with the
+    seconds since the block started.
 
     Args:
         first: name of the stage before the first report.
     """
     # A separate descriptor: while a run executes, Dagster redirects 1 and 2 to its log.
     with os.fdopen(os.dup(2), "w") as stderr, _warnings(_console(file=stderr, soft_wrap=True)) as console:
-        if not console.is_terminal:
-            yield
-            return
-        with _bars(console, first) as report, reporting_to(report):
+        shown = _bars if console.is_terminal else _lines
+        with shown(console, first) as report, reporting_to(report):
             yield
 
 
@@ -116,6 +118,24 @@ def _warnings(console: Console) -> Iterator[Console]:
     finally:
         ours.setLevel(level)
         ours.removeHandler(handler)
+
+
+@contextmanager
+def _lines(console: Console, first: str) -> Iterator[Report]:
+    started = printed = monotonic()
+
+    def report(stage: str, done: int, total: int | None) -> None:
+        nonlocal printed
+        now = monotonic()
+        if (not done and total is None and stage not in PARTS) or now - printed >= _QUIET_SECONDS:
+            count = f" {done}" if done else ""
+            count += f" of {total}" if total else ""
+            console.print(f"{now - started:6.1f} s  {stage}{count}", markup=False, highlight=False)
+            printed = now
+
+    report(first, 0, None)
+    yield report
+    report("done", 0, None)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Timer, get_ident
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,12 @@ from impulsum_pipelines.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg
+    from dagster._core.remote_origin import RemoteJobOrigin
 
 log = logging.getLogger(__name__)
+
+#: The person at the terminal sees that a run ended early. With an origin, Dagster's daemon would also repeat it.
+_NOT_REPEATED = {"dagster/max_retries": "0"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ def run_job(
     ops: Mapping[str, object] | None = None,
     marts: bool = True,
 ) -> RunReport:
-    """Run a job of the code location in this process, with progress on a terminal.
+    """Run a job of the code location in this process, with progress on stderr.
 
     Args:
         name: name of the job.
@@ -99,11 +104,15 @@ def run_job(
         definitions = build_definitions() if marts else build_source_definitions()
         with dg.DagsterInstance.get() as instance, interruptible(), Home.of(settings).process_alive(shell_lock(run_id)):
             instance.add_event_listener(run_id, _report_progress)
+            # `execute_in_process` has no parameter for it.
+            instance.create_run_for_job = partial(  # type: ignore[method-assign]
+                instance.create_run_for_job, remote_job_origin=_origin(name)
+            )
             result = definitions.resolve_job_def(name).execute_in_process(
                 instance=instance,
                 run_id=run_id,
                 partition_key=partition_key,
-                tags={STARTED_BY_TAG: "shell", **(tags or {})},
+                tags={STARTED_BY_TAG: "shell", **_NOT_REPEATED, **(tags or {})},
                 run_config={
                     "ops": dict(ops or {}),
                     # The terminal shows only the result; everything else is in the log of the run.
@@ -116,18 +125,33 @@ def run_job(
     return _report(run_id, result.all_events)
 
 
+def _origin(job: str) -> RemoteJobOrigin:
+    """The job of the code location. Dagster shows a run without it in the list of runs, but not with its job."""
+    from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+    from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+
+    from impulsum_pipelines.deploy import LOCATION
+
+    return RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(LOCATION), SINGLETON_REPOSITORY_NAME).get_job_origin(job)
+
+
 def _report_progress(record: dg.EventLogEntry) -> None:
     """Show a step that starts or waits for a retry on the terminal."""
     event = record.dagster_event
     if event is None:
         return
     if event.event_type_value == "STEP_START":
-        reporter()(f"{event.step_key}", 0, None)
+        reporter()(_stage(event.step_key), 0, None)
     elif event.event_type_value == "STEP_UP_FOR_RETRY":
         # A wait can be minutes long: the person at the terminal must see the reason.
         wait = event.step_retry_data.seconds_to_wait or 0
-        reporter()(f"{event.step_key} failed; retry in {wait:.0f} s", 0, None)
-        log.warning("%s failed; retry in %.0f s", event.step_key, wait)
+        reporter()(f"{_stage(event.step_key)} failed; retry in {wait:.0f} s", 0, None)
+        log.warning("%s failed; retry in %.0f s", _stage(event.step_key), wait)
+
+
+def _stage(step_key: str | None) -> str:
+    """A step as people call it: ``published/impulsum`` for ``published__impulsum``, ``jira pull`` for ``jira_pull``."""
+    return (step_key or "").replace("__", "/").replace("_", " ")
 
 
 def _report(run_id: str, events: Sequence[dg.DagsterEvent]) -> RunReport:

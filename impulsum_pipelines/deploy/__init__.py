@@ -8,6 +8,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+#: Name of the code location in every workspace file, and so in the history.
+LOCATION = "impulsum_pipelines.definitions"
+
 #: The configuration for one machine, with SQLite beside the data; and the addition for PostgreSQL.
 PROFILE = Path(__file__).parent / "dagster.yaml"
 ON_POSTGRESQL = Path(__file__).parent / "storage.postgres.yaml"

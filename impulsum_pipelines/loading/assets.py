@@ -14,23 +14,25 @@ The specs come from the declared tables and not from the dlt source, because imp
 
 from collections.abc import Iterator
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from math import ceil
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from impulsum_pipelines.base.failing import OWNER, RETRIES, failure
+from impulsum_pipelines.base.catalog import owners, source_files, tags, working_day_deadline
+from impulsum_pipelines.base.failing import RETRIES, failure
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.base.progress import reporter
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.loading.history import Origin
-from impulsum_pipelines.loading.planning import MOST_DAYS, caught_up_days, plan_pulls
+from impulsum_pipelines.loading.partitions import day_partitions, first_day, keep_first_day
+from impulsum_pipelines.loading.planning import MOST_DAYS, caught_up_days, plan_pulls, requested_days
 from impulsum_pipelines.loading.raw import GRAINS, METADATA_TABLES
 from impulsum_pipelines.loading.result import LoadResult, RowCounts
 from impulsum_pipelines.loading.run_load import run_load
 from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.sources import registry
 from impulsum_pipelines.sources.base.table import ALIVE, Column, Table
 from impulsum_pipelines.sources.registry import tables, why_off
 from impulsum_pipelines.tiers import Source
@@ -38,8 +40,8 @@ from impulsum_pipelines.tiers import Source
 #: Added to the description of an asset with partitions.
 _PARTITIONS = """
 
-A partition is the day (UTC) on which rows last changed. The first pull reads everything at once and is recorded for
-its own day: earlier days show as missing, although their rows are stored. Materialize a day to read it again."""
+A partition is the day (UTC) on which rows last changed. The first partition stands for all days before the first pull,
+which reads them at once. Materialize a day to read it again; `impulsum sync --since` also reads older ones."""
 
 
 class PullConfig(dg.Config):
@@ -49,18 +51,16 @@ class PullConfig(dg.Config):
         census: also compare every id at the source with the stored ids, to find deletions.
         fail_fast: somebody waits for the run: give up soon when the source is down or asks for a wait.
         refresh: also read these completely, changed or not, such as ``sprint:12``.
+        since: read the days (UTC) from this one to ``until`` again, such as 2026-08-01, instead of the partitions of
+            the run: also days before the first partition.
+        until: the last of these days.
     """
 
     census: bool = False
     fail_fast: bool = False
     refresh: list[str] = []  # noqa: RUF012  # pydantic copies it
-
-
-def day_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
-    """The day partitions (UTC) of every source, from the first day ever pulled to today, which is still open."""
-    return dg.DailyPartitionsDefinition(
-        start_date=settings.impulsum_start_date.isoformat(), timezone="UTC", end_offset=1
-    )
+    since: str | None = None
+    until: str | None = None
 
 
 def build_source_assets(source: Source, settings: Settings) -> dg.AssetsDefinition:
@@ -71,7 +71,7 @@ def build_source_assets(source: Source, settings: Settings) -> dg.AssetsDefiniti
     """
     declared = {table.name: table for table in tables(source.name)}
     partitions = day_partitions(settings)
-    freshness = _freshness(source, settings)
+    freshness = working_day_deadline(source.fresh_within, settings)
 
     @dg.multi_asset(
         name=f"{source.name}_pull",
@@ -100,14 +100,16 @@ def build_source_assets(source: Source, settings: Settings) -> dg.AssetsDefiniti
                     fail_fast=config.fail_fast,
                     refresh=config.refresh if window is None else (),
                 )
-                for window in plan_pulls(_time_window(context), datetime.now(UTC))
+                for window in plan_pulls(
+                    requested_days(config.since, config.until) or _time_window(context), datetime.now(UTC)
+                )
             ]
             stored = _stored_rows(source.name, current, chosen)
         except ImpulsumError as error:
             raise failure(error, RETRIES if config.fail_fast else context.retry_number) from error
         for name in METADATA_TABLES:
             context.log_event(dg.AssetMaterialization([source.name, name], metadata={"sync": results[-1].sync_id}))
-        for day in caught_up_days(results[-1]):
+        for day in caught_up_days(results[-1], first_day(current)):
             for name in chosen:
                 if declared[name].partitioned:
                     context.log_event(
@@ -131,9 +133,9 @@ def build_metadata_assets(source: Source) -> list[dg.AssetSpec]:
             description=GRAINS[name],
             deps=[[source.name, tables(source.name)[0].name]],
             group_name=source.name,
-            owners=[OWNER],
+            owners=owners(source.name),
             kinds={"duckdb"},
-            tags={"layer": "raw", "cadence": "every-sync"},
+            tags=tags("raw", "every-sync"),
             metadata=_table_metadata(source, name, columns),
         )
         for name, columns in METADATA_TABLES.items()
@@ -180,9 +182,9 @@ def _spec(
         [source.name, table.name],
         description=table.description + (_PARTITIONS if table.partitioned else ""),
         group_name=source.name,
-        owners=[OWNER],
+        owners=owners(source.name),
         kinds={"dlt", "duckdb", source.name},
-        tags={"layer": "raw", "cadence": "follows-changes" if table.partitioned else "reference"},
+        tags=tags("raw", "follows-changes" if table.partitioned else "reference"),
         metadata=_table_metadata(source, table.name, table.all_columns),
         partitions_def=partitions if table.partitioned else None,
         freshness_policy=freshness,
@@ -201,20 +203,12 @@ def _table_metadata(source: Source, name: str, columns: tuple[Column, ...]) -> d
             for column in columns
         ]
     )
-    return {"dagster/column_schema": schema, "dagster/table_name": f"{source.name}.raw.{name}"}
-
-
-def _freshness(source: Source, settings: Settings) -> dg.FreshnessPolicy:
-    """A deadline at full hours of the working day. A plain age limit would be missed every night."""
-    first, last = settings.business_hours
-    hours = min(ceil(source.fresh_within / timedelta(hours=1)), last - first)
-    return _deadline(
-        f"0 {first + hours}-{min(last, 23)}/{hours} * * 1-5", timedelta(hours=hours), settings.impulsum_timezone
-    )
-
-
-#: Cached, so that tables and sources share policies: making one computes a thousand cron ticks.
-_deadline = cache(dg.FreshnessPolicy.cron)
+    folder = Path(registry.__file__).with_name(source.name)
+    return {
+        "dagster/column_schema": schema,
+        "dagster/table_name": f"{source.name}.raw.{name}",
+        **source_files(folder / "tables.py", folder / "walk.py"),
+    }
 
 
 def _time_window(context: dg.AssetExecutionContext) -> dg.TimeWindow | None:
@@ -231,6 +225,7 @@ def _stored_rows(source: str, settings: Settings, names: list[str]) -> dict[str,
                 f"The raw file of {source} is gone after a load",
                 next_step="check what else deletes files in IMPULSUM_HOME, then run again.",
             )
+        keep_first_day(Home.of(settings), connection)
         return {
             name: connection.execute(f"select count(*) from raw.{name} where {ALIVE}").fetchone()[0] for name in names
         }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
+from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base.sync import Window
 
 if TYPE_CHECKING:
@@ -32,14 +33,38 @@ def plan_pulls(span: dg.TimeWindow | None, now: datetime) -> list[Window | None]
     return [Window(span.start, today), None]
 
 
-def caught_up_days(result: LoadResult) -> list[str]:
+def requested_days(since: str | None, until: str | None) -> dg.TimeWindow | None:
+    """The days that the configuration of a run names, both included; None when it names none.
+
+    Raises:
+        ImpulsumError: of category configuration when they are no range of days.
+    """
+    import dagster as dg
+
+    if since is None and until is None:
+        return None
+    try:
+        first, last = (datetime.combine(date.fromisoformat(day or ""), time(), UTC) for day in (since, until))
+        if first > last:
+            raise ValueError
+    except ValueError:
+        raise ImpulsumError(
+            Category.CONFIGURATION,
+            f"since {since} until {until} is no range of days",
+            next_step="set both to days such as 2026-11-01, since before until.",
+        ) from None
+    return dg.TimeWindow(first, last + timedelta(days=1))
+
+
+def caught_up_days(result: LoadResult, first_day: date) -> list[str]:
     """The closed days that a live pull brought up to date besides the open one, such as those of an outage.
 
-    At most the newest :data:`MOST_DAYS`. The first pull reads the whole history, so it returns none; a backfill
-    records those days.
+    At most the newest :data:`MOST_DAYS`, and none before ``first_day``, the first partition: it stands for everything
+    before the first pull, which reads the whole history.
     """
-    if result.window or not result.watermark_from or not result.watermark_to:
+    if result.window or not result.watermark_to:
         return []
-    first, today = result.watermark_from.astimezone(UTC).date(), result.watermark_to.astimezone(UTC).date()
+    since = result.watermark_from.astimezone(UTC).date() if result.watermark_from else first_day
+    first, today = max(since, first_day), result.watermark_to.astimezone(UTC).date()
     closed = [first + timedelta(days=passed) for passed in range((today - first).days)]
     return [day.isoformat() for day in closed[-MOST_DAYS:]]

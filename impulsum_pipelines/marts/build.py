@@ -21,7 +21,7 @@ from packaging.version import Version
 
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.marts.manifest import DBT, PARSED, PATHS, PROJECT
+from impulsum_pipelines.marts.manifest import DBT, PARSED, PATHS, PROJECT, parsed_folder
 from impulsum_pipelines.marts.translation import WHAT_MARTS_NEED, Translator
 
 log = logging.getLogger(__name__)
@@ -109,18 +109,20 @@ def _start(
 def _clear(target: Path) -> None:
     """Delete the artifacts and the log of the build before, but keep the parsed project, which saves dbt a parse.
 
-    A new home gets the parsed project of the repository. Artifacts and log stay until the next build, so that people
-    can find out why a build failed.
+    A new home gets the project as it was parsed for the manifest. Artifacts and log stay until the next build, so that
+    people can find out why a build failed.
     """
-    parsed = target / PARSED
+    parsed, first = target / PARSED, parsed_folder()
     for old in target.iterdir() if target.exists() else ():
+        if old in {parsed, first}:
+            continue
         if old.is_dir():
             shutil.rmtree(old)
-        elif old != parsed:
+        else:
             old.unlink()
     target.mkdir(parents=True, exist_ok=True)
     if not parsed.exists():
-        shutil.copy(PROJECT / "target" / PARSED, parsed)
+        shutil.copy(first / PARSED, parsed)
 
 
 def _what_failed(target: Path) -> ImpulsumError:

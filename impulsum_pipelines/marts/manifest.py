@@ -11,13 +11,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import Category, ImpulsumError
+from impulsum_pipelines.settings import load_settings
 
-#: The dbt project, beside the package.
-PROJECT = Path(__file__).parents[2] / "dbt_project"
+_INSTALLED = Path(__file__).parents[1] / "dbt_project"
+
+#: The dbt project: beside the package in a checkout, inside the package when a wheel is installed.
+PROJECT = _INSTALLED if _INSTALLED.exists() else Path(__file__).parents[2] / "dbt_project"
 
 #: The dbt of this Python environment; the one on PATH may be another one, or missing.
 DBT = Path(sys.executable).parent / "dbt"
@@ -36,6 +41,16 @@ COPIES = Path("work", "build")
 PATHS = {"IMPULSUM_HOME": ".", "IMPULSUM_RAW": str(COPIES)}
 
 
+def parsed_folder(project: Path = PROJECT) -> Path:
+    """The folder of the parsed ``project``: its ``target``, where dbt's own commands put it, too.
+
+    An installed project may be read-only, and several may share a home; theirs is in the home, by version.
+    """
+    if project != _INSTALLED:
+        return project / "target"
+    return Home.of(load_settings()).root / "dbt" / f"parsed-{version('impulsum-pipelines')}"
+
+
 def fresh_manifest(project: Path = PROJECT) -> dict[str, Any]:
     """The manifest of ``project``, see :func:`manifest_text`."""
     parsed: dict[str, Any] = json.loads(manifest_text(project))
@@ -50,7 +65,7 @@ def manifest_text(project: Path = PROJECT) -> bytes:
     Raises:
         ImpulsumError: of category configuration, with dbt's own words, when the project cannot be parsed.
     """
-    manifest = project / "target" / "manifest.json"
+    manifest = parsed_folder(project) / "manifest.json"
     if not _is_fresh(manifest, project):
         from filelock import FileLock
 
@@ -78,7 +93,7 @@ def _newest_change(project: Path) -> int:
 def _parse(project: Path) -> None:
     """Parse into a temporary folder and move the result into place, so that nobody reads half a manifest."""
     parsed_as_of = _newest_change(project)
-    target = project / "target"
+    target = parsed_folder(project)
     with tempfile.TemporaryDirectory(dir=target, prefix="parse-") as scratch:
         if (target / PARSED).exists():
             shutil.copy(target / PARSED, scratch)

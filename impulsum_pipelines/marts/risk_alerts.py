@@ -4,17 +4,20 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import orjson
 import sqlalchemy as sa
 
-from impulsum_pipelines.base.failing import OWNER, failure
+from impulsum_pipelines.base.catalog import owners, source_files, tags, working_day_deadline
+from impulsum_pipelines.base.failing import failure
 from impulsum_pipelines.base.home import Home, connect, fetch_dicts
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
+from impulsum_pipelines.tiers import ALERT, BUILT_WITHIN
 
 KEY = dg.AssetKey(["alerts", "risk"])
 SIGNALS = dg.AssetKey(["risk", "signals"])
@@ -77,8 +80,11 @@ def build_risk_alerts() -> dg.AssetsDefinition:
         key=KEY,
         deps=[SIGNALS],
         group_name="alerts",
-        owners=[OWNER],
+        owners=owners("alerts"),
         kinds={"sql"},
+        tags=tags("product", ALERT.cadence_tag),
+        metadata=source_files(Path(__file__)),
+        freshness_policy=working_day_deadline(BUILT_WITHIN[ALERT.name], load_settings()),
         description="Alerts in the ops store, one per signal of risk.signals. People are notified when a signal opens, "
         "gets worse, and ends.",
     )

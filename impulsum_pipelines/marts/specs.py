@@ -20,13 +20,15 @@ import dagster as dg
 from dagster_shared.libraries import DagsterLibraryRegistry
 from dagster_shared.serdes.errors import DeserializationError
 
-from impulsum_pipelines.base.failing import OWNER
-from impulsum_pipelines.marts.manifest import PROJECT, manifest_text
+from impulsum_pipelines import tiers
+from impulsum_pipelines.base import catalog
+from impulsum_pipelines.base.catalog import without_beta_warnings
+from impulsum_pipelines.marts.manifest import PROJECT, manifest_text, parsed_folder
 
 log = logging.getLogger(__name__)
 
 #: The code that makes the specs and reads them.
-_CODE = Path(__file__), Path(__file__).with_name("translation.py")
+_CODE = Path(__file__), Path(__file__).with_name("translation.py"), Path(catalog.__file__), Path(tiers.__file__)
 
 #: What the cache keeps of a spec besides its dependencies. dagster-dbt sets nothing else.
 _ASSET_FIELDS = ("key", "description", "metadata", "skippable", "group_name", "code_version", "owners", "tags")
@@ -48,16 +50,16 @@ class MartSpecs(NamedTuple):
 def mart_specs(project: Path = PROJECT) -> MartSpecs:
     """The models of a dbt project that marts need, and their tests, as dagster-dbt translates them.
 
-    They are translated again when the manifest, the code, the owner or a version changed. Safe to call from several
+    They are translated again when the manifest, the code, its place or a version changed. Safe to call from several
     processes at once.
 
     Raises:
         ImpulsumError: of category configuration, with dbt's own words, when the project cannot be parsed.
     """
     manifest = manifest_text(project)
-    cache = project / "target" / "marts.json"
+    cache = parsed_folder(project) / "marts.json"
     libraries = {name: version(name) for name in ("dagster", "dagster-dbt", "dbt-core")}
-    inputs = hashlib.sha256(repr((libraries, sys.version, OWNER)).encode())
+    inputs = hashlib.sha256(repr((libraries, sys.version, str(PROJECT))).encode())
     for part in (manifest, *(module.read_bytes() for module in _CODE)):
         inputs.update(part)
     specs = _read(cache, inputs.hexdigest())
@@ -75,7 +77,8 @@ def mart_specs(project: Path = PROJECT) -> MartSpecs:
 def _read(cache: Path, inputs: str) -> MartSpecs | None:
     """The cached specs; None when there are none, or they were made from other inputs or by another Dagster."""
     try:
-        stored: Any = dg.deserialize_value(cache.read_text())
+        with without_beta_warnings():
+            stored: Any = dg.deserialize_value(cache.read_text())
     except (OSError, ValueError, DeserializationError):
         return None
     if stored["inputs"] != inputs:

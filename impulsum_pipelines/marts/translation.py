@@ -14,7 +14,9 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator
 from dagster_dbt.asset_utils import DBT_DEFAULT_EXCLUDE, DBT_DEFAULT_SELECTOR, build_dbt_specs
 
-from impulsum_pipelines.base.failing import OWNER
+from impulsum_pipelines.base.catalog import owners, source_files, tags
+from impulsum_pipelines.marts.manifest import PROJECT
+from impulsum_pipelines.tiers import ANALYTICAL, MART_TIERS
 
 #: Selects the marts and everything that they read. A staging model that no mart reads is not built.
 WHAT_MARTS_NEED = "+fqn:impulsum.marts"
@@ -52,8 +54,21 @@ class Translator(DagsterDbtTranslator):  # type: ignore[misc]
         return group
 
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
-        """The owner that the model names, or else the owner of the project."""
-        return list(super().get_owners(dbt_resource_props) or [OWNER])
+        """The owner that the model names, or else the owner of its schema."""
+        return list(super().get_owners(dbt_resource_props) or owners(dbt_resource_props["schema"]))
+
+    def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> dict[str, str]:
+        """The tags of the model, its layer and its cadence."""
+        schema = dbt_resource_props["schema"]
+        layer = schema if schema in {"staging", "intermediate"} else "mart"
+        own = super().get_tags(dbt_resource_props)
+        return {**own, **tags(layer, MART_TIERS.get(schema, ANALYTICAL).cadence_tag)}
+
+    def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> dict[str, Any]:
+        """Columns and table, with links to the SQL of the model and to the file that describes it."""
+        described_in = (dbt_resource_props["patch_path"] or "").partition("://")[2]
+        files = filter(None, (dbt_resource_props["original_file_path"], described_in))
+        return {**super().get_metadata(dbt_resource_props), **source_files(*(PROJECT / file for file in files))}
 
 
 def translate(manifest: dict[str, Any]) -> tuple[list[dg.AssetSpec], list[dg.AssetCheckSpec]]:

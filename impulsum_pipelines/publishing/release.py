@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as distribution_version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from impulsum_pipelines.base.home import connect
+from impulsum_pipelines.base.version import code_version
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.publishing.audit import audit_warehouse, last_built_at
 
@@ -82,14 +81,6 @@ def write_release(warehouse: Path, path: Path, *, version: str, published_at: da
         # Everything must be in the file itself: the rename would leave a write-ahead log behind.
         connection.execute("checkpoint")
     return tables
-
-
-def code_version() -> str:
-    """The installed version of this package."""
-    try:
-        return distribution_version("impulsum-pipelines")
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _marts(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:

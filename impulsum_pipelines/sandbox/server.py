@@ -22,7 +22,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sandbox import services
@@ -157,9 +157,9 @@ class Running:
         return counted
 
 
-def _server(world: JiraWorld) -> uvicorn.Server:
+def _server(app: ASGIApp) -> uvicorn.Server:
     config = uvicorn.Config(
-        Sandbox(world),
+        app,
         http="httptools",
         ws="none",
         lifespan="off",
@@ -196,13 +196,20 @@ def _listening(port: int) -> socket.socket:
 @contextmanager
 def running_sandbox(world: JiraWorld, port: int = 0) -> Iterator[Running]:
     """Serve a world in the background; port 0 takes a free one."""
+    with running_app(Sandbox(world), port) as url:
+        yield Running(url, world)
+
+
+@contextmanager
+def running_app(app: ASGIApp, port: int = 0) -> Iterator[str]:
+    """Serve an application such as :class:`Sandbox` in the background, and yield its URL; port 0 takes a free one."""
     listener = _listening(port)
-    server = _server(world)
+    server = _server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
     thread.start()
     try:
         # The socket listens already: a request that comes before the loop runs waits in the socket's queue.
-        yield Running(f"http://{HOST}:{listener.getsockname()[1]}", world)
+        yield f"http://{HOST}:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(timeout=10)
@@ -224,6 +231,6 @@ def serve_sandbox(make: Callable[[], JiraWorld], port: int, ready: Callable[[str
     world = make()
     ready(f"http://{HOST}:{listener.getsockname()[1]}")
     try:
-        _server(world).run(sockets=[listener])
+        _server(Sandbox(world)).run(sockets=[listener])
     finally:
         listener.close()

@@ -197,15 +197,6 @@ def test_sandbox_says_that_its_port_is_taken(impulsum: Shell) -> None:
     assert f"Port {port}" in err and "--port" in err and "Traceback" not in err
 
 
-def test_demo_refuses_a_home_with_other_data(impulsum: Shell, home: Path) -> None:
-    (home / "raw").mkdir()
-    (home / "raw" / "jira.duckdb").touch()
-    code, _, err = impulsum("demo")
-    assert code == 2
-    assert "IMPULSUM_HOME" in err
-    assert (home / "raw" / "jira.duckdb").exists()
-
-
 def test_dagster_home_is_made_ready(impulsum: Shell, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     code, out, _ = impulsum("dagster-home")

@@ -108,7 +108,30 @@ def test_warnings_are_printed_even_without_progress_bars(
     assert "all is well" not in printed
 
 
-def test_there_are_no_bars_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress_bars("working"):
+def test_without_a_terminal_a_line_says_when_a_step_starts(capfd: pytest.CaptureFixture[str]) -> None:
+    with progress_bars("loading"):
+        reporter()("jira pull", 0, None)
+        reporter()("extract", 0, None)
         reporter()("issues", 1, 2)
-    assert capsys.readouterr() == ("", "")
+        reporter()("marts", 0, None)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert [line.split(" s  ")[1] for line in err.splitlines()] == ["loading", "jira pull", "marts", "done"]
+    assert all(0 <= float(line.split()[0]) < 600 for line in err.splitlines())
+
+
+def test_without_a_terminal_a_long_step_says_how_far_it_is(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter((0.0, 0.0, 1.0, 31.0, 40.0, 62.0, 63.0))
+    monkeypatch.setattr("impulsum_pipelines.cli.console.monotonic", lambda: next(now))
+    with progress_bars("jira pull"):
+        for done in (100, 200, 300, 400):
+            reporter()("issues", done, 5000)
+    lines = capfd.readouterr().err.splitlines()
+    assert [line.strip() for line in lines] == [
+        "0.0 s  jira pull",
+        "31.0 s  issues 200 of 5000",
+        "62.0 s  issues 400 of 5000",
+        "63.0 s  done",
+    ]

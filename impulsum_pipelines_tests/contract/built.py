@@ -7,12 +7,10 @@ its port, so that addresses and everything derived from them are the same each t
 from __future__ import annotations
 
 import io
-import re
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ from impulsum_pipelines_tests.contract import Contract
 from impulsum_pipelines_tests.contract.tables import SOURCES, files, published_tables, raw_tables
 
 #: The sandbox: what it is generated from, where its clock stands, and what it is called.
-SEED, ISSUES, NOW, HOST = "1", "80", "2024-03-01T12:00:00+00:00", "sandbox.test"
+SEED, ISSUES, NOW, HOST = 1, 80, "2024-03-01T12:00:00+00:00", "sandbox.test"
 #: What the home is built with, so that zones, working hours and private pages are in the rows, too.
 SETTINGS = {
     "IMPULSUM_TIMEZONE": "Europe/Berlin",
@@ -48,7 +46,7 @@ def built(folder: Path) -> Contract:
             patch.setenv(name, value)
         shell = Shell(patch)
         home = folder / "home"
-        with _sandbox(patch, folder, shell) as control:
+        with _sandbox(patch, shell) as control:
             _fill(shell, control)
             raw, raw_rows = raw_tables(home)
             published, published_rows = published_tables(home)
@@ -59,7 +57,7 @@ def built(folder: Path) -> Contract:
 
 
 class Shell:
-    """The command line in this process; what Dagster writes down of a run is kept in memory, which is cheaper.
+    """The command line in this process; what Dagster writes down of all runs is kept in memory, which is cheaper.
 
     Attributes:
         codes: the exit code of each command, by the command with the settings before it.
@@ -69,7 +67,8 @@ class Shell:
         import dagster as dg
 
         self.codes: dict[str, int] = {}
-        patch.setattr(dg.DagsterInstance, "get", staticmethod(dg.DagsterInstance.ephemeral))
+        instance = dg.DagsterInstance.ephemeral()
+        patch.setattr(dg.DagsterInstance, "get", lambda: nullcontext(instance))
 
     def __call__(self, *arguments: str, **settings: str) -> str:
         """What a command printed, once its code is written down; settings in capitals are for this command alone."""
@@ -104,42 +103,21 @@ Control = Callable[..., dict[str, Any]]
 
 
 @contextmanager
-def _sandbox(patch: pytest.MonkeyPatch, folder: Path, shell: Shell) -> Iterator[Control]:
+def _sandbox(patch: pytest.MonkeyPatch, shell: Shell) -> Iterator[Control]:
     """A sandbox that stands still, found by its name, with the settings pointing there; and its control door."""
-    import requests
+    from impulsum_pipelines.sandbox.server import running_sandbox
+    from impulsum_pipelines.sandbox.worlds import make_world
 
-    command = [
-        sys.executable, "-c", "from impulsum_pipelines.cli import main; main()",
-        "sandbox", "serve", "--port", "0", "--seed", SEED, "--issues", ISSUES, "--now", NOW,
-    ]  # fmt: skip
-    log = folder / "sandbox.log"
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
-    ):
-        try:
-            assert process.stdout is not None
-            said = process.stdout.readline()
-            found = re.search(r"http://127\.0\.0\.1:(\d+)", said)
-            if not found:
-                raise NotBuiltError(f"the sandbox did not start: {said}{log.read_text()}")
-            url, port = found[0], found[1]
-
-            def control(verb: str, **arguments: Any) -> dict[str, Any]:
-                answer = requests.post(f"{url}/_sandbox/{verb}", json=arguments, timeout=60)
-                answer.raise_for_status()
-                return dict(answer.json())
-
-            control("clock", freeze=True)
-            control("clock", now=NOW)
-            for line in shell("sandbox", "env", "--port", port).splitlines():
-                name, _, value = line.removeprefix("export ").partition("=")
-                patch.setenv(name, value.replace(url, f"http://{HOST}"))
-            shell.codes["impulsum sandbox env --port PORT"] = shell.codes.pop(f"impulsum sandbox env --port {port}")
-            patch.setattr(socket, "getaddrinfo", _resolving(int(port)))
-            yield control
-        finally:
-            process.terminate()
+    with running_sandbox(make_world(seed=SEED, issues=ISSUES, now=datetime.fromisoformat(NOW))) as site:
+        port = site.url.rpartition(":")[2]
+        site.control("clock", freeze=True)
+        site.control("clock", now=NOW)
+        for line in shell("sandbox", "env", "--port", port).splitlines():
+            name, _, value = line.removeprefix("export ").partition("=")
+            patch.setenv(name, value.replace(site.url, f"http://{HOST}"))
+        shell.codes["impulsum sandbox env --port PORT"] = shell.codes.pop(f"impulsum sandbox env --port {port}")
+        patch.setattr(socket, "getaddrinfo", _resolving(int(port)))
+        yield site.control
 
 
 def _resolving(port: int) -> Callable[..., Any]:

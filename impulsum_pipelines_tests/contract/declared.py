@@ -22,8 +22,13 @@ def declared(folder: Path) -> Contract:
 
 def _code_location() -> Contract:
     """What Dagster sees: assets, checks, jobs, schedules and sensors."""
+    from impulsum_pipelines.base.home import Home
     from impulsum_pipelines.definitions import build_definitions
+    from impulsum_pipelines.settings import load_settings
 
+    first_day = Home.of(load_settings()).first_day  # without it, partitions begin yesterday
+    first_day.parent.mkdir(parents=True, exist_ok=True)
+    first_day.write_text("2010-01-01")
     location = build_definitions().get_repository_def()
     graph = location.asset_graph
     assets = {key: graph.get(key) for key in graph.get_all_asset_keys()}

@@ -17,6 +17,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.op_concurrency_limits_counter import GlobalOpConcurrencyLimitsCounter
+from dagster._daemon.auto_run_reexecution.auto_run_reexecution import should_retry
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 
 from impulsum_pipelines.cli.runs import interruptible
@@ -98,6 +99,8 @@ def test_a_killed_shell_is_detected_and_its_pool_is_released(instance: dg.Dagste
     assert status(instance, run_id) == "FAILURE" and not blocks_the_next(instance, run_id)
     [failed] = instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
     assert "shell that ran it was killed" in failed.message
+    run = instance.get_run_by_id(run_id)
+    assert run and not should_retry(run, instance), "the daemon must not repeat what a person started"
 
 
 @pytest.mark.usefixtures("site")

@@ -40,7 +40,7 @@ def test_make_targets_exist_and_describe_themselves() -> None:
 
 def test_gate_runs_the_tests_as_the_readme_does() -> None:
     gate = (ROOT / ".ci" / "run").read_text()
-    assert gate.splitlines()[-2:] == ["make lint", "make test"]
+    assert gate.splitlines()[-2:] == ["stage make lint", "stage make test"]
 
 
 def test_tables_in_the_readme_are_models() -> None:

@@ -33,7 +33,7 @@ RESULT = LoadResult(
     mode="live",
     census=False,
     window=None,
-    watermark_from=None,
+    watermark_from=NOW - timedelta(minutes=10),
     watermark_to=NOW,
     started_at=NOW,
     finished_at=NOW,
@@ -73,10 +73,12 @@ class Pulls:
 
 @pytest.fixture
 def pulls(monkeypatch: pytest.MonkeyPatch) -> Pulls:
-    """Jira is on, its raw file exists and is empty, and pulls are only remembered."""
+    """Jira is on, its raw file exists and is empty, its partitions began weeks ago, and pulls are only remembered."""
     for name, value in (("BASE_URL", "https://a.invalid"), ("EMAIL", "a@b.invalid"), ("API_TOKEN", "t")):
         monkeypatch.setenv(f"JIRA_{name}", value)
-    ensure_tables(Home.of(load_settings()), "jira")
+    home = Home.of(load_settings())
+    ensure_tables(home, "jira")
+    home.first_day.write_text("2026-11-01\n")
     pulls = Pulls()
     monkeypatch.setattr(assets, "run_load", pulls)
     return pulls
@@ -125,6 +127,26 @@ def test_partitions_decide_the_pull(
     assert [window for window, _, _ in pulls.asked] == windows
     recorded = instance.get_materialized_partitions(dg.AssetKey(["jira", "issues"]))
     assert recorded == {f"{day:%Y-%m-%d}" for day in days}
+
+
+def test_days_before_the_partitions_are_read_by_configuration(pulls: Pulls, instance: dg.DagsterInstance) -> None:
+    config = {"ops": {"jira_pull": {"config": {"since": "2026-03-01", "until": "2026-05-31"}}}}
+    assert materialize(instance, run_config=config).success
+    assert [window for window, _, _ in pulls.asked] == [
+        Window(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC))
+    ]
+    assert not instance.get_materialized_partitions(dg.AssetKey(["jira", "issues"]))
+
+
+@pytest.mark.parametrize(
+    "days",
+    [{"since": "2026-03-01"}, {"since": "2026-03-02", "until": "2026-03-01"}, {"since": "March", "until": "May"}],
+)
+def test_days_that_are_no_range_are_refused(pulls: Pulls, instance: dg.DagsterInstance, days: dict[str, str]) -> None:
+    result = materialize(instance, run_config={"ops": {"jira_pull": {"config": days}}})
+    [failed] = [event for event in result.all_events if event.is_step_failure]
+    assert "no range of days" in str(failed.step_failure_data.user_failure_data)
+    assert pulls.asked == []
 
 
 def test_only_the_live_pull_takes_the_census(pulls: Pulls, instance: dg.DagsterInstance) -> None:
@@ -226,7 +248,7 @@ def test_assets_say_what_they_are() -> None:
         assert spec.group_name == "jira" and spec.description is not None
         assert spec.description.startswith(table.description)
         added = spec.description.removeprefix(table.description)
-        assert ("show as missing" in added) == bool(added) == table.partitioned
+        assert ("first partition" in added) == bool(added) == table.partitioned
         assert spec.owners
         assert {"dlt", "duckdb", "jira"} <= spec.kinds
         assert [column.name for column in schema.columns] == [column.name for column in table.all_columns]

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pytest
 
 from impulsum_pipelines.marts.manifest import fresh_manifest
 from impulsum_pipelines.marts.specs import mart_specs
-from impulsum_pipelines_tests.marts.velocity.warehouse import query, run_dbt
+from impulsum_pipelines_tests.marts.velocity.warehouse import Dbt, query
 
-pytestmark = pytest.mark.xdist_group("marts")
+pytestmark = [pytest.mark.xdist_group("marts"), pytest.mark.long]
 
 #: The rule of a check -> the statement that damages its table. In this order, so that no statement repairs or deletes
 #: the damage of an earlier one.
@@ -82,9 +81,21 @@ def double_every_row(raw: Path) -> None:
             file.execute(f"drop table raw.{table}; alter table raw.copy rename to {table}")
 
 
+class Damaged(NamedTuple):
+    """A warehouse that passed every check, then damaged in every way and tested again.
+
+    Args:
+        home: where it is.
+        failed: the checks that failed, by their name in dbt.
+    """
+
+    home: Path
+    failed: set[str]
+
+
 @pytest.fixture(scope="module")
-def home(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A warehouse that passed every check, then damaged in every way and tested again."""
+def damaged(dbt: Dbt, published: Path, tmp_path_factory: pytest.TempPathFactory) -> Damaged:
+    """A damaged copy of the warehouse of the firm."""
     home = tmp_path_factory.mktemp("damaged")
     shutil.copy(published.with_name("warehouse.duckdb"), home)
     shutil.copytree(published.with_name("raw"), home / "raw")
@@ -95,24 +106,18 @@ def home(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with duckdb.connect(home / "warehouse.duckdb") as warehouse:
         for _, statement in sorted(damages(), key=lambda damage: list(DAMAGE).index(damage[0])):
             warehouse.execute(statement)
-    done = run_dbt(home, "test", "--exclude-resource-type", "unit_test", **ZONE)
-    assert done.returncode == 1, done.stdout
-    return home
+    done = dbt.run(home, "test", "--exclude-resource-type", "unit_test", **ZONE)
+    assert not done.succeeded
+    return Damaged(home, {name for name, (status, _) in done.results.items() if status in {"fail", "warn"}})
 
 
-@pytest.fixture(scope="module")
-def failed(home: Path) -> set[str]:
-    results = json.loads((home / "target" / "run_results.json").read_text())["results"]
-    return {result["unique_id"] for result in results if result["status"] in {"fail", "warn"}}
-
-
-def test_every_check_fails_on_damaged_data(failed: set[str]) -> None:
-    undetected = sorted(checks().keys() - failed)
+def test_every_check_fails_on_damaged_data(damaged: Damaged) -> None:
+    undetected = sorted(checks().keys() - damaged.failed)
     assert not undetected, "\n".join(undetected)
 
 
-def test_failures_are_stored_for_the_publisher(home: Path, failed: set[str]) -> None:
-    recorded = query(home, "select unique_id from audit.node_results where status in ('fail', 'warn')")
-    assert {row["unique_id"] for row in recorded} == failed
-    invocations = query(home, "select command, finished_at is not null as ended from audit.invocations")
+def test_failures_are_stored_for_the_publisher(damaged: Damaged) -> None:
+    recorded = query(damaged.home, "select unique_id from audit.node_results where status in ('fail', 'warn')")
+    assert {row["unique_id"] for row in recorded} == damaged.failed
+    invocations = query(damaged.home, "select command, finished_at is not null as ended from audit.invocations")
     assert {"command": "test", "ended": True} in invocations

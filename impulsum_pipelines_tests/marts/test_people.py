@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from impulsum_pipelines.cli import main
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.marts.people import copy_mapping
 from impulsum_pipelines.settings import Settings
-from impulsum_pipelines_tests.marts.conftest import Query, build
+from impulsum_pipelines_tests.marts.conftest import Query
 
 pytestmark = pytest.mark.xdist_group("marts")
 
@@ -120,9 +123,18 @@ def test_a_file_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
     assert (tmp_path / "copy" / "people.csv").read_text().splitlines()[1] == 'github,"owl, night",olga@firm.test'
 
 
-def test_a_build_stops_at_a_wrong_mapping_file_and_says_where(tmp_path: Path) -> None:
-    (tmp_path / "people.csv").write_text("tool,account,person\ngithub,owl\n")
-    done = build(tmp_path)
-    assert done.returncode != 0
-    assert "line 2" in done.stderr
-    assert not (tmp_path / "impulsum.duckdb").exists()
+def test_a_build_stops_at_a_wrong_mapping_file_and_says_where(
+    tmp_path: Path,
+    light_instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "people.csv").write_text("tool,account,person\ngithub,owl\n")
+    monkeypatch.setattr(dg.DagsterInstance, "get", lambda: nullcontext(light_instance))
+    with pytest.raises(SystemExit) as ended:
+        main(["build"])
+    assert ended.value.code == 2
+    assert "line 2" in capsys.readouterr().err
+    assert not (home / "impulsum.duckdb").exists()

@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
+
+import duckdb
 
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.result import LoadResult
@@ -72,10 +75,24 @@ class Pulls:
 
     @contextmanager
     def _open(self) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
-        """Query the raw file. For many queries at once, since opening it takes longer than any of them."""
-        with Home.of(load_settings()).read_raw(self.source) as connection:
-            assert connection is not None
-            yield lambda sql, *parameters: connection.execute(sql, list(parameters)).fetchall()
+        """Query the raw file, under its read lock.
+
+        It is attached to one database of all tests: to start DuckDB takes ten times longer than that and a query.
+        """
+        home, database = Home.of(load_settings()), _database()
+        with home.reading(self.source):
+            database.execute(f"attach '{home.raw(self.source)}' as pulled (read_only); use pulled")
+            try:
+                yield lambda sql, *parameters: database.execute(sql, list(parameters)).fetchall()
+            finally:
+                database.execute("use memory; detach pulled")
+
+    def tables_with(self, text: str) -> set[str]:
+        """Names of the tables of which a row contains this text."""
+        with self._open() as query:
+            names = query("select table_name from information_schema.tables where table_schema = 'raw'")
+            found = "select count(*) from raw.{} t where contains(cast(t as varchar), ?)"
+            return {name for (name,) in names if query(found.format(name), text) != [(0,)]}
 
     def one(self, sql: str, *parameters: object) -> Any:
         """The only value of the only row of a query."""
@@ -155,6 +172,13 @@ class Pulls:
                 if kept:
                     found[table] = kept
         return found
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    database = duckdb.connect()
+    database.execute("set TimeZone = 'UTC'")
+    return database
 
 
 def _same(stored: Any, true: Any) -> bool:

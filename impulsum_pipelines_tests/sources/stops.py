@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from dlt.common.storages import LoadStorage, ParsedLoadJobFileName
 from dlt.load.load import Load
 
 from impulsum_pipelines.loading import run_load as loading
+from impulsum_pipelines_tests.quick_load import QuickPipeline
 
 
 class StoppedError(BaseException):
@@ -21,9 +22,10 @@ class StoppedError(BaseException):
 def stopped_after(*tables: str, files: int | None = None) -> Iterator[None]:
     """The sync inside writes only these tables (the first ``files`` files of them), and ends there.
 
-    The caller asserts what that leaves missing.
+    It stops dlt's load, and likewise a quick one. The caller asserts what that leaves missing.
     """
     listed, done = LoadStorage.list_new_jobs, set[str]()
+    load = QuickPipeline.load
 
     def chosen(self: Any, load_id: str) -> list[str]:
         jobs = [job for job in listed(self, load_id) if ParsedLoadJobFileName.parse(job).table_name in tables]
@@ -32,9 +34,15 @@ def stopped_after(*tables: str, files: int | None = None) -> Iterator[None]:
             jobs = [job for job in jobs if job in done]
         return jobs
 
+    def load_some(self: Any, **named: object) -> None:
+        self._pieces = [(table, piece) for table, piece in self._pieces if table in tables][:files]
+        load(self, **named)
+        _stop()
+
     with pytest.MonkeyPatch.context() as patch, pytest.raises(StoppedError):
         patch.setattr(LoadStorage, "list_new_jobs", chosen)
         patch.setattr(Load, "complete_package", _stop)
+        patch.setattr(QuickPipeline, "load", load_some)
         yield
 
 
@@ -46,5 +54,5 @@ def stopped_before_metadata() -> Iterator[None]:
         yield
 
 
-def _stop(*_: Any, **__: Any) -> None:
+def _stop(*_: object, **__: object) -> NoReturn:
     raise StoppedError

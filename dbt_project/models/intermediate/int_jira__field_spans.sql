@@ -45,7 +45,7 @@ issues_to_build as (
     union
     -- A field may become tracked at any time, also again after a time without tracking.
     select issue_id
-    from (select issues.issue_id, tracked.field_id from issues cross join tracked)
+    from (select issues.issue_id, tracked.field_id from issues cross join tracked) as wanted
     anti join {{ this }} using (issue_id, field_id)
     {% else %}
     select issue_id from issues
@@ -137,7 +137,7 @@ read_until as (
         select issue_id, extracted_at from current_values
         union all
         select issue_id, extracted_at from items inner join issues_to_build using (issue_id)
-    )
+    ) as read_rows
     group by issue_id
 ),
 

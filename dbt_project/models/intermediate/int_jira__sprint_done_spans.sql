@@ -10,7 +10,7 @@ statuses as (
         statuses.*,
         case rules.done_rule
             when 'board_column' then list_contains(rules.done_status_ids, statuses.status_id)
-            else statuses.status_category is not distinct from 'done'
+            else (statuses.status_category is not distinct from 'done')
         end as is_done
     from members
     inner join {{ ref('int_jira__sprint_rules') }} as rules using (sprint_id)

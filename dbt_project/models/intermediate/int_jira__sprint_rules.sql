@@ -6,7 +6,7 @@ boards as (
     select
         *,
         from_json(done_status_ids, '["VARCHAR"]') as done_statuses,
-        list_distinct(flatten(from_json(columns, '[{"status_ids": ["VARCHAR"]}]').list_transform(lambda c: c['status_ids']))) as statuses
+        list_distinct(flatten([c['status_ids'] for c in from_json(columns, '[{"status_ids": ["VARCHAR"]}]')])) as statuses
     from {{ ref('int_jira__sprint_boards') }}
 ),
 

@@ -14,7 +14,7 @@ with states as (
 marked as (
     select
         *,
-        lag(valid_to) over (partition by issue_id, sprint_id order by valid_from) is distinct from valid_from
+        (lag(valid_to) over (partition by issue_id, sprint_id order by valid_from) is distinct from valid_from)
             as is_joining
     from states
 ),

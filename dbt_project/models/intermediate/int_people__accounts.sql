@@ -15,7 +15,7 @@ with jira as (
         user_id as account_id,
         display_name as account_name,
         'account' as account_kind,
-        account_type is not distinct from 'app' as is_bot,
+        (account_type is not distinct from 'app') as is_bot,
         coalesce(is_active, false) and not is_deleted as is_active
     from {{ ref('stg_jira__users') }}
 ),
@@ -56,7 +56,7 @@ notion as (
         user_id as account_id,
         name as account_name,
         'account' as account_kind,
-        type is not distinct from 'bot' as is_bot,
+        (type is not distinct from 'bot') as is_bot,
         not is_deleted as is_active
     from {{ ref('stg_notion__users') }}
 ),

@@ -10,5 +10,5 @@ from
 {% if there %}
     read_csv('{{ file }}', header = true, all_varchar = true, delim = ',', quote = '"', escape = '"')
 {% else %}
-    (select null::varchar as tool, null::varchar as account, null::varchar as person where false)
+    (select null::varchar as tool, null::varchar as account, null::varchar as person where false) as nobody
 {% endif %}

@@ -16,12 +16,13 @@ from typing import Any
 
 import dagster as dg
 
-from impulsum_pipelines.automation.jobs import Job, sync_job_name
-from impulsum_pipelines.automation.runs import RANGE_TAGS, retry_delay, unfinished_pull
+from impulsum_pipelines.automation.jobs import Job, pull_config, sync_job_name
+from impulsum_pipelines.automation.runs import retry_delay, unfinished_pull
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.loading.closed_days import closing, in_words, ranges
 from impulsum_pipelines.loading.history import CATCH_UP, STARTED_BY_TAG, recent
+from impulsum_pipelines.loading.partitions import reading
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.sources.registry import is_configured
 from impulsum_pipelines.tiers import CATCH_UP as TIER
@@ -94,11 +95,12 @@ def _plan(
         return f"{missing}: filled after the next live pull, which reads from {state.read_until:%Y-%m-%d %H:%M} UTC."
     if reason := _why_paused(settings, source, now):
         return f"{missing}: {reason}."
-    span = _next_days(state.never_closed, _failed_windows(settings, source))
+    tags, days = reading(*_next_days(state.never_closed, _failed_windows(settings, source)), settings)
     return dg.RunRequest(
         job_name=sync_job_name(source.name),
+        run_config={"ops": pull_config(source.name, **days)} if days else None,
         tags={
-            **dict(zip(RANGE_TAGS, (day.isoformat() for day in span), strict=True)),
+            **tags,
             "dagster/priority": str(TIER.priority),
             STARTED_BY_TAG: CATCH_UP,
         },

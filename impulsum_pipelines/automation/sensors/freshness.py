@@ -12,13 +12,14 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dagster as dg
 import sqlalchemy as sa
 
 from impulsum_pipelines.automation.runs import is_stopped, next_tick, queued_live_pull
 from impulsum_pipelines.automation.schedules import cron
-from impulsum_pipelines.base.failing import OWNER
+from impulsum_pipelines.base.catalog import owners, source_files, tags
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.base.humanize import humanize
 from impulsum_pipelines.checks.source import freshness_check, freshness_finding
@@ -51,7 +52,9 @@ def build_freshness() -> dg.Definitions:
         "Written every five minutes while a source is not fresh, and when a source is fresh again.",
         deps=[freshness_check(source.name).asset_key for source in SOURCES],
         group_name="freshness",
-        owners=[OWNER],
+        owners=owners("freshness"),
+        tags=tags("product", "every-5-minutes"),
+        metadata=source_files(Path(__file__)),
     )
     return dg.Definitions(
         assets=[spec],

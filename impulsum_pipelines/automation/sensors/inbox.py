@@ -11,13 +11,14 @@ processes the inbox once, so that no other sensor waits for it.
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from impulsum_pipelines.automation.jobs import Job, sync_job_name
 from impulsum_pipelines.automation.sensors.urgent import sources_to_pull
-from impulsum_pipelines.base.failing import OWNER
+from impulsum_pipelines.base.catalog import owners, source_files, tags
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.tiers import CRITICAL
 
@@ -42,7 +43,9 @@ def build_inbox(jobs: Sequence[Job]) -> dg.Definitions:
         EVENTS,
         description="Webhook events: one row per event in the ops store, complete and with its priority.",
         group_name="webhooks",
-        owners=[OWNER],
+        owners=owners("webhooks"),
+        tags=tags("raw", "within-seconds"),
+        metadata=source_files(Path(__file__)),
         kinds={"sql"},
     )
     return dg.Definitions(

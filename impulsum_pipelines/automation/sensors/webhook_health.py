@@ -10,14 +10,16 @@ are silent.
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from impulsum_pipelines.automation.jobs import Job, sync_job_name
+from impulsum_pipelines.automation.jobs import Job, pull_config, sync_job_name
 from impulsum_pipelines.automation.sensors.inbox import EVENTS
-from impulsum_pipelines.base.failing import OWNER
+from impulsum_pipelines.base.catalog import owners, source_files, tags
 from impulsum_pipelines.errors import ImpulsumError
+from impulsum_pipelines.loading.partitions import reading
 from impulsum_pipelines.ops.store import transaction
 from impulsum_pipelines.settings import Settings, load_settings
 from impulsum_pipelines.sources.registry import is_configured
@@ -43,7 +45,9 @@ def build_webhook_health(jobs: Sequence[Job]) -> dg.Definitions:
         "and whether a source is pulled faster because its webhooks are silent.",
         deps=[EVENTS],
         group_name="webhooks",
-        owners=[OWNER],
+        owners=owners("webhooks"),
+        tags=tags("product", "every-sync"),
+        metadata=source_files(Path(__file__)),
         kinds={"sql"},
     )
     return dg.Definitions(
@@ -96,11 +100,12 @@ def _read_again(settings: Settings, now: datetime) -> list[dg.RunRequest]:
         dg.RunRequest(
             run_key=f"{source}:{day}:{now.date()}",
             job_name=sync_job_name(source),
-            partition_key=day.isoformat(),
-            tags={"dagster/priority": str(READ_AGAIN)},
+            run_config={"ops": pull_config(source, **config)} if config else None,
+            tags={**tags, "dagster/priority": str(READ_AGAIN)},
         )
         for source, day in days
         if is_configured(source, settings)
+        for tags, config in [reading(day, day, settings)]
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from time import monotonic
 from typing import Annotated, Any
 
 import typer
@@ -21,21 +23,13 @@ from impulsum_pipelines.cli.commands.data import query
 from impulsum_pipelines.cli.commands.jobs import exit_unless_checked, show_checks
 from impulsum_pipelines.cli.commands.story import best_linked, load_story, show_story
 from impulsum_pipelines.cli.console import notes, show_table
+from impulsum_pipelines.cli.overview import OVERVIEW
 from impulsum_pipelines.cli.runs import run_job
 from impulsum_pipelines.errors import Category, ImpulsumError
-from impulsum_pipelines.settings import load_settings
-from impulsum_pipelines.tiers import SOURCES
+from impulsum_pipelines.settings import Settings, load_settings
 
-#: Column of the printed table -> measure of a sprint; each measure exists in points and in issues.
-_MEASURES = {
-    "committed": "committed",
-    "added": "added",
-    "removed": "removed",
-    "re-est.": "reestimated",
-    "final": "final",
-    "completed": "completed",
-    "carried": "carryover",
-}
+#: The home of the demo when IMPULSUM_HOME is not set, or contains other data.
+OWN_HOME = Path(".impulsum-demo")
 
 
 def register(app: typer.Typer) -> None:
@@ -48,39 +42,80 @@ def demo(
     issues: Annotated[int, typer.Option(help="How many issues to generate.", min=1)] = 500,
 ) -> None:
     """Generate a team's history in six tools, pull it, build and publish marts, and compare velocity with the truth."""
-    settings = load_settings()
-    home = Home.of(settings)
-    folder = _fresh_folder(home)
-    notes().print(f"Generating the history of a team: {issues} issues, seed {seed}.", highlight=False)
-    truth_file = folder / "truth.json"
-    with _sandbox(seed, issues, truth_file) as variables, _environment(variables):
+    from impulsum_pipelines.sandbox.server import env_of
+
+    started = monotonic()
+    home = _fresh(choose_home(load_settings()))
+    truth_file = home.root / "truth.json"
+    notes().print(f"Generating the history of a team in six tools: {issues} issues, seed {seed}.", highlight=False)
+    with _sandbox(seed, issues, truth_file) as url, _only_settings(env_of(url) | {"IMPULSUM_HOME": str(home.root)}):
+        home.mark_demo(url)
+        settings = load_settings()
         report = run_job("main", settings, partition_key=datetime.now(UTC).date().isoformat())
-    sprints = query("from velocity.sprint_velocity order by board_name, started_at", settings).dicts()
-    show_table(("sprint", "state", "unit", *_MEASURES, "say/do %"), [_line(sprint) for sprint in sprints])
+    show_overview(settings)
     best = best_linked(settings)
     show_story(load_story(best, settings), title=f"\n{best} in all six tools")
+    notes().print()
     show_checks(report)
+    sprints = query("from velocity.sprint_velocity", settings).dicts()
     truths = json.loads(truth_file.read_text())["sprints"]
     wrong = differences(sprints, truths)
+    equal = len(truths) - len({sprint for sprint, _, _, _ in wrong})
     notes().print(
-        f"{len(truths) - len({sprint for sprint, _, _, _ in wrong})} of {len(truths)} sprints equal the truth, "
-        f"which the sandbox wrote to {truth_file}.",
+        f"Truth: the velocity of {equal} of {len(truths)} sprints is what the generator wrote to {_short(truth_file)}.",
         highlight=False,
     )
     if wrong:
         show_table(("sprint", "column", "published", "truth"), wrong)
         raise typer.Exit(1)
     exit_unless_checked(report)
-    notes().print(_next_steps(home), markup=False, highlight=False)
+    notes().print(f"Done in {monotonic() - started:.0f} s.", highlight=False)
+    notes().print(_next_steps(home, best), markup=False, highlight=False)
 
 
-def _line(sprint: Mapping[str, Any]) -> tuple[object, ...]:
-    """The table row of one sprint, in points, or in issues when the team does not estimate."""
-    points = sprint["committed_points"] is not None
-    unit = "points" if points else "issues"
-    say_do = sprint["say_do_ratio" if points else "say_do_issue_ratio"]
-    measures = (sprint[f"{measure}_{unit}"] for measure in _MEASURES.values())
-    return sprint["sprint_name"], sprint["state"], unit, *measures, None if say_do is None else round(100 * say_do)
+def show_overview(settings: Settings) -> None:
+    """Print the newest sprints, trends, boards and risks; says so where there is nothing yet.
+
+    Raises:
+        ImpulsumError: when nothing is published yet.
+    """
+    for title, statement, nothing in OVERVIEW:
+        result = query(statement, settings)
+        if result.rows:
+            show_table(result.columns, result.rows, title=f"\n{title}")
+        else:
+            notes().print(nothing, highlight=False)
+
+
+def choose_home(settings: Settings) -> Home:
+    """The home of the demo: IMPULSUM_HOME if it is set, and empty or a demo's already; otherwise ``OWN_HOME``.
+
+    Raises:
+        ImpulsumError: when ``OWN_HOME`` contains other data.
+    """
+    if "impulsum_home" in settings.model_fields_set:
+        home = Home(settings.home)
+        if _is_free(home):
+            return home
+        notes().print(
+            f"IMPULSUM_HOME is {settings.home}, which contains other data: it stays as it is. "
+            f"The demo uses {OWN_HOME.absolute()}.",
+            style="yellow",
+            markup=False,
+            highlight=False,
+        )
+    home = Home(OWN_HOME.absolute())
+    if not _is_free(home):
+        raise ImpulsumError(
+            Category.CONFIGURATION,
+            f"{home.root} contains data that is not a demo's",
+            next_step="move it away, or set IMPULSUM_HOME to a new folder for the demo.",
+        )
+    return home
+
+
+def _is_free(home: Home) -> bool:
+    return home.is_demo or not home.root.exists() or (home.root.is_dir() and not any(home.root.iterdir()))
 
 
 def differences(sprints: list[dict[str, Any]], truths: list[dict[str, Any]]) -> list[tuple[str, str, object, object]]:
@@ -114,36 +149,23 @@ def _exact(value: object) -> object:
     return Decimal(str(value))
 
 
-def _fresh_folder(home: Home) -> Path:
-    """Empty the home and return the demo's folder in it; raises when the home contains other data.
-
-    The demo starts from nothing each time, so that data of another seed is not mixed in.
-    """
-    folder = home.root / "demo"
-    if not folder.exists() and any(home.raw(source.name).exists() for source in SOURCES):
-        raise ImpulsumError(
-            Category.CONFIGURATION,
-            f"{home.root} contains data that is not the demo's",
-            safe="Nothing was deleted.",
-            next_step="set IMPULSUM_HOME to another folder for the demo.",
-        )
-    for part in (home.raw("any").parent, home.versions, home.work, folder):
-        shutil.rmtree(part, ignore_errors=True)
-    for file in (home.warehouse, home.published):
+def _fresh(home: Home) -> Home:
+    """Delete the data of an earlier demo, so that data of another seed is not mixed in."""
+    home.mark_demo("no sandbox yet")
+    for folder in (home.raw("any").parent, home.versions, home.work, home.limits):
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in (home.warehouse, home.published, home.first_day):
         file.unlink(missing_ok=True)
-    folder.mkdir(parents=True)
-    return folder
+    return home
 
 
 @contextmanager
-def _sandbox(seed: int, issues: int, truth: Path) -> Iterator[Mapping[str, str]]:
-    """Run a sandbox in a separate process on a free port; yields the settings that point every source to it."""
+def _sandbox(seed: int, issues: int, truth: Path) -> Iterator[str]:
+    """Run a sandbox in a separate process on a free port; yields its URL."""
     command = [
         sys.executable, "-m", "impulsum_pipelines.sandbox", "--port", "0",
         "--seed", str(seed), "--issues", str(issues), "--truth", str(truth),
     ]  # fmt: skip
-    from impulsum_pipelines.sandbox.server import env_of
-
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None  # noqa: S101  # it is piped
@@ -154,36 +176,51 @@ def _sandbox(seed: int, issues: int, truth: Path) -> Iterator[Mapping[str, str]]
                     "The sandbox did not start",
                     next_step="run `impulsum sandbox serve` to see the reason.",
                 )
-            yield env_of(first_line.split()[-1])
+            yield first_line.split()[-1]
         finally:
             process.terminate()
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in (*variables, "JIRA_PROJECTS")}
-    os.environ.pop("JIRA_PROJECTS", None)
+def _only_settings(variables: Mapping[str, str]) -> Iterator[None]:
+    """Make these the only settings: no other store, channel or history may get invented data."""
+    before = dict(os.environ)
+    for name in before:
+        if name.upper() in {*Settings.variables(), "DAGSTER_HOME", "DAGSTER_POSTGRES_URL"}:
+            del os.environ[name]
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        os.environ.clear()
+        os.environ.update(before)
 
 
-def _next_steps(home: Home) -> str:
-    impulsum = Path(sys.executable).with_name("impulsum")
-    shown = impulsum.relative_to(Path.cwd()) if impulsum.is_relative_to(Path.cwd()) else impulsum
+def _next_steps(home: Home, issue: str) -> str:
+    programs = Path(sys.executable).parent
+    impulsum, python = (_short(programs / name) for name in ("impulsum", "python"))
+    select_home = f"IMPULSUM_HOME={_short(home.root)}"
+    published = str(home.published)
+    if Path("workspace.yaml").exists():
+        dagster = f"{select_home} make dev"
+    else:
+        dagster = (
+            f"{select_home} DAGSTER_HOME={shlex.quote(str(home.dagster))} "
+            f"{_short(programs / 'dagster')} dev -m impulsum_pipelines.definitions"
+        )
     return f"""
-The data is in {home.published}. Open it read-only with any DuckDB client.
+The data is in {home.published}. Query it with any of these:
+  {select_home} {impulsum} sql "from velocity.sprint_velocity"
+  {select_home} {impulsum} story {issue}
+  {python} -c "import duckdb; duckdb.connect({published!r}, read_only=True).sql('from risk.signals').show()"
+  duckdb -readonly {shlex.quote(published)} "show all tables"
 
-Next:
-  {shown} sql "from velocity.sprint_scope_changes limit 10"
-  {shown} story KEY          an issue with its pull requests, threads, meetings, pages and hours
-  {shown} sql "show all tables"
-  {shown} status
-  make dev     see assets, partitions, checks and history in a browser
-  README.md    how to connect your own Jira"""
+Open it in Dagster, with its assets, partitions, checks and history:
+  {dagster}
+
+Connect your own tools: see README.md. They get a home of their own, .impulsum, and never touch the demo's."""
+
+
+def _short(path: Path) -> str:
+    """A path for a command line in the present folder."""
+    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))

@@ -19,7 +19,7 @@ from impulsum_pipelines.cli.commands.jobs import AsJson
 from impulsum_pipelines.cli.console import notes, show_json, show_table
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.settings import Settings, load_settings
-from impulsum_pipelines.sources.registry import missing_settings, probe_source
+from impulsum_pipelines.sources.registry import missing_settings, probe_source, why_off
 from impulsum_pipelines.tiers import SOURCES
 
 #: With less free disk, in bytes, a build may fail.
@@ -174,6 +174,9 @@ def _source(source: str, settings: Settings) -> Iterator[Diagnosis]:
     """Whether the source answers, and the account may see everything that a sync reads."""
     if missing := missing_settings(source, settings):
         yield Diagnosis(source, "off", f"{', '.join(missing)} not set")
+        return
+    if reason := why_off(source, settings):
+        yield Diagnosis(source, "off", reason)
         return
     try:
         for subject, says in probe_source(source, settings):

@@ -1,8 +1,9 @@
-"""``impulsum sync`` and ``impulsum build``: run the jobs of the schedules now. ``impulsum dagster-home``."""
+"""``impulsum sync``, ``impulsum build``: run the jobs of the schedules now. ``impulsum dev``: Dagster's own UI."""
 
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
@@ -11,10 +12,11 @@ import typer
 
 from impulsum_pipelines.base.home import Home, fetch_dicts
 from impulsum_pipelines.cli.console import format_value, notes, show_json, show_table
+from impulsum_pipelines.cli.dev import dagster_dev
 from impulsum_pipelines.cli.runs import RunReport, dagster_home, run_job
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.settings import Settings, load_settings
-from impulsum_pipelines.sources.registry import missing_settings
+from impulsum_pipelines.sources.registry import missing_settings, off_error, why_off
 from impulsum_pipelines.tiers import SOURCES
 
 _STAGES = ("extract", "normalize", "load")
@@ -27,6 +29,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(sync)
     app.command()(build)
+    app.command()(dev)
     app.command("dagster-home")(show_dagster_home)
 
 
@@ -38,22 +41,21 @@ def sync(
     as_json: AsJson = False,
 ) -> None:
     """Pull one source: everything that changed since the last sync, or the days from --since to --until."""
+    from impulsum_pipelines.automation.jobs import pull_config
+    from impulsum_pipelines.loading.partitions import reading
+
     settings = load_settings()
     require_configured(source, settings)
     today = datetime.now(UTC).date()
     if since is None and until is not None:
         raise _wrong("--until needs --since", "add --since with the first day.")
-    job = partial(run_job, f"{source}_sync", settings, ops=_census(source, census), marts=False)
+    job = partial(run_job, f"{source}_sync", settings, marts=False)
     if since is None:
-        report = job(partition_key=today.isoformat())
+        report = job(partition_key=today.isoformat(), ops=pull_config(source, census=census))
     else:
         first, last = _days(since, until, settings.impulsum_start_date, today)
-        report = job(
-            tags={
-                "dagster/asset_partition_range_start": first.isoformat(),
-                "dagster/asset_partition_range_end": last.isoformat(),
-            }
-        )
+        tags, days = reading(first, last, settings)
+        report = job(tags=tags, ops=pull_config(source, census=census, **days))
     syncs = _syncs(source, settings, report)
     if as_json:
         show_json({"run_id": report.run_id, "syncs": syncs, "checks": [vars(check) for check in report.checks]})
@@ -78,6 +80,13 @@ def build(as_json: AsJson = False) -> None:
     exit_unless_checked(report)
 
 
+def dev(port: Annotated[int, typer.Option(help="Port of the UI.", min=1, max=65535)] = 3000) -> None:
+    """Open Dagster's UI on this machine, with schedules running; what `make dev` does, from any folder."""
+    start = dagster_dev(load_settings(), port)
+    os.chdir(start.folder)
+    os.execve(start.command[0], start.command, start.environment)  # noqa: S606  # the signals go to Dagster
+
+
 def show_dagster_home() -> None:
     """Create DAGSTER_HOME if needed and print it. With it the UI shows runs of the shell too."""
     typer.echo(dagster_home(load_settings()))
@@ -98,12 +107,15 @@ def require_configured(source: str, settings: Settings) -> None:
             f"{source} is off: {', '.join(missing)} not set",
             f"set {' and '.join(missing)}, or try it with a sandbox (`impulsum sandbox serve`).",
         )
+    if why_off(source, settings):
+        raise off_error(source, settings)
 
 
 def show_checks(report: RunReport) -> None:
-    """Print how many checks passed, and list those that failed."""
-    passed = len(report.checks) - len(report.failed)
-    notes().print(f"Checks: {passed} passed, {len(report.failed)} failed.", highlight=False)
+    """Print how many checks passed, warned and failed, and list those that did not pass."""
+    warned = sum(not check.is_error for check in report.failed)
+    passed, failed = len(report.checks) - len(report.failed), len(report.failed) - warned
+    notes().print(f"Checks: {passed} passed, {warned} warned, {failed} failed.", highlight=False)
     if report.failed:
         show_table(
             ("check", "asset", "severity", "message"),
@@ -115,12 +127,6 @@ def exit_unless_checked(report: RunReport) -> None:
     """End with exit code 1 when a check failed as an error."""
     if any(check.is_error for check in report.failed):
         raise typer.Exit(1)
-
-
-def _census(source: str, census: bool) -> dict[str, object]:
-    from impulsum_pipelines.automation.jobs import pull_config
-
-    return pull_config(source, census=census)
 
 
 def _days(since: str, until: str | None, start: date, today: date) -> tuple[date, date]:

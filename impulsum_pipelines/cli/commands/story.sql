@@ -43,7 +43,7 @@ story as (
     union all
     select
         2, 'pull request', repository_name || '#' || pull_request_number || ' ' || title || ': ' || state,
-        coalesce(people.person_name, author), created_at
+        coalesce(people.person_name, author), coalesce(merged_at, closed_at, created_at)
     from pulls left join core.people as people on people.person_id = pulls.author_person_id
     union all
     select

@@ -20,6 +20,8 @@ _REMARKS = (
     "There is a test missing for the empty case.",
     "Nice, much simpler than before.",
 )
+_FIRST_COMMITS = ("Initial commit", "Build and test every push", "Say how to contribute")
+_ANSWERS = ("I can reproduce it.", "Looking into it.")
 
 #: An instant (epoch ms), and what happens then.
 Event = tuple[int, Callable[[int], None]]
@@ -48,8 +50,8 @@ class _GitHubHistory:
         first = min((ticket.created for ticket in self.team.tickets), default=self.now) - 24 * HOUR
         for number, name in enumerate(REPOSITORIES):
             repository = world.create_repository(name, first - number)
-            for commit in range(3):
-                world.push(repository, world.people[0], f"Groundwork {commit + 1}", first + commit * HOUR)
+            for place, message in enumerate(_FIRST_COMMITS):
+                world.push(repository, world.people[0], message, first + place * HOUR)
         featured = {ticket.id for ticket in self.team.featured}
         for ticket in self.team.tickets:
             if ticket.id in featured or (ticket.started < self.now and ticket.id % WITHOUT_CODE):
@@ -84,7 +86,7 @@ class _GitHubHistory:
             issue = self.world.open_issue(repository, author, f"Reported: {ticket.summary}", at, f"See {ticket.key}")
             issue.labels = ["bug"]
             for number in range(answers):
-                self.world.comment(issue, self._other(author), f"Looking into it ({number})", at)
+                self.world.comment(issue, self._other(author), _ANSWERS[number], at)
             if closed:
                 self.world.close(issue, author, at)
 

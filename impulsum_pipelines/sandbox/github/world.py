@@ -25,6 +25,8 @@ from impulsum_pipelines.sandbox.github.state import (
 OWNER = "harbour"
 REPOSITORIES = ("platform", "mobile", "operations")
 ENVIRONMENTS = ("staging", "production")
+#: How the message of the first commit of a pull request goes on in the next ones.
+_FOLLOW_UPS = ("", ": tests", ": changes after the review")
 WORKFLOWS = {"CI": 501, "Deploy": 502}
 
 T = TypeVar("T", Review, GitHubComment, GitHubRelease, Deployment, DeploymentStatus, Run)
@@ -167,7 +169,7 @@ class GitHubWorld:
         made = Pull(next(self._ids["pull"]), issue, branch, repository.default_branch, [])
         issue.pull = self.pulls[made.id] = made
         for number in range(commits):
-            self.push_to_pull(made, author, f"{title} ({number + 1})", at)
+            self.push_to_pull(made, author, title + _FOLLOW_UPS[min(number, len(_FOLLOW_UPS) - 1)], at)
         return made
 
     def push_to_pull(self, pull: Pull, author: GitHubAccount, message: str, at: int) -> Commit:

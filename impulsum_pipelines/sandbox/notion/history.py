@@ -141,7 +141,7 @@ class _NotionHistory:
         for ticket in sorted(tickets, key=lambda t: (t.started, t.id)):
             at = min(ticket.started, self.now)
             page = self.world.create_page(
-                f"How to {ticket.summary.lower()}",
+                f"Decision: {ticket.summary}",
                 source,
                 by=self._somebody(),
                 at=at,

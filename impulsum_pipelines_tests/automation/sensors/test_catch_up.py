@@ -11,6 +11,7 @@ from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import Queued
 
 from impulsum_pipelines.automation.sensors import catch_up
 from impulsum_pipelines.base import failing
+from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.cli.commands.status import source_status
 from impulsum_pipelines.definitions import build_source_definitions
 from impulsum_pipelines.errors import ImpulsumError
@@ -33,6 +34,13 @@ DAY = timedelta(days=1)
 def noon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Noon in the configured zone, so that no nightly close falls into the test."""
     monkeypatch.setenv("IMPULSUM_TIMEZONE", f"Etc/GMT{datetime.now(UTC).hour - 12:+d}")
+
+
+@pytest.fixture(autouse=True)
+def partitions_of_a_month() -> None:
+    home = Home.of(load_settings())
+    home.root.mkdir(parents=True, exist_ok=True)
+    home.first_day.write_text(str(today() - 30 * DAY))
 
 
 @pytest.fixture

@@ -55,6 +55,11 @@ def test_sync_reports_what_it_did_and_is_in_dagsters_history(
     assert state["rows"]["issues"] == 12
     [run] = instance.get_run_records()
     assert run.dagster_run.job_name == "jira_sync"
+    # The UI groups runs by these: on the timeline, and on the page of the job.
+    assert run.dagster_run.remote_job_origin
+    assert run.dagster_run.remote_job_origin.location_name == "impulsum_pipelines.definitions"
+    of_the_location = {".dagster/repository": "__repository__@impulsum_pipelines.definitions"}
+    assert instance.get_runs_count(dg.RunsFilter(job_name="jira_sync", tags=of_the_location)) == 1
     assert abs(datetime.now(UTC) - run.create_timestamp) < timedelta(hours=1)
     [sync] = recent(load_settings())
     assert (sync["started_by"], sync["run_id"]) == ("shell", run.dagster_run.run_id)

@@ -1,4 +1,4 @@
-"""One warehouse of the firm with risks, for the tests of the group ``risk``, which one worker runs."""
+"""One warehouse of the firm with risks, for tests of the group ``velocity``, which one worker runs."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from impulsum_pipelines_tests.marts.risk.world import ZONE, risky
-from impulsum_pipelines_tests.marts.velocity.warehouse import build, query
+from impulsum_pipelines_tests.marts.velocity.warehouse import Dbt, query
 from impulsum_pipelines_tests.marts.world import write_raw
 
 
 @pytest.fixture(scope="session")
-def risky_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def risky_home(dbt: Dbt, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home after one build of risk.signals and the portfolio, with what they read and their tests."""
     home: Path = tmp_path_factory.mktemp("risks")
     write_raw(home, risky(), {})
-    build(home, "build", "--select", "+portfolio", **ZONE)
+    dbt.build(home, "build", "--exclude-resource-type", "unit_test", "--select", "+portfolio", **ZONE)
     return home
 
 

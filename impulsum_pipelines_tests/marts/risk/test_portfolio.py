@@ -11,7 +11,7 @@ import pytest
 from impulsum_pipelines_tests.marts.risk.world import NOW, ny
 from impulsum_pipelines_tests.marts.velocity.warehouse import query
 
-pytestmark = pytest.mark.xdist_group("risk")
+pytestmark = pytest.mark.xdist_group("velocity")  # one dbt process serves both
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 from impulsum_pipelines_tests.marts.risk.world import NOW, ny
 
-pytestmark = pytest.mark.xdist_group("risk")
+pytestmark = pytest.mark.xdist_group("velocity")  # one dbt process serves both
 
 Risks = dict[str, dict[str, Any]]
 

@@ -11,7 +11,7 @@ import pytest
 
 from impulsum_pipelines_tests.marts.velocity.generate import SEEDS, world
 from impulsum_pipelines_tests.marts.velocity.stories import STORIES
-from impulsum_pipelines_tests.marts.velocity.warehouse import OF_JIRA, build, query
+from impulsum_pipelines_tests.marts.velocity.warehouse import OF_JIRA, Dbt, query
 from impulsum_pipelines_tests.marts.velocity.world import World, raw_rows, together, write_raw
 
 #: What the shared warehouse is built with, and so every later run on a copy of it.
@@ -27,14 +27,11 @@ def everything() -> World:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory, everything: World) -> Path:
-    """A home after one build: models, data tests and unit tests. Not to be written to.
-
-    The staging models of all sources are in it, for those that no mart reads are in no other build.
-    """
+def built(dbt: Dbt, tmp_path_factory: pytest.TempPathFactory, everything: World) -> Path:
+    """A home after one build: models and data tests. Not to be written to."""
     home = tmp_path_factory.mktemp("built")
     write_raw(home / "raw" / "jira.duckdb", raw_rows(everything))
-    build(home, "build", *OF_JIRA, "path:models/staging", **ZONE)
+    dbt.build(home, "build", "--exclude-resource-type", "unit_test", *OF_JIRA, **ZONE)
     return home
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from impulsum_pipelines_tests.marts.velocity.conftest import ZONE, Make
 from impulsum_pipelines_tests.marts.velocity.stories import STORIES
-from impulsum_pipelines_tests.marts.velocity.warehouse import OF_JIRA, build, query
+from impulsum_pipelines_tests.marts.velocity.warehouse import OF_JIRA, Dbt, query
 from impulsum_pipelines_tests.marts.velocity.world import (
     CANCELLED,
     DONE,
@@ -24,13 +25,16 @@ from impulsum_pipelines_tests.marts.velocity.world import (
     write_raw,
 )
 
-pytestmark = pytest.mark.xdist_group("velocity")
+pytestmark = [pytest.mark.xdist_group("velocity"), pytest.mark.long]
 
-MODELS = (
+#: The incremental models, and what stands on them.
+INCREMENTAL = (
     "intermediate.int_jira__change_items",
     "intermediate.int_jira__field_spans",
     "intermediate.int_jira__sprint_spans",
     "velocity.sprint_velocity",
+)
+BELOW = (
     "velocity.sprint_scope_changes",
     "velocity.issue_cycle_times",
     "velocity.throughput_daily",
@@ -38,13 +42,24 @@ MODELS = (
     "core.sprints",
 )
 
+#: A team that chooses another estimation field and other columns.
+SWITCHED = STORIES["a team that chooses another estimation field and other columns"][0].world
+
+Contents = dict[str, list[dict[str, Any]]]
+
 
 def _edited(world: World) -> World:
-    """A day later: one issue moved on, one left its sprints, one was deleted, one became a sub-task, one is new."""
+    """A day later: one issue moved on, one left its sprints, one was deleted, one became a sub-task, one is new.
+
+    Nothing happens to the issues of :data:`SWITCHED`.
+    """
     later = world.now + 10
     edited: list[Issue] = []
+    untouched = {issue.id for issue in SWITCHED.issues}
     for number, issue in enumerate(world.issues):
-        if number % 5 == 0:
+        if issue.id in untouched:
+            edited.append(issue)
+        elif number % 5 == 0:
             line = issue.points.get(STORY_POINTS, [(issue.created, None)])
             points = issue.points | {STORY_POINTS: [*line, (later, 13)]}
             edited.append(replace(issue, status=[*issue.status, (later, DONE)], points=points))
@@ -73,41 +88,71 @@ def _changed(before: dict[str, list[dict[str, Any]]], after: dict[str, list[dict
     }
 
 
-def _contents(home: Path) -> dict[str, list[dict[str, Any]]]:
-    return {model: query(home, f"select * from {model} order by all") for model in MODELS}
+def _contents(home: Path, models: Sequence[str]) -> Contents:
+    return {model: query(home, f"select * from {model} order by all") for model in models}
 
 
-def test_increments_equal_a_full_refresh(tmp_path: Path, everything: World, copy_of_built: Make) -> None:
+@pytest.fixture(scope="module")
+def edited(
+    dbt: Dbt, everything: World, copy_of_built: Make, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Contents, Contents, Contents]:
+    """What the first build made, what a build on top of it made of the edits, and what one from nothing makes.
+
+    The board of :data:`SWITCHED` is edited too, and none of its issues: a document holds every field, so nothing but
+    the board's row comes with the next sync.
+    """
+    home = tmp_path_factory.mktemp("edited")
+    [board] = SWITCHED.boards
     before, after = raw_rows(everything), raw_rows(_edited(everything))
     increment = _changed(before, after)
     assert 0 < len(increment["issues"]) < len(after["issues"])
-    copy_of_built(tmp_path)
-    first = _contents(tmp_path)
-    write_raw(tmp_path / "raw" / "jira.duckdb", increment)
-    build(tmp_path, "run", *OF_JIRA, **ZONE)
-    incremental = _contents(tmp_path)
-    build(tmp_path, "run", "--full-refresh", *OF_JIRA, **ZONE)
-    rebuilt = _contents(tmp_path)
-    for model in MODELS:
+    [row] = [one for one in before["boards"] if one["id"] == board.id]
+    increment["boards"] += [row | {"estimation_field_id": UNSEEN_POINTS, "done_status_ids": json.dumps([CANCELLED])}]
+    copy_of_built(home)
+    first = _contents(home, INCREMENTAL)
+    write_raw(home / "raw" / "jira.duckdb", increment)
+    dbt.build(home, "run", "--select", "+sprint_velocity", **ZONE)
+    incremental = _contents(home, INCREMENTAL)
+    dbt.build(home, "run", "--full-refresh", "--select", "+sprint_velocity", **ZONE)
+    return first, incremental, _contents(home, INCREMENTAL)
+
+
+def test_increments_equal_a_full_refresh(edited: tuple[Contents, Contents, Contents]) -> None:
+    first, incremental, rebuilt = edited
+    for model in INCREMENTAL:
         assert incremental[model] == rebuilt[model], model
         assert incremental[model] != first[model], model
 
 
-def test_a_changed_board_changes_only_its_open_sprints(tmp_path: Path, copy_of_built: Make) -> None:
-    """An issue's document holds every field, so nothing but the board's row comes with the next sync.
-
-    The closed sprints stay as they were, in a build of everything from nothing too.
-    """
-    (board,) = raw_rows(STORIES["a team that chooses another estimation field and other columns"][0].world)["boards"]
-    of_board = f"select * from velocity.sprint_velocity where board_id = '{board['id']}' order by started_at"
+@pytest.mark.exhaustive
+def test_increments_of_every_mart_equal_a_full_refresh(
+    dbt: Dbt, tmp_path: Path, everything: World, copy_of_built: Make
+) -> None:
     copy_of_built(tmp_path)
-    closed, active = query(tmp_path, of_board)
+    models = (*INCREMENTAL, *BELOW)
+    first = _contents(tmp_path, models)
+    write_raw(tmp_path / "raw" / "jira.duckdb", _changed(raw_rows(everything), raw_rows(_edited(everything))))
+    dbt.build(tmp_path, "run", *OF_JIRA, **ZONE)
+    incremental = _contents(tmp_path, models)
+    dbt.build(tmp_path, "run", "--full-refresh", *OF_JIRA, **ZONE)
+    rebuilt = _contents(tmp_path, models)
+    for model in models:
+        assert incremental[model] == rebuilt[model], model
+        assert incremental[model] != first[model], model
+
+
+def test_a_changed_board_changes_only_its_open_sprints(edited: tuple[Contents, Contents, Contents]) -> None:
+    """The closed sprints stay as they were, in a build of everything from nothing too."""
+    [board] = SWITCHED.boards
+    (closed, active), *later = (
+        sorted(
+            (row for row in contents["velocity.sprint_velocity"] if row["board_id"] == board.id),
+            key=lambda row: row["started_at"],
+        )
+        for contents in edited
+    )
     assert (active["committed_points"], active["completed_points"], active["say_do_issue_ratio"]) == (3, 3, 1)
-    changed = {"estimation_field_id": UNSEEN_POINTS, "done_status_ids": json.dumps([CANCELLED])}
-    write_raw(tmp_path / "raw" / "jira.duckdb", {"boards": [board | changed]})
-    for options in ([], ["--full-refresh"]):
-        build(tmp_path, "run", *options, "--select", "+sprint_velocity", **ZONE)
-        still, now = query(tmp_path, of_board)
+    for still, now in later:
         assert still == closed
         assert (now["estimation_field_id"], now["committed_points"]) == (UNSEEN_POINTS, 5)
         assert (now["final_points"], now["completed_points"], now["unfinished_issues"]) == (13, 0, 1)

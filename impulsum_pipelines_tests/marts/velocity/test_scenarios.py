@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from impulsum_pipelines.marts.manifest import PROJECT
 from impulsum_pipelines_tests.marts.velocity.stories import STORIES
-from impulsum_pipelines_tests.marts.velocity.warehouse import PROJECT, query
+from impulsum_pipelines_tests.marts.velocity.warehouse import query
 
 pytestmark = pytest.mark.xdist_group("velocity")
 

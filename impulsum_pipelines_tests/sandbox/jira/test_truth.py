@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import UTC, datetime
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -48,6 +50,25 @@ def test_a_seed_makes_the_same_history() -> None:
 def test_any_size_is_exact(issues: int) -> None:
     world = generate(seed=3, issues=issues, now=_NOW)
     assert world.store.db.execute("SELECT count(*) FROM issues").fetchone() == (issues,)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_newest_sprints_have_as_much_work_as_the_others(seed: int) -> None:
+    world = generate(seed=seed, issues=500, now=_NOW)
+    boards = {str(sprint.id): sprint.board_id for sprint in world.site.sprints.values()}
+    sizes = defaultdict(list)
+    for sprint in sorted(world.truth()["sprints"], key=lambda sprint: int(sprint["sprint_id"])):
+        sizes[boards[sprint["sprint_id"]]].append(sprint["final_issues"])
+    assert len(sizes) == 3
+    for finals in sizes.values():
+        assert min(finals[-3:]) > 0.6 * mean(finals[:-3]), sizes
+
+
+def test_titles_do_not_repeat() -> None:
+    world = generate(seed=1, issues=200, now=_NOW)
+    ids = [number for (number,) in world.store.db.execute("SELECT id FROM issues")]
+    titles = {world.store.issue(number).fields["summary"] for number in ids}
+    assert len(titles) == 200 and all(len(title.split()) > 2 for title in titles)
 
 
 def test_issues_are_padded_to_the_size_asked_for() -> None:

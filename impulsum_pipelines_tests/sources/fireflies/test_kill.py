@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from impulsum_pipelines_tests.sources.fireflies.conftest import StartFireflies
 from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("point", ["transcripts", "load", *HALF_LOADED[:2]])
-def test_a_killed_sync_is_simply_run_again(fireflies, tmp_path, monkeypatch, point):
+def test_a_killed_sync_is_simply_run_again(
+    fireflies: StartFireflies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
     site = fireflies(seed=41)
     site.served.control("clock", freeze=True)
     kill("fireflies", point, after=10 if point == "transcripts" else 0)

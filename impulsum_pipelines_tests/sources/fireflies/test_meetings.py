@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines.sources.fireflies import walk
+from impulsum_pipelines_tests.sources.fireflies.conftest import Fireflies, StartFireflies
 
 
-def alive(site, table="transcripts"):
+def alive(site: Fireflies, table: str = "transcripts") -> set[str]:
     return site.pulls.alive(table)
 
 
-def sentences_of(site, meeting):
-    return site.pulls.one("select count(*) from raw.sentences where transcript_id = ? and deleted_at is null", meeting)
+def sentences_of(site: Fireflies, meeting: str) -> int:
+    counted = "select count(*) from raw.sentences where transcript_id = ? and deleted_at is null"
+    return int(site.pulls.one(counted, meeting))
 
 
-@pytest.fixture
-def site(fireflies):
-    started = fireflies(seed=3)
-    started.sync()
-    started.later(hours=1)
-    return started
-
-
-def test_a_meeting_whose_summary_is_being_made_is_stored_without_sentences_until_it_is_ready(site):
+def test_a_meeting_whose_summary_is_being_made_is_stored_without_sentences_until_it_is_ready(site: Fireflies) -> None:
     meeting = site.do("hold_meeting", status="processing")["id"]
     site.sync()
     assert site.differences() == {}
@@ -40,7 +36,7 @@ def test_a_meeting_whose_summary_is_being_made_is_stored_without_sentences_until
     assert site.do("reads")[meeting] == 1
 
 
-def test_captions_of_a_live_meeting_are_left_out(site):
+def test_captions_of_a_live_meeting_are_left_out(site: Fireflies) -> None:
     meeting = site.do("hold_meeting", live=True)["id"]
     site.sync()
     assert (sentences_of(site, meeting), meeting in alive(site)) == (0, True)
@@ -55,7 +51,7 @@ def test_captions_of_a_live_meeting_are_left_out(site):
     assert site.differences() == {}
 
 
-def test_a_meeting_whose_summary_failed_keeps_its_sentences(site):
+def test_a_meeting_whose_summary_failed_keeps_its_sentences(site: Fireflies) -> None:
     meeting = site.do("hold_meeting", status="processing")["id"]
     site.sync()
     site.do("fail_processing", meeting=meeting)
@@ -65,7 +61,9 @@ def test_a_meeting_whose_summary_failed_keeps_its_sentences(site):
     assert sentences_of(site, meeting) > 0
 
 
-def test_a_meeting_that_stays_unfinished_is_asked_for_so_often_and_no_more(site, monkeypatch):
+def test_a_meeting_that_stays_unfinished_is_asked_for_so_often_and_no_more(
+    site: Fireflies, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(walk, "MOST_TRIES", 2)
     meeting = site.do("hold_meeting", status="processing")["id"]
     site.sync()
@@ -82,7 +80,7 @@ def test_a_meeting_that_stays_unfinished_is_asked_for_so_often_and_no_more(site,
     assert site.differences() == {}
 
 
-def test_a_meeting_that_finishes_after_it_left_the_list_is_still_read(site):
+def test_a_meeting_that_finishes_after_it_left_the_list_is_still_read(site: Fireflies) -> None:
     meeting = site.do("hold_meeting", status="processing")["id"]
     site.sync()
     site.later(days=walk.OVERLAP.days + 1)
@@ -93,7 +91,7 @@ def test_a_meeting_that_finishes_after_it_left_the_list_is_still_read(site):
     assert site.differences() == {}
 
 
-def test_an_upload_with_an_old_date_is_found_by_the_overlap_and_an_older_one_by_the_census(site):
+def test_an_upload_with_an_old_date_is_found_by_the_overlap_and_an_older_one_by_the_census(site: Fireflies) -> None:
     recent = site.do("upload_old", days_ago=15)["id"]
     old = site.do("upload_old", days_ago=200)["id"]
     site.sync()
@@ -105,7 +103,7 @@ def test_an_upload_with_an_old_date_is_found_by_the_overlap_and_an_older_one_by_
     assert counted == [(len(site.ids()), len(site.ids()), 1)]
 
 
-def test_an_upload_from_the_future_is_found(site):
+def test_an_upload_from_the_future_is_found(site: Fireflies) -> None:
     site.do("upload_old", days_ago=-90)
     site.sync()
     assert site.differences() == {}
@@ -115,12 +113,14 @@ def test_an_upload_from_the_future_is_found(site):
     ("verb", "arguments", "column"),
     [
         ("retitle", {"title": "Another title"}, "title"),
-        ("set_privacy", {"privacy": "owner"}, "is_private"),
-        ("share", {"email": "guest@example.com"}, "payload"),
+        pytest.param("set_privacy", {"privacy": "owner"}, "is_private", marks=pytest.mark.exhaustive),
+        pytest.param("share", {"email": "guest@example.com"}, "payload", marks=pytest.mark.exhaustive),
         ("rename_speaker", {"name": "Somebody else"}, "payload"),
     ],
 )
-def test_an_edit_that_fireflies_does_not_report_is_found(site, verb, arguments, column):
+def test_an_edit_that_fireflies_does_not_report_is_found(
+    site: Fireflies, verb: str, arguments: dict[str, Any], column: str
+) -> None:
     meeting = site.ids()[0]
     chosen = f"select {column} from raw.transcripts where id = ?"
     before = site.pulls.one(chosen, meeting)
@@ -134,7 +134,7 @@ def test_an_edit_that_fireflies_does_not_report_is_found(site, verb, arguments, 
     assert site.sync().requests == 2
 
 
-def test_a_meeting_that_is_deleted_or_no_longer_shared_is_marked_with_its_rows_and_comes_back(site):
+def test_a_meeting_that_is_deleted_or_no_longer_shared_is_marked_with_its_rows_and_comes_back(site: Fireflies) -> None:
     deleted, unshared = site.ids()[:2]
     site.do("delete", meeting=deleted)
     site.do("unshare", meeting=unshared)
@@ -150,7 +150,7 @@ def test_a_meeting_that_is_deleted_or_no_longer_shared_is_marked_with_its_rows_a
     assert unshared in alive(site)
 
 
-def test_an_old_meeting_that_vanished_is_found_by_the_census(site):
+def test_an_old_meeting_that_vanished_is_found_by_the_census(site: Fireflies) -> None:
     oldest = site.ids()[-1]
     site.do("delete", meeting=oldest)
     site.sync()
@@ -159,7 +159,7 @@ def test_an_old_meeting_that_vanished_is_found_by_the_census(site):
     assert site.differences() == {}
 
 
-def test_losing_more_than_half_at_once_is_unreachable_not_deleted(site):
+def test_losing_more_than_half_at_once_is_unreachable_not_deleted(site: Fireflies) -> None:
     for meeting in site.ids()[:-5]:
         site.do("unshare", meeting=meeting)
     result = site.sync(census=True)
@@ -171,8 +171,10 @@ def test_losing_more_than_half_at_once_is_unreachable_not_deleted(site):
     assert site.differences() == {}
 
 
-@pytest.mark.parametrize("field", ["sentences", "summary"])
-def test_one_meeting_that_cannot_be_answered_whole_stops_no_other_and_is_read_later(site, field):
+@pytest.mark.parametrize("field", ["sentences", pytest.param("summary", marks=pytest.mark.exhaustive)])
+def test_one_meeting_that_cannot_be_answered_whole_stops_no_other_and_is_read_later(
+    site: Fireflies, field: str
+) -> None:
     bad, *_ = site.do("hold_meeting", count=3)["ids"]
     site.do("fail_field", meeting=bad, field=field)
     site.sync()
@@ -183,7 +185,9 @@ def test_one_meeting_that_cannot_be_answered_whole_stops_no_other_and_is_read_la
     assert site.differences() == {}
 
 
-def test_a_meeting_that_can_never_be_answered_whole_does_not_eat_the_quota(site, monkeypatch):
+def test_a_meeting_that_can_never_be_answered_whole_does_not_eat_the_quota(
+    site: Fireflies, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(walk, "MOST_TRIES", 2)
     meeting = site.ids()[0]
     site.do("retitle", meeting=meeting, title="Changed")
@@ -199,7 +203,7 @@ def test_a_meeting_that_can_never_be_answered_whole_does_not_eat_the_quota(site,
     assert site.differences() == {}
 
 
-def test_a_list_with_a_field_that_failed_changes_nothing_and_is_read_again_later(site):
+def test_a_list_with_a_field_that_failed_changes_nothing_and_is_read_again_later(site: Fireflies) -> None:
     meeting = site.ids()[0]
     site.do("retitle", meeting=meeting, title="Changed")
     site.do("fail_field", meeting=meeting, field="duration")
@@ -214,16 +218,18 @@ def test_a_list_with_a_field_that_failed_changes_nothing_and_is_read_again_later
 
 
 @pytest.mark.parametrize("what", ["insert", "delete"])
-def test_pages_that_move_while_they_are_read_lose_nothing(fireflies, what):
+def test_pages_that_move_while_they_are_read_lose_nothing(fireflies: StartFireflies, what: str) -> None:
     site = fireflies(seed=4)
-    site.do("hold_meeting", count=120)
+    site.do("hold_meeting", count=60)
     site.do("disturb", what=what)
     site.sync()
     assert site.differences() == {}
 
 
-@pytest.mark.parametrize("count", [4, 5, 55])
-def test_page_sizes_of_every_kind_give_every_meeting(fireflies, count):
+@pytest.mark.parametrize(
+    "count", [pytest.param(4, marks=pytest.mark.exhaustive), 5, pytest.param(55, marks=pytest.mark.exhaustive)]
+)
+def test_page_sizes_of_every_kind_give_every_meeting(fireflies: StartFireflies, count: int) -> None:
     site = fireflies(seed=4)
     recent = site.pulls
     newest = [
@@ -234,8 +240,8 @@ def test_page_sizes_of_every_kind_give_every_meeting(fireflies, count):
     assert recent.alive("transcripts") == set(site.ids())
 
 
-def test_a_list_that_repeats_its_page_is_an_error_not_a_loop(site):
-    site.do("hold_meeting", count=60)
+def test_a_list_that_repeats_its_page_is_an_error_not_a_loop(site: Fireflies) -> None:
+    site.do("hold_meeting", count=50)
     site.served.control("fault", kind="repeat_token", path="graphql", count=100)
     with pytest.raises(ImpulsumError, match="did not fit together") as failure:
         site.sync()
@@ -246,7 +252,7 @@ def test_a_list_that_repeats_its_page_is_an_error_not_a_loop(site):
 
 
 @pytest.mark.parametrize("kind", ["end_early", "empty_page"])
-def test_a_list_that_ends_early_deletes_nothing(site, kind):
+def test_a_list_that_ends_early_deletes_nothing(site: Fireflies, kind: str) -> None:
     before = alive(site)
     site.served.control("fault", kind=kind, path="graphql", after=1)
     site.sync()
@@ -255,7 +261,9 @@ def test_a_list_that_ends_early_deletes_nothing(site, kind):
 
 
 @pytest.mark.parametrize("exclusive", [True, False])
-def test_a_meeting_that_began_at_a_bound_is_stored_once(fireflies, exclusive, monkeypatch, tmp_path):
+def test_a_meeting_that_began_at_a_bound_is_stored_once(
+    fireflies: StartFireflies, exclusive: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     site = fireflies(seed=5)
     site.do("date_bounds", exclusive=exclusive)
     site.served.control("clock", freeze=True)
@@ -273,18 +281,22 @@ def test_a_meeting_that_began_at_a_bound_is_stored_once(fireflies, exclusive, mo
     assert {row_id for (row_id,) in stored} == wanted
 
 
-def test_a_span_with_more_meetings_than_a_list_can_skip_through_is_read_in_halves(fireflies, monkeypatch):
+def test_a_span_with_more_meetings_than_a_list_can_skip_through_is_read_in_halves(
+    fireflies: StartFireflies, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from impulsum_pipelines.sources.fireflies import listing
 
     monkeypatch.setattr(listing, "MOST_SKIP", 60)
     site = fireflies(seed=6)
-    for number in range(4):
+    for number in range(2):
         site.do("hold_meeting", count=45, minutes_ago=number * 2_000)
     site.sync()
     assert site.differences() == {}
 
 
-def test_a_window_reads_its_days_and_leaves_the_watermark_alone(site, monkeypatch, tmp_path):
+def test_a_window_reads_its_days_and_leaves_the_watermark_alone(
+    site: Fireflies, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path / "window"))
     day = datetime(2026, 10, 12, tzinfo=UTC)
     result = site.sync(window=Window(day, day + timedelta(days=14)))
@@ -296,7 +308,7 @@ def test_a_window_reads_its_days_and_leaves_the_watermark_alone(site, monkeypatc
     assert site.differences() == {}
 
 
-def test_nothing_before_the_first_day_is_read(fireflies, monkeypatch):
+def test_nothing_before_the_first_day_is_read(fireflies: StartFireflies, monkeypatch: pytest.MonkeyPatch) -> None:
     site = fireflies(seed=7)
     monkeypatch.setenv("IMPULSUM_START_DATE", "2026-10-01")
     site.sync()
@@ -304,12 +316,14 @@ def test_nothing_before_the_first_day_is_read(fireflies, monkeypatch):
     assert len(alive(site)) == sum(m["date"] >= 1_790_812_800_000 for m in site.do("meetings")["meetings"])
 
 
-def test_a_document_that_does_not_fit_is_quarantined_and_the_rest_is_loaded(site, monkeypatch):
+def test_a_document_that_does_not_fit_is_quarantined_and_the_rest_is_loaded(
+    site: Fireflies, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from impulsum_pipelines.sources.fireflies import client
 
     original = client.FirefliesClient.whole_meetings
 
-    def with_a_bad_one(self, ids):
+    def with_a_bad_one(self: client.FirefliesClient, ids: Any) -> Any:
         read = original(self, ids)
         for document in read.documents:
             document["sentences"].append({"text": "a sentence without a place"})
@@ -322,12 +336,12 @@ def test_a_document_that_does_not_fit_is_quarantined_and_the_rest_is_loaded(site
     assert sentences_of(site, meeting) > 5
 
 
-def test_signed_links_and_counts_that_always_change_are_not_stored(site):
+def test_signed_links_and_counts_that_always_change_are_not_stored(site: Fireflies) -> None:
     for name in ("audio_url", "video_url", "num_transcripts"):
         assert site.pulls.one("select count(*) from raw.transcripts where payload::varchar like ?", f"%{name}%") == 0
 
 
-def test_tickets_can_be_followed_into_meetings(site):
+def test_tickets_can_be_followed_into_meetings(site: Fireflies) -> None:
     from impulsum_pipelines.sandbox.team import Team
 
     for ticket in Team(site.served.world).featured:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,12 +14,14 @@ from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.sandbox.fireflies import history
 from impulsum_pipelines.sources.base import http
 from impulsum_pipelines.sources.base.sync import Window
+from impulsum_pipelines_tests.sources.fireflies.conftest import Fireflies, StartFireflies
+from impulsum_pipelines_tests.sources.live import Live
 
 FIRST = datetime(2026, 11, 2, 12, tzinfo=UTC)
 DAYS = 30
 
 
-def a_day(site, chance, number):
+def a_day(site: Fireflies, chance: random.Random, number: int) -> None:
     """What happens in a day."""
     site.do("hold_meeting", title=f"Stand-up of day {number}", minutes=15)
     open_ones = [m["id"] for m in site.do("meetings")["meetings"] if m["live"] or m["status"] == "processing"]
@@ -40,7 +45,7 @@ def a_day(site, chance, number):
             site.do("set_privacy", meeting=site.ids()[3], privacy="owner")
 
 
-def days(site):
+def days(site: Fireflies) -> Iterator[Window]:
     """Every day in which a meeting began."""
     began = {datetime.fromtimestamp(m["date"] / 1000, UTC).date() for m in site.do("meetings")["meetings"]}
     for day in sorted(began):
@@ -48,7 +53,7 @@ def days(site):
         yield Window(start, start + timedelta(days=1))
 
 
-def alive_rows(site):
+def alive_rows(site: Fireflies) -> dict[str, list[tuple[Any, ...]]]:
     """Every row that is alive, without when it was read."""
     return {
         table: site.pulls.held(
@@ -61,7 +66,7 @@ def alive_rows(site):
 
 @pytest.mark.long
 @pytest.mark.exhaustive
-def test_a_month(fireflies, live, monkeypatch, tmp_path):
+def test_a_month(fireflies: StartFireflies, live: Live, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(history, "MOST_TICKETS", 3)
     monkeypatch.setattr(history, "WEEKS", 2)
     site = fireflies(seed=42, issues=40)

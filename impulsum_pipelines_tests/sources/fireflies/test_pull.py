@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from impulsum_pipelines_tests.sources.fireflies.conftest import StartFireflies
 
-def test_a_first_pull_stores_the_truth_and_a_second_changes_nothing(fireflies):
+
+def test_a_first_pull_stores_the_truth_and_a_second_changes_nothing(fireflies: StartFireflies) -> None:
     site = fireflies()
     first = site.sync()
     assert site.differences() == {}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from impulsum_pipelines.sandbox.github.world import OWNER, REPOSITORIES
 from impulsum_pipelines.sandbox.server import Running
 from impulsum_pipelines_tests.sources.pulls import Pulls
 
@@ -48,7 +49,24 @@ class GitHub:
         return int(self.do("stats")["refused"])
 
 
+StartGitHub = Callable[..., GitHub]
+
+
 @pytest.fixture
-def github(sandbox: Callable[..., Running]) -> Callable[..., GitHub]:
-    """Starts a sandbox; the arguments are those of ``sandbox``, with few issues unless given."""
-    return lambda **options: GitHub(sandbox(**{"now": NOW, "issues": 24, **options}))
+def github(sandbox: Callable[..., Running], monkeypatch: pytest.MonkeyPatch) -> StartGitHub:
+    """Starts a sandbox; the arguments are those of ``sandbox``, with few issues unless given.
+
+    Only the repository ``platform`` is visible and read, because a sync asks each one about a dozen lists; with
+    ``every=True`` all three are.
+    """
+
+    def start(*, every: bool = False, **options: Any) -> GitHub:
+        hub = GitHub(sandbox(**{"now": NOW, "issues": 10, **options}))
+        if not every:
+            read, *hidden = REPOSITORIES
+            for name in hidden:
+                hub.do("hide_repository", repository=name)
+            monkeypatch.setenv("GITHUB_REPOSITORIES", f"{OWNER}/{read}")
+        return hub
+
+    return start

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.loading.raw import refuse_half_loaded
 from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines_tests.conftest import SandboxFactory
+from impulsum_pipelines_tests.sources.github.conftest import StartGitHub
 from impulsum_pipelines_tests.sources.pulls import Pulls
 from impulsum_pipelines_tests.sources.stops import stopped_after, stopped_before_metadata
 from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
@@ -21,9 +25,12 @@ NOW = "2026-11-01T12:00:00Z"
 POINTS = {"pull_requests": 1, "load": 0, **dict.fromkeys(HALF_LOADED[:2], 0)}
 
 
+@pytest.mark.full_load
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("point", POINTS)
-def test_a_killed_sync_is_simply_run_again(sandbox, tmp_path, monkeypatch, point):
+def test_a_killed_sync_is_simply_run_again(
+    sandbox: SandboxFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
     site, pulls = sandbox(seed=41, issues=24, now=NOW), Pulls("github")
     site.control("clock", freeze=True)
     kill("github", point, after=POINTS[point])
@@ -37,7 +44,8 @@ def test_a_killed_sync_is_simply_run_again(sandbox, tmp_path, monkeypatch, point
     assert not list(Path(tmp_path / "home" / "work").rglob("*.parquet"))
 
 
-def test_a_census_reads_the_reviews_and_commits_of_a_load_that_was_cut_off(github):
+@pytest.mark.exhaustive
+def test_a_census_reads_the_reviews_and_commits_of_a_load_that_was_cut_off(github: StartGitHub) -> None:
     hub = github()
     hub.sync()
     hub.later()
@@ -52,7 +60,7 @@ def test_a_census_reads_the_reviews_and_commits_of_a_load_that_was_cut_off(githu
     assert hub.differences() == {}
 
 
-def test_a_sync_that_ends_early_does_not_repair_a_load_that_was_cut_off(github):
+def test_a_sync_that_ends_early_does_not_repair_a_load_that_was_cut_off(github: StartGitHub) -> None:
     hub = github()
     hub.sync()
     hub.later()
@@ -71,7 +79,7 @@ def test_a_sync_that_ends_early_does_not_repair_a_load_that_was_cut_off(github):
     assert {status for (status,) in hub.held("select status from raw.syncs")} == {"done", "incomplete"}
 
 
-def test_statuses_of_deployments_of_a_load_that_was_cut_off_are_read(github):
+def test_statuses_of_deployments_of_a_load_that_was_cut_off_are_read(github: StartGitHub) -> None:
     hub = github()
     hub.sync()
     hub.later()
@@ -85,8 +93,16 @@ def test_statuses_of_deployments_of_a_load_that_was_cut_off_are_read(github):
     assert hub.differences() == {}
 
 
-@pytest.mark.parametrize("stop", [partial(stopped_after, "pull_requests"), stopped_before_metadata])
-def test_commits_that_a_forced_push_dropped_before_a_load_was_cut_off_are_gone(github, stop):
+@pytest.mark.parametrize(
+    "stop",
+    [
+        pytest.param(partial(stopped_after, "pull_requests"), id="after the pull requests"),
+        pytest.param(stopped_before_metadata, id="before the metadata", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_commits_that_a_forced_push_dropped_before_a_load_was_cut_off_are_gone(
+    github: StartGitHub, stop: Callable[[], AbstractContextManager[None]]
+) -> None:
     """The pull request's row says what it has now: which commits it had before is no longer known."""
     hub = github()
     hub.sync()

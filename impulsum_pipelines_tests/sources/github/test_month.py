@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from impulsum_pipelines.errors import ImpulsumError
 from impulsum_pipelines.sources.base import http
 from impulsum_pipelines.sources.base.sync import Window
+from impulsum_pipelines_tests.sources.github.conftest import GitHub, StartGitHub
+from impulsum_pipelines_tests.sources.live import Live
 
 START = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
 #: Days on which something happens; the others are skipped by the clock, and their windows are empty.
@@ -21,7 +24,7 @@ REPOSITORIES = ("platform", "mobile", "operations")
 class Month:
     """What a team does in a month, from a seed; ids that are needed later are remembered."""
 
-    def __init__(self, hub, seed: int) -> None:
+    def __init__(self, hub: GitHub, seed: int) -> None:
         self.hub = hub
         self.rng = Random(seed)
         self.open: list[tuple[str, int]] = []
@@ -96,9 +99,11 @@ class Month:
 
 @pytest.mark.long
 @pytest.mark.exhaustive
-def test_a_month_ends_with_the_truth_however_it_was_pulled(github, live, monkeypatch, tmp_path):
+def test_a_month_ends_with_the_truth_however_it_was_pulled(
+    github: StartGitHub, live: Live, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("IMPULSUM_REFERENCE_MINUTES", "0")
-    hub = github(seed=5, now=START.isoformat())
+    hub = github(seed=5, now=START.isoformat(), issues=24, every=True)
     hub.do("limits", primary=1_000_000)  # a month of the schedule passes within the limit's hour
     month = Month(hub, 5)
     hub.sync()
@@ -142,7 +147,7 @@ def test_a_month_ends_with_the_truth_however_it_was_pulled(github, live, monkeyp
 _PASSING = {"payload", "row_hash", "sync_id", "extracted_at", "deleted_at", "unreachable_since", "site"}
 
 
-def _alive(hub) -> dict[str, list[tuple[object, ...]]]:
+def _alive(hub: GitHub) -> dict[str, list[tuple[object, ...]]]:
     """Every alive row by its own columns: copies of other things in the payload are as old as the read."""
     from impulsum_pipelines.sources.registry import tables
 

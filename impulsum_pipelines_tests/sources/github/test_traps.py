@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from impulsum_pipelines.sources.github import deployments
+from impulsum_pipelines.sources.github import client, deployments
+from impulsum_pipelines_tests.sources.github.conftest import GitHub, StartGitHub
 
 
-def census_agrees(hub, sync_id: str) -> bool:
-    return hub.one("select bool_and(at_source = held) from raw.census where sync_id = ?", sync_id)
+def census_agrees(hub: GitHub, sync_id: str) -> bool:
+    return bool(hub.one("select bool_and(at_source = held) from raw.census where sync_id = ?", sync_id))
 
 
-def test_commits_of_any_date_arrive_and_move_no_cursor(github):
+def shorter_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty documents on a page, so that few runs are more than one page has."""
+    for module in (client, deployments):
+        monkeypatch.setattr(module, "PAGE", 20)
+
+
+def test_commits_of_any_date_arrive_and_move_no_cursor(github: StartGitHub) -> None:
     """Dates come from the committers' machines: pushed late, or by a clock that is ahead."""
     hub = github(seed=21)
     hub.sync()
@@ -27,7 +34,7 @@ def test_commits_of_any_date_arrive_and_move_no_cursor(github):
     assert hub.differences() == {}
 
 
-def test_a_forced_push_takes_commits_away_and_only_those(github):
+def test_a_forced_push_takes_commits_away_and_only_those(github: StartGitHub) -> None:
     hub = github(seed=22)
     number = hub.do("open_pull_request")["number"]
     hub.do("merge", number=number, method="merge")
@@ -43,7 +50,7 @@ def test_a_forced_push_takes_commits_away_and_only_those(github):
     assert len(hub.alive("commits")) == before - len(gone) + 1
 
 
-def test_a_forced_push_whose_old_tip_github_no_longer_has_is_found_by_reading_all(github):
+def test_a_forced_push_whose_old_tip_github_no_longer_has_is_found_by_reading_all(github: StartGitHub) -> None:
     hub = github(seed=23)
     hub.do("push", count=3)
     hub.sync()
@@ -55,7 +62,7 @@ def test_a_forced_push_whose_old_tip_github_no_longer_has_is_found_by_reading_al
     assert hub.one("select count(*) from raw.commits where deleted_at is not null") == 2
 
 
-def test_a_forced_push_to_a_pull_request(github):
+def test_a_forced_push_to_a_pull_request(github: StartGitHub) -> None:
     hub = github(seed=24)
     number = hub.do("open_pull_request", commits=3)["number"]
     hub.sync()
@@ -67,27 +74,24 @@ def test_a_forced_push_to_a_pull_request(github):
     assert hub.one("select commit_total from raw.pull_requests where number = ? and title = 'A change'", number) == 1
 
 
-@pytest.mark.parametrize("method", ["squash", "merge", "rebase"])
-def test_who_merged_with_what_and_which_commits(github, method):
+def test_who_merged_with_what_and_which_commits(github: StartGitHub) -> None:
     hub = github(seed=25)
-    number = hub.do("open_pull_request", commits=2)["number"]
+    methods = {hub.do("open_pull_request", commits=2)["number"]: method for method in ("squash", "merge", "rebase")}
     hub.sync()
     hub.later()
-    sha = hub.do("merge", number=number, method=method)["sha"]
+    merged = {number: hub.do("merge", number=number, method=method)["sha"] for number, method in methods.items()}
     hub.sync()
     assert hub.differences() == {}
-    [(merged_by, merge_sha, additions, shas)] = hub.held(
-        "select merged_by, merge_commit_sha, additions, json_array_length(commit_shas) from raw.pull_requests "
-        "where number = ? and title = 'A change'",
-        number,
+    found = hub.held(
+        "select number, merge_commit_sha, json_array_length(commit_shas), merged_by <> '' and additions > 0, "
+        "(select count(*) from raw.commits where sha = merge_commit_sha) "
+        "from raw.pull_requests where title = 'A change' order by number"
     )
-    assert (merge_sha, shas) == (sha, 2), "the list of pull requests has no numbers, the next version no merge commit"
-    assert merged_by
-    assert additions > 0
-    assert hub.one("select count(*) from raw.commits where sha = ?", sha) == 1
+    # The list of pull requests has no numbers, the next version no merge commit.
+    assert found == [(number, sha, 2, True, 1) for number, sha in merged.items()]
 
 
-def test_a_pull_request_with_more_commits_than_are_listed_has_them_all(github):
+def test_a_pull_request_with_more_commits_than_are_listed_has_them_all(github: StartGitHub) -> None:
     hub = github(seed=26)
     number = hub.do("open_pull_request", commits=260)["number"]
     hub.sync()
@@ -100,7 +104,7 @@ def test_a_pull_request_with_more_commits_than_are_listed_has_them_all(github):
     assert hub.differences() == {}
 
 
-def test_edits_of_comments_are_seen_and_deletions_by_the_census(github):
+def test_edits_of_comments_are_seen_and_deletions_by_the_census(github: StartGitHub) -> None:
     hub = github(seed=27)
     number = hub.do("open_pull_request")["number"]
     comments = [hub.do("comment", number=number, text=text)["id"] for text in ("one", "two")]
@@ -127,8 +131,8 @@ def test_edits_of_comments_are_seen_and_deletions_by_the_census(github):
     assert (conversation, lines) == (1, 0), "the numbers of a pull request that lost comments are read again"
 
 
-def test_issues_have_no_pull_requests_and_may_be_transferred_or_deleted(github):
-    hub = github(seed=28, issues=40)
+def test_issues_have_no_pull_requests_and_may_be_transferred_or_deleted(github: StartGitHub) -> None:
+    hub = github(seed=28, every=True)
     moved = hub.do("create_issue", title="moves")
     deleted = hub.do("create_issue", title="goes")
     hub.do("comment", number=moved["number"], text="moves, too")
@@ -146,8 +150,8 @@ def test_issues_have_no_pull_requests_and_may_be_transferred_or_deleted(github):
     assert census_agrees(hub, census.sync_id)
 
 
-def test_issues_that_are_turned_off_hide_no_pull_request(github):
-    hub = github(seed=29, issues=40)
+def test_issues_that_are_turned_off_hide_no_pull_request(github: StartGitHub) -> None:
+    hub = github(seed=29)
     hub.sync()
     hub.do("disable_issues", repository="platform")
     hub.later()
@@ -161,7 +165,7 @@ def test_issues_that_are_turned_off_hide_no_pull_request(github):
     assert hub.differences() == {}
 
 
-def test_reviews_are_dismissed(github):
+def test_reviews_are_dismissed(github: StartGitHub) -> None:
     hub = github(seed=30)
     number = hub.do("open_pull_request")["number"]
     review = hub.do("review", number=number)["id"]
@@ -173,7 +177,7 @@ def test_reviews_are_dismissed(github):
     assert hub.differences() == {}
 
 
-def test_a_deployment_changes_after_it_was_first_read(github):
+def test_a_deployment_changes_after_it_was_first_read(github: StartGitHub) -> None:
     """Its statuses change and it does not; a newer deployment ends it."""
     hub = github(seed=31)
     first = hub.do("deploy", environment="production", state="in_progress")["id"]
@@ -196,7 +200,7 @@ def test_a_deployment_changes_after_it_was_first_read(github):
     assert hub.differences() == {}
 
 
-def test_a_deployment_that_is_replaced_after_one_that_failed_gets_its_end(github):
+def test_a_deployment_that_is_replaced_after_one_that_failed_gets_its_end(github: StartGitHub) -> None:
     hub = github()
     first = hub.do("deploy", environment="review", state="success")["id"]
     hub.later()
@@ -212,7 +216,9 @@ def test_a_deployment_that_is_replaced_after_one_that_failed_gets_its_end(github
     assert hub.differences() == {}
 
 
-def test_a_deployment_that_nobody_ends_is_not_asked_about_forever(github, monkeypatch):
+def test_a_deployment_that_nobody_ends_is_not_asked_about_forever(
+    github: StartGitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hub = github(seed=32)
     stuck = hub.do("deploy", environment="preview")["id"]
     hub.sync()
@@ -226,10 +232,11 @@ def test_a_deployment_that_nobody_ends_is_not_asked_about_forever(github, monkey
     assert len(asked) <= 3 * 2, "only the one that runs in each environment, once an hour"
 
 
-def test_runs_end_and_are_run_again(github):
+def test_runs_end_and_are_run_again(github: StartGitHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    shorter_pages(monkeypatch)
     hub = github(seed=33)
     going = hub.do("run_workflow", conclusion=None)["id"]
-    hub.do("run_workflow", count=120)
+    hub.do("run_workflow", count=25)
     hub.sync()
     hub.later()
     hub.do("finish_run", run=going)  # no longer on a first page
@@ -243,10 +250,11 @@ def test_runs_end_and_are_run_again(github):
     assert (census.rows["workflow_runs"].changed, census.rows["workflow_runs"].deleted) == (1, 1)
 
 
-def test_a_re_run_of_an_old_run_is_found_within_the_hour(github, monkeypatch):
+def test_a_re_run_of_an_old_run_is_found_within_the_hour(github: StartGitHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    shorter_pages(monkeypatch)
     hub = github(seed=34)
     old = hub.do("run_workflow", conclusion="failure")["id"]
-    hub.do("run_workflow", count=120)
+    hub.do("run_workflow", count=25)
     hub.sync()
     hub.later(86_400)
     hub.do("rerun", run=old)
@@ -255,19 +263,27 @@ def test_a_re_run_of_an_old_run_is_found_within_the_hour(github, monkeypatch):
     assert hub.differences() == {}
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["cap as documented", "lower cap"])
-def test_a_filtered_list_of_runs_that_is_cut_off_is_read_in_halves(github, monkeypatch, known):
+@pytest.mark.parametrize(
+    "known",
+    [
+        pytest.param(True, id="cap as documented", marks=pytest.mark.exhaustive),
+        pytest.param(False, id="lower cap"),
+    ],
+)
+def test_a_filtered_list_of_runs_that_is_cut_off_is_read_in_halves(
+    github: StartGitHub, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
     if known:
-        monkeypatch.setattr(deployments, "RUN_CAP", 30)
-    hub = github(seed=35, issues=60)
-    hub.do("limits", run_cap=30)
-    hub.do("run_workflow", repository="mobile", count=60)
-    # More than 30 runs within one second cannot be listed: let them be of different days.
+        monkeypatch.setattr(deployments, "RUN_CAP", 10)
+    hub = github(seed=35)
+    hub.do("limits", run_cap=10)
+    hub.do("run_workflow", count=20)
+    # More than 10 runs within one second cannot be listed: let them be of different days.
     for day in range(4):
         hub.later(86_400)
-        hub.do("run_workflow", count=15 + day)
+        hub.do("run_workflow", count=5 + day)
     with pytest.raises(Exception, match="within one second"):
         hub.sync()
-    hub.do("limits", run_cap=70)
+    hub.do("limits", run_cap=23)
     hub.sync()
     assert hub.differences() == {}

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base.sync import Window
 from impulsum_pipelines.sources.github import client, pull_requests
+from impulsum_pipelines_tests.sources.github.conftest import StartGitHub
 
 
-def test_a_first_sync_stores_everything_and_a_second_changes_nothing(github):
-    hub = github(issues=60, seed=1)
+def test_a_first_sync_stores_everything_and_a_second_changes_nothing(github: StartGitHub) -> None:
+    hub = github(seed=1, every=True)
     first = hub.sync()
     assert hub.differences() == {}
-    assert first.rows["pull_requests"].new == len(hub.alive("pull_requests")) > 20
+    assert first.rows["pull_requests"].new == len(hub.alive("pull_requests")) > 5
     before = hub.everything()
     hub.requests()
     second = hub.sync()
@@ -29,9 +33,9 @@ def test_a_first_sync_stores_everything_and_a_second_changes_nothing(github):
     assert hub.do("stats")["used"] - used <= 6, "an answer 304 costs nothing of the hour"
 
 
-def test_what_syncs_cost(github):
+def test_what_syncs_cost(github: StartGitHub) -> None:
     """Per pull request three requests, per deployment one, per repository a dozen; then only what changed."""
-    hub = github(issues=60, seed=1)
+    hub = github(seed=1, every=True)
     hub.sync()
     counted = {table: len(hub.alive(table)) for table in ("pull_requests", "deployments")}
     assert hub.requests() <= 3 * counted["pull_requests"] + counted["deployments"] + 3 * 12
@@ -53,55 +57,63 @@ def test_what_syncs_cost(github):
     assert hub.refused == 0
 
 
-@pytest.mark.parametrize("table", ["issue_comments", "releases", "deployments"])
-def test_a_deletion_under_a_census_hides_no_row(github, monkeypatch, table):
+def test_a_deletion_under_a_census_hides_no_row(github: StartGitHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows after it move up, and one of them over the edge of the page that was just read."""
     hub = github(seed=2)
     issue = hub.do("create_issue")["number"]
-    add, delete = {
-        "issue_comments": (lambda: hub.do("comment", number=issue), lambda i: hub.do("delete_comment", comment=i)),
-        "releases": (lambda: hub.do("release"), lambda i: hub.do("delete_release", release=i)),
-        "deployments": (lambda: hub.do("deploy"), lambda i: hub.do("delete_deployment", deployment=i)),
-    }[table]
+    add: dict[str, Callable[[], Any]] = {
+        "issue_comments": lambda: hub.do("comment", number=issue),
+        "releases": lambda: hub.do("release"),
+        "deployments": lambda: hub.do("deploy"),
+    }
+    delete: dict[str, Callable[[int], Any]] = {
+        "issue_comments": lambda i: hub.do("delete_comment", comment=i),
+        "releases": lambda i: hub.do("delete_release", release=i),
+        "deployments": lambda i: hub.do("delete_deployment", deployment=i),
+    }
     monkeypatch.setattr(client, "PAGE", 3)
-    hub.sync()
-    of_platform = "(select id from raw.repositories where name = 'platform')"
-    count = hub.one(f"select count(*) from raw.{table} where repository_id = {of_platform}")
-    for _ in range(6 + (2 - count) % 3):  # two on the last page: with one less there are as many pages
-        add()
+    truth = hub.do("truth")
+    for table, add_one in add.items():
+        for _ in range(6 + (2 - len(truth[table])) % 3):  # two on the last page: with one less there are as many pages
+            add_one()
     hub.later()
     hub.sync()
-    original, deleted = client.GitHubListing._documents, []
+    original = client.GitHubListing._documents
+    deleted: dict[str, int] = {}
 
-    def delete_one(self, answer, paging):
+    def delete_one(self: Any, answer: Any, paging: Any) -> Any:
         found = original(self, answer, paging)
-        is_list = self._endpoint.endswith(f"/{table.replace('_', 's/')}") and "/platform/" in str(answer.links)
-        if is_list and not deleted:
-            deleted.append(found[0]["id"])
-            delete(deleted[0])
+        for table in delete.keys() - deleted:
+            if self._endpoint.endswith(f"/{table.replace('_', 's/')}"):
+                deleted[table] = found[0]["id"]
+                delete[table](deleted[table])
         return found
 
     with monkeypatch.context() as patch:
         patch.setattr(client.GitHubListing, "_documents", delete_one)
         hub.sync(census=True)
-    assert deleted
-    assert hub.do("truth")[table].keys() <= hub.alive(table)
+    truth = hub.do("truth")
+    for table in add:
+        assert str(deleted[table]) not in truth[table].keys() <= hub.alive(table)
     hub.later()
     hub.sync(census=True)
     assert hub.differences() == {}
 
 
-def test_a_list_that_moves_while_it_is_walked_loses_nothing(github, monkeypatch):
-    hub = github(issues=60, seed=2)
+def test_a_list_that_moves_while_it_is_walked_loses_nothing(
+    github: StartGitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = github(seed=2)
     hub.sync()
     hub.later()
     every = [p for p in hub.do("pull_requests")["pull_requests"] if p["repository"] == "platform"]
     for pull in every:
         hub.do("edit_title", number=pull["number"], title="renamed")
     monkeypatch.setattr(client, "PAGE", 3)
-    original, moved = pull_requests.PullRequestReader._detail, []
+    original = pull_requests.PullRequestReader._detail
+    moved: list[int] = []
 
-    def edit_during_the_walk(self, number):
+    def edit_during_the_walk(self: Any, number: int) -> Any:
         if len(moved) < 5:
             moved.append(every[len(moved)]["number"])
             hub.do("edit_title", number=moved[-1], title="renamed during the walk")
@@ -116,9 +128,9 @@ def test_a_list_that_moves_while_it_is_walked_loses_nothing(github, monkeypatch)
     assert hub.differences() == {}
 
 
-def test_many_changes_of_one_second_across_pages(github, monkeypatch):
+def test_many_changes_of_one_second_across_pages(github: StartGitHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PAGE", 4)
-    hub = github(issues=40, seed=3)
+    hub = github(seed=3)
     hub.sync()
     hub.later()
     hub.site.control("clock", freeze=True)
@@ -130,7 +142,9 @@ def test_many_changes_of_one_second_across_pages(github, monkeypatch):
     assert hub.differences() == {}
 
 
-def test_two_pushes_in_one_second_with_a_pull_between_them(github, monkeypatch):
+def test_two_pushes_in_one_second_with_a_pull_between_them(
+    github: StartGitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hub = github(seed=3)
     monkeypatch.setenv("GITHUB_REPOSITORIES", "harbour")
     hub.sync()
@@ -145,7 +159,9 @@ def test_two_pushes_in_one_second_with_a_pull_between_them(github, monkeypatch):
     assert hub.differences() == {}
 
 
-def test_a_renamed_repository_keeps_its_rows_and_its_old_name_may_be_taken(github, monkeypatch):
+def test_a_renamed_repository_keeps_its_rows_and_its_old_name_may_be_taken(
+    github: StartGitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hub = github(seed=4)
     hub.sync()
     (repository,) = hub.held("select id from raw.repositories where name = 'platform'")[0]
@@ -166,8 +182,8 @@ def test_a_renamed_repository_keeps_its_rows_and_its_old_name_may_be_taken(githu
     assert hub.differences() == {}
 
 
-def test_a_hidden_repository_is_unreachable_and_comes_back_completely(github):
-    hub = github(seed=5, issues=40)
+def test_a_hidden_repository_is_unreachable_and_comes_back_completely(github: StartGitHub) -> None:
+    hub = github(seed=5, projects=2, every=True)
     hub.sync()
     total = len(hub.alive("pull_requests"))
     hub.do("hide_repository", repository="mobile")
@@ -184,8 +200,10 @@ def test_a_hidden_repository_is_unreachable_and_comes_back_completely(github):
     assert hub.differences() == {}
 
 
-def test_a_repository_that_is_named_later_is_read_from_its_beginning(github, monkeypatch):
-    hub = github(seed=6, issues=40)
+def test_a_repository_that_is_named_later_is_read_from_its_beginning(
+    github: StartGitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = github(seed=6, projects=2, every=True)
     every = hub.site.env["GITHUB_REPOSITORIES"]
     monkeypatch.setenv("GITHUB_REPOSITORIES", "harbour/platform")
     hub.sync()
@@ -196,8 +214,10 @@ def test_a_repository_that_is_named_later_is_read_from_its_beginning(github, mon
     assert hub.differences() == {}
 
 
-def test_an_owner_stands_for_all_of_its_repositories_and_new_ones(github, monkeypatch):
-    hub = github(seed=7)
+def test_an_owner_stands_for_all_of_its_repositories_and_new_ones(
+    github: StartGitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = github(seed=7, every=True)
     monkeypatch.setenv("GITHUB_REPOSITORIES", "harbour, harbour/platform")
     hub.sync()
     hub.later()
@@ -214,7 +234,9 @@ def test_an_owner_stands_for_all_of_its_repositories_and_new_ones(github, monkey
     assert hub.differences() == {}
 
 
-def test_a_repository_that_was_named_but_never_seen_is_a_permission_error(github, monkeypatch):
+def test_a_repository_that_was_named_but_never_seen_is_a_permission_error(
+    github: StartGitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hub = github(seed=8)
     monkeypatch.setenv("GITHUB_REPOSITORIES", "harbour/nothing,harbour/platform")
     with pytest.raises(ImpulsumError, match=r"harbour/nothing of GITHUB_REPOSITORIES cannot be seen") as failure:
@@ -222,8 +244,8 @@ def test_a_repository_that_was_named_but_never_seen_is_a_permission_error(github
     assert failure.value.category is Category.PERMISSION
 
 
-def test_a_sync_of_some_tables_hides_nothing_from_the_next_sync(github):
-    hub = github(seed=9, issues=40)
+def test_a_sync_of_some_tables_hides_nothing_from_the_next_sync(github: StartGitHub) -> None:
+    hub = github(seed=9)
     hub.sync(tables=["pull_requests"])
     assert hub.alive("reviews") == set()
     hub.sync()
@@ -236,8 +258,10 @@ def test_a_sync_of_some_tables_hides_nothing_from_the_next_sync(github):
     assert hub.differences() == {}
 
 
-def test_a_window_reads_its_days_and_leaves_the_watermark_alone(github, monkeypatch, tmp_path):
-    hub = github(seed=10, issues=60)
+def test_a_window_reads_its_days_and_leaves_the_watermark_alone(
+    github: StartGitHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hub = github(seed=10, issues=20)
     end = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
     start = end - timedelta(days=7)
     monkeypatch.setenv("IMPULSUM_HOME", str(tmp_path / "window"))
@@ -255,8 +279,8 @@ def test_a_window_reads_its_days_and_leaves_the_watermark_alone(github, monkeypa
     assert hub.differences() == {}
 
 
-def test_nothing_from_before_the_first_day_is_read(github, monkeypatch):
-    hub = github(seed=11, issues=60)
+def test_nothing_from_before_the_first_day_is_read(github: StartGitHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = github(seed=11, issues=20)
     first_day = "2026-10-01"
     monkeypatch.setenv("IMPULSUM_START_DATE", first_day)
     hub.sync()

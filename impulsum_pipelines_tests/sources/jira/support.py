@@ -6,3 +6,4 @@ from impulsum_pipelines_tests.sources.pulls import Pulls
 
 _jira = Pulls("jira")
 sync, held, one, alive, everything = _jira.sync, _jira.held, _jira.one, _jira.alive, _jira.everything
+tables_with = _jira.tables_with

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
+from impulsum_pipelines.sandbox.server import Running
+from impulsum_pipelines_tests.conftest import SandboxFactory
 from impulsum_pipelines_tests.sources.jira.support import everything, held, one, sync
 
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.exhaustive)])
-def test_pulled_live_through_random_days_equals_pulled_once(sandbox, monkeypatch, tmp_path, seed):
-    site = sandbox(seed=50 + seed, issues=80, now="2026-11-01T08:00:00Z")
+def test_pulled_live_through_random_days_equals_pulled_once(
+    sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seed: int
+) -> None:
+    site = sandbox(seed=50 + seed, issues=30, now="2026-11-01T08:00:00Z")
     chance = random.Random(seed)
     sync()
     for _ in range(4):
@@ -36,7 +41,7 @@ def test_pulled_live_through_random_days_equals_pulled_once(sandbox, monkeypatch
     assert len({row[0] for row in live["issues"]} - {row[0] for row in once["issues"]}) == 1  # the deleted one
 
 
-def edit(site, chance: random.Random, key: str) -> None:
+def edit(site: Running, chance: random.Random, key: str) -> None:
     """One of the things that people do to an issue."""
     match chance.randrange(7):
         case 0:

@@ -12,6 +12,7 @@ from dlt.common.storages.load_package import PackageStorage
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.raw import refuse_half_loaded
 from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines_tests.conftest import SandboxFactory
 from impulsum_pipelines_tests.sources.jira.support import alive, everything, sync
 from impulsum_pipelines_tests.sources.stops import stopped_after
 from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
@@ -20,10 +21,17 @@ NOW = "2026-11-01T12:00:00Z"
 
 #: Where it dies, and how much of a stream it has read by then.
 POINTS = {"extract": 0, "issues": 100, "normalize": 0, "load": 0, **dict.fromkeys(HALF_LOADED, 0)}
+#: One of the points before the load, and one within it.
+SHORT = ("issues", "first table loaded")
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_a_killed_sync_only_needs_to_run_again(sandbox, tmp_path, monkeypatch, point):
+@pytest.mark.full_load
+@pytest.mark.parametrize(
+    "point", [pytest.param(point, marks=() if point in SHORT else pytest.mark.exhaustive) for point in POINTS]
+)
+def test_a_killed_sync_only_needs_to_run_again(
+    sandbox: SandboxFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
     site = sandbox(seed=41, issues=150, now=NOW)
     site.control("clock", freeze=True)
     kill("jira", point, after=POINTS[point])
@@ -37,9 +45,11 @@ def test_a_killed_sync_only_needs_to_run_again(sandbox, tmp_path, monkeypatch, p
     assert not list(Path(tmp_path / "home" / "work").rglob("*.parquet"))
 
 
-def test_a_census_reads_what_belongs_to_issues_of_a_load_that_was_cut_off(sandbox, tmp_path, monkeypatch):
+def test_a_census_reads_what_belongs_to_issues_of_a_load_that_was_cut_off(
+    sandbox: SandboxFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Issues of a project that becomes visible changed long ago: they are read only because they are missing."""
-    site = sandbox(seed=8, issues=60, now=NOW)
+    site = sandbox(seed=8, issues=20, projects=2, now=NOW)
     site.control("clock", freeze=True)
     project = min(site.control("ids"))
     site.control("hide_project", project=project)
@@ -48,7 +58,7 @@ def test_a_census_reads_what_belongs_to_issues_of_a_load_that_was_cut_off(sandbo
     site.control("clock", advance_seconds=3600)
     with stopped_after("issues"):
         sync(census=True)
-    assert len(alive("issues")) == 60
+    assert len(alive("issues")) == 20
     sync()
     sync(census=True)
     rerun = everything()
@@ -57,8 +67,17 @@ def test_a_census_reads_what_belongs_to_issues_of_a_load_that_was_cut_off(sandbo
     assert everything() == rerun
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_a_signal_during_the_load_ends_it_at_once(sandbox, monkeypatch, number):
+@pytest.mark.full_load
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, id="SIGINT", marks=pytest.mark.exhaustive),
+        pytest.param(signal.SIGTERM, id="SIGTERM"),
+    ],
+)
+def test_a_signal_during_the_load_ends_it_at_once(
+    sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     """dlt would delay the signal until the load is over, and lose it when nothing follows."""
     sandbox(seed=41, issues=20, now=NOW)
     with monkeypatch.context() as loading, pytest.raises(DagsterExecutionInterruptedError):

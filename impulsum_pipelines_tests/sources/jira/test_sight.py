@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from impulsum_pipelines.sandbox.server import Running
+from impulsum_pipelines_tests.conftest import SandboxFactory
 from impulsum_pipelines_tests.sources.jira.support import alive, held, one, sync
 
 NOW = "2026-11-01T12:00:00Z"
 
 
-def test_a_board_without_sprints_stops_nothing(sandbox):
-    site = sandbox(seed=41, issues=60, now=NOW)
+def test_a_board_without_sprints_stops_nothing(sandbox: SandboxFactory) -> None:
+    site = sandbox(seed=41, issues=20, projects=2, now=NOW)
     site.control("board_sprints", board=2, enabled=False)
     sync()
     assert one("select status from raw.syncs") == "done"
@@ -19,10 +21,12 @@ def test_a_board_without_sprints_stops_nothing(sandbox):
     assert alive("boards") == {"1", "2"}
 
 
-@pytest.mark.parametrize("status", [403, 404])
-def test_a_board_whose_configuration_is_refused_keeps_the_stored_one(sandbox, monkeypatch, status):
+@pytest.mark.parametrize("status", [403, pytest.param(404, marks=pytest.mark.exhaustive)])
+def test_a_board_whose_configuration_is_refused_keeps_the_stored_one(
+    sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
     monkeypatch.setenv("IMPULSUM_REFERENCE_MINUTES", "0")
-    site = sandbox(seed=42, issues=60, now=NOW)
+    site = sandbox(seed=42, issues=20, projects=2, now=NOW)
     refused = {"kind": "status", "status": status, "path": "board/1/configuration"}
     site.control("fault", **refused)
     sync()
@@ -37,13 +41,13 @@ def test_a_board_whose_configuration_is_refused_keeps_the_stored_one(sandbox, mo
     assert held(columns) == before
 
 
-def ids_of(site, *projects: str) -> set[str]:
+def ids_of(site: Running, *projects: str) -> set[str]:
     ids = site.control("ids")
     return {issue_id for project in projects for issue_id in ids[project]}
 
 
-def test_a_project_whose_key_changes_is_still_pulled(sandbox, monkeypatch):
-    site = sandbox(seed=43, issues=200, now=NOW)
+def test_a_project_whose_key_changes_is_still_pulled(sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = sandbox(seed=43, issues=20, projects=2, now=NOW)
     monkeypatch.setenv("JIRA_PROJECTS", "ATLAS,BEAM")
     sync()
     site.control("clock", advance_seconds=3600)
@@ -61,8 +65,10 @@ def test_a_project_whose_key_changes_is_still_pulled(sandbox, monkeypatch):
     assert sum(site.requests().values()) <= 10, "a project that was read under its new key is not read again"
 
 
-def test_the_next_pull_reads_a_project_completely_that_was_named_later(sandbox, monkeypatch):
-    site = sandbox(seed=44, issues=60, now=NOW)
+def test_the_next_pull_reads_a_project_completely_that_was_named_later(
+    sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = sandbox(seed=44, issues=20, projects=2, now=NOW)
     monkeypatch.setenv("JIRA_PROJECTS", "ATLAS")
     site.control("add_worklog", issue=min(ids_of(site, "BEAM")))
     site.control("clock", advance_seconds=86_400)
@@ -75,8 +81,10 @@ def test_the_next_pull_reads_a_project_completely_that_was_named_later(sandbox, 
     assert one("select count(*) from raw.worklogs where issue_id = ?", min(ids_of(site, "BEAM"))) > 0
 
 
-def test_an_issue_that_a_move_makes_visible_comes_with_its_old_worklogs(sandbox, monkeypatch):
-    site = sandbox(seed=45, issues=60, now=NOW)
+def test_an_issue_that_a_move_makes_visible_comes_with_its_old_worklogs(
+    sandbox: SandboxFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = sandbox(seed=45, issues=20, projects=2, now=NOW)
     monkeypatch.setenv("JIRA_PROJECTS", "BEAM")
     issue_id = min(ids_of(site, "ATLAS"))
     worklog = site.control("add_worklog", issue=issue_id)["id"]
@@ -93,9 +101,9 @@ def test_an_issue_that_a_move_makes_visible_comes_with_its_old_worklogs(sandbox,
         assert site.requests().get(f"GET /rest/api/3/issue/{issue_id}/worklog", 0) == expected
 
 
-def test_a_comment_that_becomes_restricted_is_unreachable_and_the_others_are_all_read(sandbox):
+def test_a_comment_that_becomes_restricted_is_unreachable_and_the_others_are_all_read(sandbox: SandboxFactory) -> None:
     """The first twenty come within the issue. Jira also counts comments that it does not show."""
-    site = sandbox(seed=46, issues=60, now=NOW)
+    site = sandbox(seed=46, issues=20, projects=2, now=NOW)
     sync()
     issue_id = min(ids_of(site, "ATLAS"))
     few, many = (
@@ -119,13 +127,13 @@ def test_a_comment_that_becomes_restricted_is_unreachable_and_the_others_are_all
     assert one("select deleted_at is not null from raw.comments where id = ?", few[1])
 
 
-def test_issues_that_come_without_their_field_of_comments_keep_the_stored_ones(sandbox):
-    site = sandbox(seed=46, issues=60, now=NOW)
+def test_issues_that_come_without_their_field_of_comments_keep_the_stored_ones(sandbox: SandboxFactory) -> None:
+    site = sandbox(seed=46, issues=20, projects=2, now=NOW)
     sync()
     before = alive("comments")
     assert before
     site.control("remove_field", field="comment")
-    site.control("bulk_touch", count=60)
+    site.control("bulk_touch", count=20)
     site.control("clock", advance_seconds=60)
     sync()
     assert alive("comments") == before

@@ -10,6 +10,7 @@ from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.raw import refuse_half_loaded
 from impulsum_pipelines.settings import load_settings
 from impulsum_pipelines_tests.sources.notion.support import differences, everything, later, sync
+from impulsum_pipelines_tests.sources.sites import Start
 from impulsum_pipelines_tests.sources.stops import stopped_after
 from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
 
@@ -19,7 +20,9 @@ POINTS = {"pages": 5, "load": 0, **dict.fromkeys(HALF_LOADED[:2], 0)}
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("point", POINTS)
-def test_a_killed_sync_is_simply_run_again(workspace, tmp_path, monkeypatch, point):
+def test_a_killed_sync_is_simply_run_again(
+    workspace: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
     site = workspace(seed=41)
     kill("notion", point, after=POINTS[point])
     sync()
@@ -32,7 +35,7 @@ def test_a_killed_sync_is_simply_run_again(workspace, tmp_path, monkeypatch, poi
     assert not list(Path(tmp_path / "home" / "work").rglob("*.parquet"))
 
 
-def test_blocks_and_comments_of_a_page_of_a_load_that_was_cut_off_are_read(workspace):
+def test_blocks_and_comments_of_a_page_of_a_load_that_was_cut_off_are_read(workspace: Start) -> None:
     """The page was not edited for long: a live pull reads it only because it is not completely stored."""
     site = workspace()
     home = site.control("notion/truth")["pages"]
@@ -51,7 +54,9 @@ def test_blocks_and_comments_of_a_page_of_a_load_that_was_cut_off_are_read(works
     assert differences(site) == {}
 
 
-def test_entries_of_a_data_source_of_a_load_that_was_cut_off_are_read(workspace, monkeypatch):
+def test_entries_of_a_data_source_of_a_load_that_was_cut_off_are_read(
+    workspace: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("IMPULSUM_REFERENCE_MINUTES", "0")
     site = workspace()
     [source] = [i for i, s in site.control("notion/truth")["data_sources"].items() if s["title"] == "Specs"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base import http
 from impulsum_pipelines.sources.base.sync import Window
+from impulsum_pipelines_tests.sources.live import Live
 from impulsum_pipelines_tests.sources.notion.support import NOW, differences, everything, notion, sync
+from impulsum_pipelines_tests.sources.sites import Start
 
 DAYS, EVERY, SPAN = 30, 3, 6
 OUTAGE = 12
@@ -77,7 +80,9 @@ def in_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, name: str) -> Callab
 
 @pytest.mark.long
 @pytest.mark.exhaustive
-def test_a_month_pulled_live_by_windows_and_at_once_ends_the_same(workspace, live, monkeypatch, tmp_path):
+def test_a_month_pulled_live_by_windows_and_at_once_ends_the_same(
+    workspace: Start, live: Live, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     site = workspace(seed=61)
     by_live, windows, at_once = (in_home(monkeypatch, tmp_path, name) for name in ("live", "windows", "at once"))
     start = datetime.fromisoformat(NOW)

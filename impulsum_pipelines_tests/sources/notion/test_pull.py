@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
+
 from impulsum_pipelines.sandbox.team import Team
 from impulsum_pipelines_tests.sources.notion.support import asked, differences, everything, later, one, sync
+from impulsum_pipelines_tests.sources.sites import Start
 
 FIRST, QUIET = 170, 8
 
 
-def test_a_quiet_pull_that_reads_the_reference_tables_again_is_cheap_too(workspace, monkeypatch):
+def test_a_quiet_pull_that_reads_the_reference_tables_again_is_cheap_too(
+    workspace: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = workspace(seed=2)
     sync()
     later(site)
@@ -21,7 +26,7 @@ def test_a_quiet_pull_that_reads_the_reference_tables_again_is_cheap_too(workspa
     assert differences(site) == {}
 
 
-def test_every_featured_ticket_has_a_page_that_names_it(workspace):
+def test_every_featured_ticket_has_a_page_that_names_it(workspace: Start) -> None:
     site = workspace(seed=3, issues=200)
     sync()
     for ticket in Team(site.world).featured:
@@ -29,13 +34,13 @@ def test_every_featured_ticket_has_a_page_that_names_it(workspace):
         assert one(pages, f"{ticket.key}:%", ticket.key) == 1
 
 
-def test_the_same_seed_makes_the_same_workspace(workspace):
+def test_the_same_seed_makes_the_same_workspace(workspace: Start) -> None:
     first, second = (workspace(seed=4).control("notion/truth") for _ in range(2))
     assert first == second
     assert first != workspace(seed=5).control("notion/truth")
 
 
-def test_a_first_pull_stores_everything_and_a_quiet_one_changes_nothing(workspace):
+def test_a_first_pull_stores_everything_and_a_quiet_one_changes_nothing(workspace: Start) -> None:
     site = workspace(seed=1, issues=500, small=False, limited=True)
     first = sync()
     assert differences(site) == {}

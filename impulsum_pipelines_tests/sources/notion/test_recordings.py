@@ -15,6 +15,7 @@ import requests
 from impulsum_pipelines.sources.notion import rows
 from impulsum_pipelines_tests.places import SHARED
 from impulsum_pipelines_tests.sandbox.test_against_specs import _spec
+from impulsum_pipelines_tests.sources.sites import Start
 
 RECORDINGS = SHARED / "data" / "notion_recordings.tar.gz"
 SHAPES = {
@@ -105,7 +106,7 @@ def keys_of(found: list[dict[str, Any]]) -> dict[str, set[str]]:
     return shared
 
 
-def test_the_sandbox_answers_with_the_fields_that_are_recorded(workspace) -> None:
+def test_the_sandbox_answers_with_the_fields_that_are_recorded(workspace: Start) -> None:
     recorded = keys_of([*documents(), *(a for a in answers() if a.get("object") in ("list", "database", "error"))])
     ours = keys_of(list(_sandbox_answers(workspace(seed=51), "2025-09-03")))
     assert {kind: recorded[kind] - ours[kind] for kind in ours} == {kind: set() for kind in ours}
@@ -113,7 +114,7 @@ def test_the_sandbox_answers_with_the_fields_that_are_recorded(workspace) -> Non
     assert not any("archived" in fields for fields in newest.values()), "renamed in_trash in 2026-03-11"
 
 
-def test_the_sandbox_fits_the_vendors_description(workspace) -> None:
+def test_the_sandbox_fits_the_vendors_description(workspace: Start) -> None:
     spec = _spec("notion")
     site = workspace(seed=52)
     page = next(iter(site.control("notion/truth")["pages"]))
@@ -143,7 +144,7 @@ def test_the_sandbox_fits_the_vendors_description(workspace) -> None:
 
 def _ask(site: Any, method: str, path: str, version: str = "2026-03-11") -> requests.Response:
     headers = {"Authorization": f"Bearer {site.env['NOTION_TOKEN']}", "Notion-Version": version}
-    body = {"json": {}} if method == "post" else {}
+    body: dict[str, Any] = {"json": {}} if method == "post" else {}
     return requests.request(method, site.env["NOTION_API_URL"] + path, headers=headers, timeout=30, **body)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from impulsum_pipelines_tests.sources.sites import Start
 from impulsum_pipelines_tests.sources.slack.support import (
     ALWAYS_DUE,
     ATLAS,
@@ -18,13 +21,12 @@ from impulsum_pipelines_tests.sources.slack.support import (
 
 def messages_in(channel: str, *conditions: str) -> int:
     """How many messages of a channel are stored."""
-    return one(" and ".join(["select count(*) from raw.messages where channel_id = ?", *conditions]), channel)
+    return int(one(" and ".join(["select count(*) from raw.messages where channel_id = ?", *conditions]), channel))
 
 
-def test_a_channel_that_the_bot_joins_gets_its_whole_past(workspace):
+def test_a_channel_that_the_bot_joins_gets_its_whole_past(pulled: Start) -> None:
     """dlt's Slack source starts a channel that is added later at the shared cursor."""
-    site = workspace(seed=13)
-    sync()
+    site = pulled()
     assert one("select is_member from raw.channels where name = 'design'") is False
     later(site, 3 * DAY)
     root = site.control("slack/post", channel="design")["ts"]
@@ -38,9 +40,8 @@ def test_a_channel_that_the_bot_joins_gets_its_whole_past(workspace):
     assert wrong(site) == {}
 
 
-def test_a_channel_that_the_bot_leaves_is_unreachable_and_comes_back_complete(workspace):
-    site = workspace(seed=14)
-    sync()
+def test_a_channel_that_the_bot_leaves_is_unreachable_and_comes_back_complete(pulled: Start) -> None:
+    site = pulled()
     random = channel_id(site, "random")
     total = messages_in(random)
     site.control("slack/leave", channel="random")
@@ -55,18 +56,16 @@ def test_a_channel_that_the_bot_leaves_is_unreachable_and_comes_back_complete(wo
     assert one("select count(*) from raw.messages where unreachable_since is not null") == 0
 
 
-def test_a_private_channel_that_the_bot_leaves_vanishes_from_the_list(workspace):
-    site = workspace(seed=15)
-    sync()
+def test_a_private_channel_that_the_bot_leaves_vanishes_from_the_list(pulled: Start) -> None:
+    site = pulled()
     site.control("slack/leave", channel="incidents")
     sync()
     assert one("select unreachable_since is not null and deleted_at is null from raw.channels where name = 'incidents'")
     assert wrong(site) == {}
 
 
-def test_a_renamed_channel_keeps_its_rows(workspace):
-    site = workspace(seed=16)
-    sync()
+def test_a_renamed_channel_keeps_its_rows(pulled: Start) -> None:
+    site = pulled()
     site.control("slack/rename_channel", channel="random", name="off-topic")
     result = sync()
     assert wrong(site) == {}
@@ -74,9 +73,8 @@ def test_a_renamed_channel_keeps_its_rows(workspace):
     assert one("select count(*) from raw.channels where name in ('random', 'off-topic')") == 1
 
 
-def test_a_channel_made_private_takes_its_messages_along(workspace):
-    site = workspace(seed=17)
-    sync()
+def test_a_channel_made_private_takes_its_messages_along(pulled: Start) -> None:
+    site = pulled()
     later(site, 60 * DAY)
     site.control("slack/set_private", channel=ATLAS)
     sync()
@@ -88,9 +86,8 @@ def test_a_channel_made_private_takes_its_messages_along(workspace):
     assert asked(site)["conversations.history"] == len(readable(site)) - 1  # not for the archived one
 
 
-def test_an_archived_channel_is_read_to_its_end_and_then_left_alone(workspace):
-    site = workspace(seed=18)
-    sync()
+def test_an_archived_channel_is_read_to_its_end_and_then_left_alone(pulled: Start) -> None:
+    site = pulled()
     site.control("slack/post", channel="random", text="last words")
     site.control("slack/archive", channel="random")
     asked(site)
@@ -105,9 +102,8 @@ def test_an_archived_channel_is_read_to_its_end_and_then_left_alone(workspace):
     assert wrong(site) == {}
 
 
-def test_archiving_that_removes_the_bot_loses_no_stored_message(workspace):
-    site = workspace(seed=19)
-    sync()
+def test_archiving_that_removes_the_bot_loses_no_stored_message(pulled: Start) -> None:
+    site = pulled()
     random = channel_id(site, "random")
     total = messages_in(random)
     site.control("slack/archive", channel="random", removes_bot=True)
@@ -116,9 +112,8 @@ def test_archiving_that_removes_the_bot_loses_no_stored_message(workspace):
     assert messages_in(random, "deleted_at is null", "unreachable_since is null") == total
 
 
-def test_members_follow_the_count_that_slack_gives(workspace):
-    site = workspace(seed=20)
-    sync()
+def test_members_follow_the_count_that_slack_gives(pulled: Start) -> None:
+    site = pulled()
     site.control("slack/add_user", name="new-colleague", channels=["general", "random"])
     leaver = one("select min(user_id) from raw.members where user_id like 'U0000000%' and user_id <> 'U00000BOT'")
     site.control("slack/leave", channel="releases", user=leaver)
@@ -128,9 +123,8 @@ def test_members_follow_the_count_that_slack_gives(workspace):
     assert {table for table in wrong(site) if table != "users"} == set()
 
 
-def test_people_come_and_go_and_what_they_wrote_stays(workspace, monkeypatch):
-    site = workspace(seed=21)
-    sync()
+def test_people_come_and_go_and_what_they_wrote_stays(pulled: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = pulled()
     monkeypatch.setenv(*ALWAYS_DUE)
     site.control("slack/add_user", name="new-colleague")
     site.control("slack/deactivate_user", user="guest")

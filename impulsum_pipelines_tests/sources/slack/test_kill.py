@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from impulsum_pipelines.sources.base import sync as sync_module
+from impulsum_pipelines_tests.sources.sites import Start
 from impulsum_pipelines_tests.sources.slack.support import ATLAS, everything, later, raise_limits, sync, wrong
 from impulsum_pipelines_tests.sources.stops import stopped_after
 from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
@@ -19,7 +22,9 @@ from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
         ("later", HALF_LOADED[0]),
     ],
 )
-def test_a_killed_sync_is_simply_run_again(workspace, tmp_path, monkeypatch, point, pull):
+def test_a_killed_sync_is_simply_run_again(
+    workspace: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str, pull: str
+) -> None:
     site = workspace(seed=51)
     site.control("clock", freeze=True)
     root, deleted = (site.control("slack/post", channel=ATLAS)["ts"] for _ in range(2))
@@ -43,7 +48,9 @@ def test_a_killed_sync_is_simply_run_again(workspace, tmp_path, monkeypatch, poi
         assert set(map(repr, rows)) <= set(map(repr, rerun[table])), table
 
 
-def test_replies_whose_root_was_written_by_a_load_that_was_cut_off_are_read(workspace, monkeypatch):
+def test_replies_whose_root_was_written_by_a_load_that_was_cut_off_are_read(
+    workspace: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Some messages are written. The stored replies decide whether a thread was read, not its root."""
     monkeypatch.setattr(sync_module, "PIECE_ROWS", 1)
     monkeypatch.setenv("DATA_WRITER__BUFFER_MAX_ITEMS", "1")

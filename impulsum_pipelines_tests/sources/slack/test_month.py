@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from impulsum_pipelines.errors import ImpulsumError
+from impulsum_pipelines.sandbox.server import Running
 from impulsum_pipelines.sources.base.sync import Window
+from impulsum_pipelines_tests.sources.live import Live
+from impulsum_pipelines_tests.sources.sites import Start
 from impulsum_pipelines_tests.sources.slack.support import ATLAS, DAY, asked, held, later, one, slack, sync, wrong
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -18,14 +23,14 @@ DAYS = 30
 class Month:
     """What happens in the workspace, day by day, from a seed."""
 
-    def __init__(self, site, seed: int) -> None:
+    def __init__(self, site: Running, seed: int) -> None:
         self.site = site
         self.chance = random.Random(seed)
         #: (channel, ts) of what was written; roots and replies are kept apart.
         self.roots: list[tuple[str, str]] = []
         self.replies: list[tuple[str, str]] = []
 
-    def do(self, verb: str, **arguments) -> dict:
+    def do(self, verb: str, **arguments: Any) -> dict[str, Any]:
         return self.site.control(f"slack/{verb}", **arguments)
 
     def day(self, number: int) -> None:
@@ -77,7 +82,7 @@ class Month:
 
 @pytest.mark.long
 @pytest.mark.exhaustive
-def test_a_month(workspace, live, monkeypatch, tmp_path):
+def test_a_month(workspace: Start, live: Live, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     site = workspace(seed=62, issues=40, now="2026-11-01T08:00:00Z")
     month = Month(site, seed=2)
     monkeypatch.setenv("IMPULSUM_REFERENCE_MINUTES", "0")
@@ -115,14 +120,14 @@ def test_a_month(workspace, live, monkeypatch, tmp_path):
     assert held(rows) == of_live
 
 
-def one_home(monkeypatch, tmp_path, sql: str) -> str:
+def one_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sql: str) -> str:
     """The value of a query in the home that was pulled live."""
     with monkeypatch.context() as patch:
         patch.setenv("IMPULSUM_HOME", str(tmp_path / "home"))
-        return one(sql).isoformat()
+        return str(one(sql).isoformat())
 
 
-def test_a_window_stores_its_day_and_the_roots_that_got_a_reply_in_it(workspace):
+def test_a_window_stores_its_day_and_the_roots_that_got_a_reply_in_it(workspace: Start) -> None:
     site = workspace(seed=71)
     root = site.control("slack/post", channel=ATLAS)["ts"]
     later(site, 5 * DAY)
@@ -138,7 +143,7 @@ def test_a_window_stores_its_day_and_the_roots_that_got_a_reply_in_it(workspace)
     assert sync(window=Window(START + timedelta(days=5), START + timedelta(days=6))).rows["messages"].deleted == 1
 
 
-def test_requests_after_ten_changes(workspace):
+def test_requests_after_ten_changes(workspace: Start) -> None:
     site = workspace(seed=72, issues=500)
     sync()
     later(site, 3 * DAY)

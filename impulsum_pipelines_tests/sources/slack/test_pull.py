@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from impulsum_pipelines_tests.conftest import SandboxFactory
+from impulsum_pipelines_tests.sources.sites import Start
 from impulsum_pipelines_tests.sources.slack.conftest import NOW
 from impulsum_pipelines_tests.sources.slack.support import asked, everything, later, one, sync, wrong
 
 
-def test_a_first_pull_stores_everything_within_slacks_limits(sandbox):
+def test_a_first_pull_stores_everything_within_slacks_limits(sandbox: SandboxFactory) -> None:
     """At the published limits, both sides: nothing is refused, and it takes seconds."""
     site = sandbox(seed=1, issues=500, now=NOW)
     first = sync()
@@ -25,7 +27,7 @@ def test_a_first_pull_stores_everything_within_slacks_limits(sandbox):
     assert site.control("slack/refusals") == {}
 
 
-def test_every_featured_ticket_has_a_thread(workspace):
+def test_every_featured_ticket_has_a_thread(workspace: Start) -> None:
     site = workspace(seed=2, issues=200)
     sync()
     from impulsum_pipelines.sandbox.team import Team

@@ -69,7 +69,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, repr(value)
 
 
-def test_a_recorded_document_becomes_a_row_without_losing_a_value():
+def test_a_recorded_document_becomes_a_row_without_losing_a_value() -> None:
     declared = {table.name: {column.name for column in table.columns} | {"id", "payload"} for table in TABLES}
     met: Counter[str] = Counter()
     values = 0
@@ -94,7 +94,7 @@ def test_a_recorded_document_becomes_a_row_without_losing_a_value():
     ("ts", "time"),
     [("1724936460.123456", "2024-08-29T13:01:00.123456+00:00"), ("1724936460", "2024-08-29T13:01:00+00:00")],
 )
-def test_a_ts_is_exact_to_the_microsecond(ts, time):
+def test_a_ts_is_exact_to_the_microsecond(ts: Any, time: str) -> None:
     found = rows.from_ts(ts)
     assert found is not None
     assert found.isoformat() == time
@@ -102,5 +102,5 @@ def test_a_ts_is_exact_to_the_microsecond(ts, time):
 
 
 @pytest.mark.parametrize("ts", ["", "yesterday", None, "1.x"])
-def test_what_is_no_ts_is_no_time(ts):
+def test_what_is_no_ts_is_no_time(ts: Any) -> None:
     assert rows.from_ts(ts) is None

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from impulsum_pipelines.sources.tempo import rows
+from impulsum_pipelines_tests.conftest import SandboxFactory
 from impulsum_pipelines_tests.places import SHARED
 
 pytestmark = pytest.mark.usefixtures("high_limit")
@@ -71,7 +72,7 @@ def test_columns_of_the_vendors_examples() -> None:
     assert (plan["start_date"], plan["rule"], plan["includes_non_working_days"]) == (date(2023, 5, 7), "NEVER", False)
 
 
-def test_the_sandbox_names_and_types_things_as_the_vendors_examples_do(sandbox) -> None:
+def test_the_sandbox_names_and_types_things_as_the_vendors_examples_do(sandbox: SandboxFactory) -> None:
     """For fields that the interface and the webhooks share; webhooks write times and dates differently."""
     import requests
 
@@ -94,7 +95,7 @@ def test_the_sandbox_names_and_types_things_as_the_vendors_examples_do(sandbox) 
 
 def test_a_bare_document_is_a_row_and_odd_values_are_null() -> None:
     assert rows.worklog({"tempoWorklogId": 1})["start_date"] is None
-    odd = {
+    odd: dict[str, Any] = {
         "tempoWorklogId": 2,
         "issue": None,
         "author": [],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.loading.raw import refuse_half_loaded
 from impulsum_pipelines.settings import load_settings
+from impulsum_pipelines_tests.conftest import SandboxFactory
 from impulsum_pipelines_tests.sources.tempo.support import NOW, door, everything, later, one, sync, wrong
 from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
 
@@ -15,7 +18,9 @@ pytestmark = pytest.mark.usefixtures("high_limit")
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("point", ["worklogs", *HALF_LOADED[:2]])
-def test_a_killed_sync_only_needs_to_run_again(sandbox, tmp_path, monkeypatch, point):
+def test_a_killed_sync_only_needs_to_run_again(
+    sandbox: SandboxFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
     site = sandbox(seed=51, issues=60, now=NOW)
     do = door(site)
     do("shrink_page", limit=15)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,8 @@ from impulsum_pipelines.base.home import Home
 from impulsum_pipelines.errors import Category, ImpulsumError
 from impulsum_pipelines.sources.base import http
 from impulsum_pipelines.sources.base.sync import Window
+from impulsum_pipelines_tests.conftest import SandboxFactory
+from impulsum_pipelines_tests.sources.live import Live
 from impulsum_pipelines_tests.sources.tempo.support import Do, alive, door, everything, sync, tempo, wrong
 
 pytestmark = pytest.mark.usefixtures("high_limit")
@@ -56,7 +59,9 @@ def work(do: Do, chance: random.Random) -> None:
 
 @pytest.mark.long
 @pytest.mark.exhaustive
-def test_a_month_pulled_live_by_windows_and_once_gives_the_same_rows(sandbox, live, monkeypatch, tmp_path):
+def test_a_month_pulled_live_by_windows_and_once_gives_the_same_rows(
+    sandbox: SandboxFactory, live: Live, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     site = sandbox(seed=61, issues=60, now=START.isoformat())
     do, chance = door(site), random.Random(61)
     by_live, windows, once = (str(tmp_path / name) for name in ("live", "windows", "once"))

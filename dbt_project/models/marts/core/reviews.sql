@@ -14,7 +14,7 @@ select
 
     ---------- flags
     reviews.is_bot or coalesce(reviewers.is_bot, false) as is_bot,
-    reviews.author is not distinct from pulls.author as is_by_author,
+    (reviews.author is not distinct from pulls.author) as is_by_author,
     reviews.is_deleted,
 
     ---------- timestamps

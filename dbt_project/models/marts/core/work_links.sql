@@ -43,7 +43,7 @@ links as (
         any_value(is_private) as is_private,
         min(mentioned_key) as mentioned_key,
         count(*) as mentions
-    from (select * from by_key union all by name select * from by_id)
+    from (select * from by_key union all by name select * from by_id) as mentions_of_both
     group by tool, entity, entity_id, found_in, issue_id
 )
 

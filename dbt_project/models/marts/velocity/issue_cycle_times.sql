@@ -5,7 +5,7 @@ with issues as (
 spans as (
     select
         spans.*,
-        spans.status_category is not distinct from 'done' as is_done,
+        (spans.status_category is not distinct from 'done') as is_done,
         case spans.status_category when 'new' then 0 when 'indeterminate' then 1 when 'done' then 2 end as stage
     from {{ ref('int_jira__status_spans') }} as spans
 ),

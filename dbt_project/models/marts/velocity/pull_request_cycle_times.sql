@@ -29,14 +29,14 @@ deployments as (
 deployed as (
     select pulls.pull_request_id, min(deployments.succeeded_at) as deployed_at
     from pulls
-    left join {{ ref('stg_github__commits') }} as merges
-        on merges.repository_id = pulls.repository_id
-        and merges.sha = pulls.merge_commit_sha
+    left join {{ ref('stg_github__commits') }} as merge_commits
+        on merge_commits.repository_id = pulls.repository_id
+        and merge_commits.sha = pulls.merge_commit_sha
     inner join deployments
         on deployments.repository_id = pulls.repository_id
         and deployments.succeeded_at >= pulls.merged_at
         and coalesce(deployments.committed_at, deployments.succeeded_at)
-        >= coalesce(merges.committed_at, pulls.merged_at)
+        >= coalesce(merge_commits.committed_at, pulls.merged_at)
     group by pulls.pull_request_id
 ),
 

@@ -44,7 +44,7 @@ def generate_site(
         now: where the clock stands, aware; the real time when None.
         projects: how many teams, 1 to 3; depends on the number of issues when None.
         sprints: how many sprints of each team are closed; depends on the number of issues when None. One more sprint
-            is active and one is planned.
+            is active.
         document_bytes: pads issues so that one with its inline histories has about this many bytes; none is padded
             when None.
         time_zone: zone of the token user's profile.

@@ -17,6 +17,7 @@ from typing import Any
 
 from impulsum_pipelines.sandbox.jira import issues as edits
 from impulsum_pipelines.sandbox.jira.history.teams import ScrumTeam
+from impulsum_pipelines.sandbox.jira.history.words import Words, comment_text
 from impulsum_pipelines.sandbox.jira.issues import JiraIssue
 from impulsum_pipelines.sandbox.jira.site import JiraUser, Sprint, Status
 from impulsum_pipelines.sandbox.jira.world import JiraWorld, add_link, comment_document, worklog_document
@@ -25,11 +26,11 @@ MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 SPRINT = 14 * DAY
+#: How many issues there are for each planned one: the others appear during a sprint, or stay in the backlog.
+WITH_UNPLANNED = 1.3
 #: How many comments are collected before they are written, together with the histories and worklogs.
 _BATCH = 1000
 _POINTS = (1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 0.5)
-_VERBS = "Add Fix Remove Speed up Rework Document Test Simplify Migrate Measure"
-_THINGS = "login export search billing report inbox cache audit trail import settings page sync"
 
 
 class Season:
@@ -41,7 +42,7 @@ class Season:
         others: the other teams; issues may move to their projects.
         rng: the source of every random choice.
         issues: how many issues are created in all.
-        sprints: how many sprints close; one more is active and one is planned.
+        sprints: how many sprints close; one more is active.
         now: the end of the history (epoch ms).
     """
 
@@ -60,9 +61,10 @@ class Season:
         self.team = team
         self.others = others
         self.rng = rng
+        self.words = Words(rng, team.project.key)
         self.left = issues
         self.sprint_count = sprints
-        self.per_sprint = max(3, round(issues / (sprints + 2)))
+        self.per_sprint = max(3, round(issues / (sprints + 1) / WITH_UNPLANNED))
         self.now = now
         self.first_start = now - sprints * SPRINT - rng.randrange(4 * DAY, 9 * DAY)
         self.issues: list[JiraIssue] = []
@@ -92,9 +94,9 @@ class Season:
             event(self._last, *details)
             if len(self._comments) > _BATCH:
                 self._write()
-        while self.left > 0:
-            self._last = min(max(self._last + 1, self.now - DAY), self.now)
-            self._create(self._last, None)
+        rest = self.left
+        for place in range(rest, 0, -1):
+            self._create(self.now - place * SPRINT // rest, None)
         self._write()
         return self.issues
 
@@ -219,7 +221,7 @@ class Season:
             self.team.project,
             at=at,
             type_name=kind,
-            summary=f"{self.rng.choice(_VERBS.split())} the {self.rng.choice(_THINGS.split())}",
+            summary=self.words.title(kind),
             status=self.team.workflow.to_do,
             reporter=self._somebody(),
             priority=self.rng.choice(("High", "Medium", "Medium", "Low")),
@@ -335,7 +337,7 @@ class Season:
 
     def _comment(self, at: int, issue: JiraIssue) -> None:
         number = self.world.next_id("comment")
-        document = comment_document(issue.id, number, self._somebody(), "Looked at this again today.", at)
+        document = comment_document(issue.id, number, self._somebody(), comment_text(number), at)
         self._comments.append((number, issue.id, document))
         page = issue.fields["comment"]
         shown = [*page["comments"], document][: edits.INLINE_COMMENTS]
