@@ -10,6 +10,7 @@ from impulsum_pipelines_tests.sources.fireflies.conftest import StartFireflies
 from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
 
 
+@pytest.mark.full_load
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("point", ["transcripts", "load", *HALF_LOADED[:2]])
 def test_a_killed_sync_is_simply_run_again(

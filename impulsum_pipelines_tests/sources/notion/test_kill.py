@@ -18,6 +18,7 @@ from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
 POINTS = {"pages": 5, "load": 0, **dict.fromkeys(HALF_LOADED[:2], 0)}
 
 
+@pytest.mark.full_load
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("point", POINTS)
 def test_a_killed_sync_is_simply_run_again(

@@ -13,6 +13,7 @@ from impulsum_pipelines_tests.sources.stops import stopped_after
 from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
 
 
+@pytest.mark.full_load
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("pull", "point"),

@@ -16,6 +16,7 @@ from impulsum_pipelines_tests.sources.victims import HALF_LOADED, kill
 pytestmark = pytest.mark.usefixtures("high_limit")
 
 
+@pytest.mark.full_load
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("point", ["worklogs", *HALF_LOADED[:2]])
 def test_a_killed_sync_only_needs_to_run_again(
