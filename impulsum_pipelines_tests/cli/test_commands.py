@@ -226,7 +226,7 @@ def test_doctor_says_what_is_off_and_what_is_wrong(
     code, out, err = impulsum("doctor")
     assert code == 1
     assert "problem" in out and "IMPULSUM_BUSINESS_HOURS" in out
-    assert "correct the environment variable" in err
+    assert "correct it in the environment" in err
 
 
 @pytest.mark.parametrize("address", ["postgres://ops:s3cret@127.0.0.1/ops", "mysql://ops:s3cret@127.0.0.1/ops"])
