@@ -89,7 +89,7 @@ def days(request: dg.RunRequest | str) -> tuple[date, date]:
 
 def run(instance: dg.DagsterInstance, request: dg.RunRequest | str) -> bool:
     """Whether the pull of the requested run succeeds; its checks are left out."""
-    assert isinstance(request, dg.RunRequest)
+    assert isinstance(request, dg.RunRequest) and request.job_name
     job = build_source_definitions().resolve_job_def(request.job_name)
     return job.execute_in_process(
         instance=instance, tags=request.tags, op_selection=["jira_pull"], raise_on_error=False
@@ -130,7 +130,7 @@ def test_no_day_is_requested_twice_and_few_at_once(
     sync(window=Window(midnight - 3 * DAY, midnight), tables={"issues"})
     request = requested(instance)
     assert days(request) == (today() - 3 * DAY, today() - DAY), "a window of some tables closes no day"
-    assert isinstance(request, dg.RunRequest)
+    assert isinstance(request, dg.RunRequest) and request.job_name
     queued = create_run_for_test(
         instance, job_name=request.job_name, tags=request.tags, status=dg.DagsterRunStatus.NOT_STARTED
     )
@@ -173,7 +173,7 @@ def test_a_day_that_cannot_be_read_does_not_block_the_others(
     for ago in (3, 2, 1, 0):
         pull_at(site, ago, 9)
     oldest, middle, bad = (today() - ago * DAY for ago in (3, 2, 1))
-    tried = []
+    tried: list[tuple[date, date]] = []
     while source_status("jira", load_settings())["never_closed"] != (bad,):
         assert len(tried) < 4, tried
         first, last = days(request := requested(instance, timedelta(hours=1)))
@@ -205,8 +205,9 @@ def test_urgent_runs_come_first_and_the_sensor_is_on(instance: dg.DagsterInstanc
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
     for run_id in (filling.run_id, backfill.run_id, alert.run_id):
         instance.delete_run(run_id)
-    [request] = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, repository_def=repository)).run_requests
-    assert days(request) == days(request)
+    tick = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, repository_def=repository))
+    [again] = tick.run_requests or ()
+    assert days(again) == days(request)
 
 
 def test_sources_that_are_off_are_not_pulled(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
