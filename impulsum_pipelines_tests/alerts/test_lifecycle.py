@@ -170,7 +170,7 @@ class Story:
             .order_by(notifications.c.id)
         ).all()
         for row in due:
-            values = {"status": "sent"} if taken else {"attempts": 1}
+            values: dict[str, Any] = {"status": "sent"} if taken else {"attempts": 1}
             self.connection.execute(sa.update(deliveries).where(deliveries.c.id == row.delivery).values(**values))
             if taken:
                 self.sent.append((row.id, row.what))
@@ -188,7 +188,7 @@ class Story:
         for alert in mine:
             assert (alert.state == "resolved") == (alert.resolved_at is not None)
             assert (alert.state != "acknowledged") or alert.acknowledged_by
-            versions = self.connection.execute(
+            versions: Any = self.connection.execute(
                 sa.select(notifications.c.version).where(notifications.c.alert_id == alert.id).order_by("version")
             ).scalars()
             assert list(versions) == list(range(1, alert.version + 1))

@@ -8,6 +8,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -170,11 +171,11 @@ def test_a_process_that_sends_for_a_long_time_keeps_its_claim(
     there = with_channels(ops_settings, webhook.address)
     raised(there, NOW)
     monkeypatch.setattr(delivery, "CLAIM", timedelta(seconds=0.3))
-    rivals = []
+    rivals: list[Delivered] = []
 
     def slow(*_: object) -> None:
         with transaction(there) as connection:
-            before = connection.execute(sa.text("select claimed_until from deliveries")).scalar_one()
+            before: Any = connection.execute(sa.text("select claimed_until from deliveries")).scalar_one()
         while len(rivals) < 8:
             time.sleep(0.1)
             rivals.append(deliver(there, now=NOW + timedelta(seconds=0.1 * (len(rivals) + 1))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -188,7 +189,7 @@ def test_live_is_queued_behind_a_run_that_fills_days(instance: dg.DagsterInstanc
     assert isinstance(tick("jira_live", instance, at=now.isoformat()), dg.RunRequest)
 
     window = (now - timedelta(days=2), now - timedelta(days=1))
-    begun = {"source": "jira", "origin": Origin("backfill"), "census": False, "started_at": now}
+    begun: dict[str, Any] = {"source": "jira", "origin": Origin("backfill"), "census": False, "started_at": now}
     with Home.of(settings).writing("jira.sync"), recorded(settings, sync_id="1", window=window, **begun):
         assert isinstance(tick("jira_live", instance, at=now.isoformat()), dg.RunRequest)
     with Home.of(settings).writing("jira.sync"), recorded(settings, sync_id="2", window=None, **begun):

@@ -30,7 +30,7 @@ def pull(pages: Path) -> int:
         sent.append((method, url, arguments.get("params"), data.decode() if data else None))
         return original(self, method, url, **arguments)
 
-    requests.Session.request = recorded  # type: ignore[method-assign]
+    setattr(requests.Session, "request", recorded)  # noqa: B010
     result = run_load("jira", load_settings())
     pages.write_text(json.dumps(sent))
     return result.requests

@@ -160,13 +160,14 @@ def measure(settings: Settings, site: Running, sink: Webhook, events: int, secon
 
 def _commits(settings: Settings, events: int) -> list[float]:
     with transaction(settings) as connection:
-        rows = connection.execute(sa.select(schema.events.c.received_at, schema.events.c.committed_at)).all()
+        columns = schema.events.c.received_at, schema.events.c.committed_at
+        rows: list[Any] = list(connection.execute(sa.select(*columns)))
     assert len(rows) == events, f"{len(rows)} of {events} events are committed"
     return [(committed - received).total_seconds() for received, committed in rows]
 
 
 def _alerted(sink: Webhook, urgent: Sequence[_Dropped]) -> list[float]:
-    arrivals = [
+    arrivals: list[Any] = [
         next(message["taken_at"] for message in sink.taken if f"Measured {dropped.number}." in message["title"])
         for dropped in urgent
     ]
@@ -180,7 +181,9 @@ def _refreshed(home: Home, settings: Settings, changed: Sequence[_Dropped]) -> l
         found = connection.execute("select summary, sync_id from raw.issues where starts_with(summary, 'Measured')")
         synced = dict(found.fetchall())
     with transaction(settings) as connection:
-        ended = dict(connection.execute(sa.select(schema.syncs.c.sync_id, schema.syncs.c.finished_at)).all())
+        ended: dict[Any, Any] = dict(
+            connection.execute(sa.select(schema.syncs.c.sync_id, schema.syncs.c.finished_at)).all()
+        )
     waits = []
     for dropped in changed:
         at = ended.get(synced.get(f"Measured {dropped.number}."))

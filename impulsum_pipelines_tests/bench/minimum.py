@@ -32,7 +32,10 @@ def jira(site: Running) -> int:
     https://developer.atlassian.com/cloud/jira/platform/rest/v3/
     """
     at, store = site.world.site, site.world.store
-    count = lambda sql: int(store.db.execute(sql).fetchone()[0])  # noqa: E731
+
+    def count(sql: str) -> int:
+        return int(store.db.execute(sql).fetchone()[0])
+
     issues, worklogs = count("SELECT count(*) FROM issues"), count("SELECT count(*) FROM worklogs")
     long = count("SELECT count(*) FROM (SELECT 1 FROM histories GROUP BY issue_id HAVING count(*) > 40)")
     sprints = Counter(sprint.board_id for sprint in at.sprints.values())

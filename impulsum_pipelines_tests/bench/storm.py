@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -176,7 +177,7 @@ def _until(left: Callable[[], int], target: int, *, every: float) -> None:
 
 def _table(storm: Storm, settings: Settings, more: dict[str, object]) -> Table:
     with transaction(settings) as connection:
-        moments = list(
+        moments: list[datetime] = list(
             connection.execute(sa.select(schema.events.c.committed_at).order_by(schema.events.c.id)).scalars()
         )
         states = sa.select(schema.alerts.c.state, sa.func.count()).group_by(schema.alerts.c.state)

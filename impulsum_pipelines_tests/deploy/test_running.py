@@ -64,7 +64,7 @@ class Unit:
         shared = dict(pair.split("=") for line in self.service.settings["Service.Environment"] for pair in line.split())
         environment = {**os.environ, **shared}
         with self.log.open("a") as log:
-            run = {"cwd": ROOT, "env": environment, "stdout": log, "stderr": log}
+            run: dict[str, Any] = {"cwd": ROOT, "env": environment, "stdout": log, "stderr": log}
             if before := self._command("ExecStartPre"):
                 subprocess.run(before, check=True, **run)
             self.process = subprocess.Popen(self._command("ExecStart") or [], start_new_session=True, **run)

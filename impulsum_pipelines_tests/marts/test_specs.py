@@ -41,7 +41,7 @@ def described(project: Path, as_: str) -> None:
 
 def facts(spec: dg.AssetSpec) -> dict[str, Any]:
     """Every field of a spec, its dependencies in the order of their keys, without what only dagster-dbt reads."""
-    fields = {name: getattr(spec, name) for name in spec._fields}
+    fields = {name: getattr(spec, name) for name in spec._fields}  # type: ignore[attr-defined]  # Dagster makes it
     fields["deps"] = sorted(spec.deps, key=lambda dep: dep.asset_key)
     fields["metadata"] = {
         key: value
@@ -67,7 +67,9 @@ def test_cached_specs_are_those_of_dagster_dbt(project: Path) -> None:
     describe_tests(manifest)
     describe_columns(manifest)
 
-    @dbt_assets(manifest=manifest, select=WHAT_MARTS_NEED, dagster_dbt_translator=Translator())
+    @dbt_assets(  # type: ignore[untyped-decorator]
+        manifest=manifest, select=WHAT_MARTS_NEED, dagster_dbt_translator=Translator()
+    )
     def marts() -> Any:
         yield
 

@@ -45,7 +45,9 @@ class Rows:
 
     def add(self, table: sa.Table, **values: Any) -> Any:
         with store.transaction(self.settings) as connection:
-            return connection.execute(table.insert().values(**values)).inserted_primary_key[0]
+            key = connection.execute(table.insert().values(**values)).inserted_primary_key
+        assert key is not None
+        return key[0]
 
     def event(self, at: datetime, **values: Any) -> int:
         times = dict.fromkeys(("occurred_at", "received_at", "committed_at"), at)
@@ -152,7 +154,7 @@ def test_evidence_of_an_unresolved_alert_is_kept_with_its_whole_incident(rows: R
     lonely = rows.event(OLD)
     other = rows.incident(OLD)
     rows.event(OLD, incident_id=other)
-    names = [evidence, lonely] if named == "number" else [str(evidence), str(lonely)]
+    names: list[Any] = [evidence, lonely] if named == "number" else [str(evidence), str(lonely)]
     alert = rows.alert(evidence={"events": names, "links": ["https://acme.invalid/1"]})
     prune_store(rows.settings, LIMIT)
     assert rows.left(events) == {evidence, beside, lonely}

@@ -9,6 +9,7 @@ import socket
 import time
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -147,7 +148,7 @@ def test_any_instant_is_read_back_unchanged_and_sorts(moments: list[datetime]) -
     with engine.begin() as connection:
         table.create(connection)
         connection.execute(table.insert(), [{"at": moment} for moment in moments])
-        stored = connection.execute(sa.select(table.c.at).order_by(table.c.at)).scalars().all()
+        stored: list[Any] = list(connection.execute(sa.select(table.c.at).order_by(table.c.at)).scalars())
         later = sa.select(sa.func.count()).where(table.c.at > moments[0])
         assert stored == sorted(moments)
         assert {moment.tzinfo for moment in stored} == {UTC}

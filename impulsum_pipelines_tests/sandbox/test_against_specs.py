@@ -14,7 +14,7 @@ from impulsum_pipelines_tests.places import SHARED
 from impulsum_pipelines_tests.sandbox.conftest import Client
 
 _SPECS = SHARED / "specs"
-_GETS = [
+_GETS: list[tuple[str, dict[str, Any], str | None]] = [
     ("/search/jql", {"jql": "project = ATLAS", "fields": "*all", "expand": "changelog"}, "/search/jql"),
     ("/issue/10002", {"expand": "changelog"}, None),
     ("/issue/10002/changelog", {}, "/issue/{issueIdOrKey}/changelog"),
@@ -31,7 +31,7 @@ _GETS = [
     ("/myself", {}, "/myself"),
     ("/serverInfo", {}, "/serverInfo"),
 ]
-_POSTS = [
+_POSTS: list[tuple[str, dict[str, Any]]] = [
     ("/search/jql", {"jql": "project = ATLAS", "fields": ["*all"], "expand": "changelog", "maxResults": 7}),
     ("/search/approximate-count", {"jql": "project = ATLAS"}),
     ("/issue/bulkfetch", {"issueIdsOrKeys": ["10001", "10002", "NO-1"], "expand": ["changelog"]}),

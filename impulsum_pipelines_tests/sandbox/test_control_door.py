@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import requests
@@ -145,7 +146,7 @@ def test_limits_and_outages(client: Start) -> None:
 
 def test_faults_of_paging(client: Start) -> None:
     jira = client()
-    query = {"jql": "project = ATLAS ORDER BY id", "maxResults": 10}
+    query: dict[str, Any] = {"jql": "project = ATLAS ORDER BY id", "maxResults": 10}
     everything = [i["id"] for i in jira.search(**query)]
 
     def page(token: str | None = None) -> dict[str, object]:

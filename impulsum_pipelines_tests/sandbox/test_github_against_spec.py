@@ -10,6 +10,7 @@ import orjson
 import pytest
 import requests
 
+from impulsum_pipelines_tests.conftest import SandboxFactory
 from impulsum_pipelines_tests.places import SHARED
 
 _SPEC = SHARED / "specs" / "github_rest.json.gz"
@@ -64,7 +65,9 @@ def components(spec: dict[str, Any]) -> dict[str, Any]:
     return {"schemas": {name: _nullable(schema) for name, schema in spec["components"]["schemas"].items()}}
 
 
-def test_every_answer_is_as_described(sandbox, spec: dict[str, Any], components: dict[str, Any]) -> None:
+def test_every_answer_is_as_described(
+    sandbox: SandboxFactory, spec: dict[str, Any], components: dict[str, Any]
+) -> None:
     site = sandbox(seed=1, issues=90)
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {site.env['GITHUB_TOKEN']}"
@@ -98,7 +101,7 @@ def test_every_answer_is_as_described(sandbox, spec: dict[str, Any], components:
     [("/repos/harbour/nothing", 404), ("/repos/harbour/platform/pulls/99999", 404), ("/orgs/nobody/repos", 404)],
 )
 def test_what_does_not_exist_is_refused_as_described(
-    sandbox, spec: dict[str, Any], components: dict[str, Any], path: str, status: int
+    sandbox: SandboxFactory, spec: dict[str, Any], components: dict[str, Any], path: str, status: int
 ) -> None:
     site = sandbox(issues=12)
     token = {"Authorization": f"Bearer {site.env['GITHUB_TOKEN']}"}

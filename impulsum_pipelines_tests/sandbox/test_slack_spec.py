@@ -93,7 +93,7 @@ def ask(site: Running, method: str, **params: Any) -> dict[str, Any]:
     return answer
 
 
-CALLS = {
+CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "conversations.list": ("channels", {"types": "public_channel,private_channel,mpim,im", "limit": 999}),
     "users.list": ("members", {"limit": 200}),
     "conversations.history": ("messages", {"channel": "C00000003", "limit": 999}),

@@ -14,6 +14,7 @@ import requests
 from impulsum_pipelines.sandbox.server import Running
 from impulsum_pipelines.sandbox.team import Team
 from impulsum_pipelines.sandbox.tempo import limits
+from impulsum_pipelines_tests.conftest import SandboxFactory
 from impulsum_pipelines_tests.places import SHARED
 
 SPEC = SHARED / "specs" / "tempo.json.gz"
@@ -49,7 +50,7 @@ def closed(schema: Any) -> Any:
     return {"additionalProperties": False, **found} if "properties" in found and "oneOf" not in found else found
 
 
-def test_it_answers_as_described(sandbox, roomy) -> None:
+def test_it_answers_as_described(sandbox: SandboxFactory, roomy: None) -> None:
     if not SPEC.exists():
         pytest.skip(f"the vendor's description {SPEC.name} is not in ../shared/specs")
     spec = orjson.loads(gzip.decompress(SPEC.read_bytes()))
@@ -77,7 +78,7 @@ def test_it_answers_as_described(sandbox, roomy) -> None:
         jsonschema.Draft7Validator({**schema, "components": components}).validate(answer.json())
 
 
-def test_links_lead_back_to_the_sandbox_and_pages_are_complete(sandbox, roomy) -> None:
+def test_links_lead_back_to_the_sandbox_and_pages_are_complete(sandbox: SandboxFactory, roomy: None) -> None:
     site = sandbox(seed=1, issues=60, now=NOW)
     found, link = [], "/worklogs?updatedFrom=2010-01-01&limit=20"
     while link:
@@ -101,13 +102,15 @@ def test_links_lead_back_to_the_sandbox_and_pages_are_complete(sandbox, roomy) -
         ("/papertrail/search", {"from": "2026-05-01T00:00:00Z"}, {}, "last 180 days"),
     ],
 )
-def test_what_tempo_refuses(sandbox, roomy, path, body, query, says) -> None:
+def test_what_tempo_refuses(
+    sandbox: SandboxFactory, roomy: None, path: str, body: Any, query: dict[str, Any], says: str
+) -> None:
     answer = ask(sandbox(seed=1, issues=60, now=NOW), path, body, **query)
     assert answer.status_code == 400
     assert says in answer.json()["errors"][0]["message"]
 
 
-def test_a_sixth_request_within_a_second_is_refused(sandbox) -> None:
+def test_a_sixth_request_within_a_second_is_refused(sandbox: SandboxFactory) -> None:
     site = sandbox(seed=1, issues=60, now=NOW)
     site.control("tempo/limits")
     headers = {"Authorization": f"Bearer {site.env['TEMPO_API_TOKEN']}"}
@@ -119,13 +122,13 @@ def test_a_sixth_request_within_a_second_is_refused(sandbox) -> None:
     assert site.control("tempo/limits") == {"refused": len(refused)}
 
 
-def test_requests_without_the_token_are_refused(sandbox) -> None:
+def test_requests_without_the_token_are_refused(sandbox: SandboxFactory) -> None:
     site = sandbox(seed=1, issues=60, now=NOW)
     assert requests.get(f"{site.env['TEMPO_API_URL']}/teams", timeout=30).status_code == 401
 
 
 @pytest.mark.parametrize("seed", range(1, 6))
-def test_featured_tickets_have_hours_that_name_them(sandbox, seed) -> None:
+def test_featured_tickets_have_hours_that_name_them(sandbox: SandboxFactory, seed: int) -> None:
     site = sandbox(seed=seed, issues=60, now=NOW)
     truth = site.control("tempo/truth")
     for ticket in Team(site.world).featured:
@@ -136,14 +139,14 @@ def test_featured_tickets_have_hours_that_name_them(sandbox, seed) -> None:
     assert {w["author_id"] for w in truth["worklogs"].values()} <= people
 
 
-def test_a_seed_gives_the_same_history(sandbox) -> None:
+def test_a_seed_gives_the_same_history(sandbox: SandboxFactory) -> None:
     truth = sandbox(seed=3, issues=200, now=NOW).control("tempo/truth")
     assert truth == sandbox(seed=3, issues=200, now=NOW).control("tempo/truth")
     assert any(w["started_at"][:10] != w["start_date"] for w in truth["worklogs"].values())
 
 
 @pytest.mark.parametrize("seed", range(1, 6))
-def test_most_issues_have_the_same_hours_as_in_jira_and_a_few_differ(sandbox, seed) -> None:
+def test_most_issues_have_the_same_hours_as_in_jira_and_a_few_differ(sandbox: SandboxFactory, seed: int) -> None:
     site = sandbox(seed=seed, issues=120, now=NOW)
     ours, theirs = Counter[str](), Counter[str]()
     for worklog in site.control("tempo/truth")["worklogs"].values():

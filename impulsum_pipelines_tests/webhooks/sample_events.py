@@ -51,8 +51,8 @@ def issue(
     }
 
 
-ACTIVE_SPRINT = {"customfield_10020": [{"id": 7, "name": "Sprint 7", "state": "active", "boardId": 3}]}
-DONE = {"name": "Done", "statusCategory": {"key": "done"}}
+ACTIVE_SPRINT: dict[str, Any] = {"customfield_10020": [{"id": 7, "name": "Sprint 7", "state": "active", "boardId": 3}]}
+DONE: dict[str, Any] = {"name": "Done", "statusCategory": {"key": "done"}}
 
 
 def message(text: str, *, ts: str = "1793620500.000100", **more: Any) -> dict[str, Any]:

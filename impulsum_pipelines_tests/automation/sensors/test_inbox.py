@@ -172,7 +172,7 @@ def signal(number: int, severity: str = "P2") -> dict[str, Any]:
 def states(settings: Settings) -> dict[str, tuple[str, str]]:
     with transaction(settings) as connection:
         found = connection.execute(sa.select(schema.alerts.c.key, schema.alerts.c.state, schema.alerts.c.priority))
-        return {key: (state, priority) for key, state, priority in found}
+        return {str(key): (str(state), str(priority)) for key, state, priority in found}
 
 
 def test_each_open_signal_is_one_alert_until_it_ends(ops_settings: Settings) -> None:

@@ -72,7 +72,7 @@ def test_a_day_whose_events_no_pull_shows_is_read_again_with_the_lowest_priority
     assert run.job_name == "jira_sync"
     assert run.run_config["ops"]["jira_pull"]["config"] == {"since": day, "until": day}
     assert int(run.tags["dagster/priority"]) < 0
-    [again] = getattr(sensor_tick(instance), "run_requests", None) or ()
+    [again] = list(getattr(sensor_tick(instance), "run_requests", ()))
     assert again.run_key == run.run_key, "Dagster starts one run per key"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -35,7 +36,7 @@ def run_of(instance: dg.DagsterInstance, asset: str, day: str | None = None, *, 
     run_id = create_run_for_test(instance, status=dg.DagsterRunStatus.SUCCESS).run_id
     key = dg.AssetKey(asset)
     made = StepMaterializationData(dg.AssetMaterialization(key, partition=day))
-    recorded = [(dg.DagsterEventType.ASSET_MATERIALIZATION, made)]
+    recorded: list[tuple[dg.DagsterEventType, Any]] = [(dg.DagsterEventType.ASSET_MATERIALIZATION, made)]
     if check:
         result = AssetCheckEvaluation(asset_key=key, check_name="enough", passed=True, metadata={})
         recorded.append((dg.DagsterEventType.ASSET_CHECK_EVALUATION, result))
@@ -100,7 +101,7 @@ def test_the_last_report_of_a_sensor_on_each_asset_and_day_stays(instance: dg.Da
     assert (done.reports, done.checks) == (4, 1)
     materialized, evaluated = "ASSET_MATERIALIZATION", "ASSET_CHECK_EVALUATION"
     assert reported() == [(materialized, "2026-11-01"), (materialized, None), (evaluated, None)]
-    left = instance.fetch_materializations(key, limit=99).records
+    left: list[Any] = list(instance.fetch_materializations(key, limit=99).records)
     assert [(record.partition_key, record.asset_materialization.tags["number"]) for record in left] == [
         (None, "4"),
         ("2026-11-01", "3"),
@@ -178,9 +179,10 @@ def test_the_job_reports_what_it_deleted_and_the_sizes(instance: dg.DagsterInsta
         os.utime(inbox / name, (at, at))
     result = maintenance.execute_in_process(instance=instance)
     assert [file.name for file in inbox.iterdir()] == ["young"]
+    events: list[Any] = list(result.all_events)
     reported = {
         event.step_key: {name: value.value for name, value in event.event_specific_data.metadata.items()}
-        for event in result.all_events
+        for event in events
         if event.event_type_value == "STEP_OUTPUT"
     }
     assert reported["prune_ops_store"]["size before (MB)"] > 0

@@ -119,7 +119,7 @@ def test_evidence_names_and_links_what_it_rests_on(risks: Risks) -> None:
 
 
 def test_a_signal_says_whose_it_is(risks: Risks) -> None:
-    def place(signal: str) -> tuple[str, ...]:
+    def place(signal: str) -> tuple[str | None, ...]:
         return tuple(risks[signal][name] for name in ("source", "subject_name", "project", "board", "team"))
 
     assert place("carried_over:APP-30") == ("jira", "Work APP-30", "APP", "APP board", None)

@@ -116,6 +116,7 @@ def ended(sprint: Sprint, now: int) -> int:
 
 def velocity(sprint: Sprint, world: World) -> dict[str, Any]:
     """The numbers of one started sprint."""
+    assert sprint.start is not None
     rules, t0, t1 = rules_of(sprint, world), sprint.start, ended(sprint, world.now)
     points: dict[str, Decimal] = {measure: Decimal(0) for measure in MEASURES}
     issues: Counter[str] = Counter()
@@ -193,9 +194,10 @@ def carried(issue: Issue, sprint: Sprint, world: World) -> bool:
     end = ended(sprint, world.now)
     others = [s for s in world.sprints if s.id != sprint.id and s.board == sprint.board is not None and not s.deleted]
     started = [s for s in others if s.state != "future"]
-    first = min((s.start for s in started if s.start >= end), default=None)
-    looks = [(s, end + 1) for s in started if s.start < end and (s.state == "active" or ended(s, world.now) > end)]
-    looks += [(s, s.start) for s in started if s.start == first]
+    starts = {s.id: s.start for s in started if s.start is not None}
+    first = min((start for start in starts.values() if start >= end), default=None)
+    looks = [(s, end + 1) for s in started if starts[s.id] < end and (s.state == "active" or ended(s, world.now) > end)]
+    looks += [(s, starts[s.id]) for s in started if starts[s.id] == first]
     looks += [(s, world.now) for s in others if s.state == "future" and first is None]
     return any(
         joined <= minute and (left is None or minute < left)

@@ -14,7 +14,8 @@ Start = Callable[..., Client]
 
 def _bulk(jira: Client, ids: list[str], size: int, **more: Any) -> list[list[tuple[str, dict[str, Any]]]]:
     """Every page of ``changelog/bulkfetch``, as (issue id, history)."""
-    pages, token = [], {}
+    pages: list[list[tuple[str, dict[str, Any]]]] = []
+    token: dict[str, Any] = {}
     while True:
         page = jira.post("changelog/bulkfetch", issueIdsOrKeys=ids, maxResults=size, **more, **token).json()
         pages.append([(log["issueId"], h) for log in page["issueChangeLogs"] for h in log["changeHistories"]])

@@ -44,12 +44,14 @@ def pending_notifications(settings: Settings) -> int:
 def notification_errors(settings: Settings, received: list[str]) -> Iterator[str]:
     """What is wrong with notifications, when a channel received the messages with these ids."""
     with transaction(settings) as connection:
-        sent = set(
+        sent: set[str] = set(
             connection.execute(sa.select(deliveries.c.message_id).where(deliveries.c.status == "sent")).scalars()
         )
         last = sa.select(sa.func.max(notifications.c.id)).group_by(notifications.c.alert_id)
         wanted = sa.select(notifications.c.message_id).join(alerts, alerts.c.id == notifications.c.alert_id)
-        needed = connection.execute(wanted.where(alerts.c.state != "resolved", notifications.c.id.in_(last))).scalars()
+        needed: Any = connection.execute(
+            wanted.where(alerts.c.state != "resolved", notifications.c.id.in_(last))
+        ).scalars()
         unsent = set(needed) - sent
     if sent != set(received):
         lost, unrecorded = len(sent - set(received)), len(set(received) - sent)
@@ -100,7 +102,7 @@ def _incidents(settings: Settings, storm: Storm) -> Iterator[str]:
         rows = connection.execute(sa.select(events).where(events.c.incident_id.is_not(None))).all()
         raised = connection.execute(sa.select(alerts)).all()
         joined = sa.select(alert_changes.c.alert_id).where(alert_changes.c.note.like("part of alert %"))
-        over = set(connection.execute(joined).scalars())
+        over: set[int] = set(connection.execute(joined).scalars())
         ended = sa.select(alert_changes.c.alert_id, alert_changes.c.note).where(alert_changes.c.note.like("% is over"))
         ended_by = {row.alert_id: row.note.removesuffix(" is over") for row in connection.execute(ended)}
     found: dict[int, set[Key]] = defaultdict(set)

@@ -32,6 +32,7 @@ def made(key: str, subjects: str, at: datetime, *, title: str | None = None, con
 def keep(connection: sa.Connection, event: Event, priority: Any = "P3") -> int | None:
     """Store an event as the inbox does; returns its id."""
     arrival = Arrival(event, Classification(priority, "r", "w"), file="f.json", headers={"x": "y"}, signature="valid")
+    recorded: Any
     [recorded] = record_events(connection, [arrival], committed_at=START)
     return recorded and recorded.event
 
@@ -40,9 +41,9 @@ def grouped(connection: sa.Connection) -> set[tuple[Any, ...]]:
     """All incidents, without their ids: events, subjects, times, priority, title."""
     found = set()
     for incident in connection.execute(sa.select(incidents)):
-        keys = connection.execute(sa.select(events.c.key).where(events.c.incident_id == incident.id)).scalars()
+        keys: Any = connection.execute(sa.select(events.c.key).where(events.c.incident_id == incident.id)).scalars()
         of_it = incident_subjects.c.incident_id == incident.id
-        subjects = connection.execute(sa.select(incident_subjects.c.subject).where(of_it)).scalars()
+        subjects: Any = connection.execute(sa.select(incident_subjects.c.subject).where(of_it)).scalars()
         times = (incident.first_at, incident.last_at)
         found.add((frozenset(keys), frozenset(subjects), times, incident.priority, incident.title))
     return found

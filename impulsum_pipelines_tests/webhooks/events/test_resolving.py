@@ -26,7 +26,7 @@ from impulsum_pipelines_tests.webhooks.sample_events import DONE, issue
 #: A Tuesday morning, outside quiet hours.
 BEGUN = datetime(2026, 11, 3, 10, tzinfo=UTC)
 
-HIGHEST = {"priority": {"name": "Highest"}}
+HIGHEST: dict[str, Any] = {"priority": {"name": "Highest"}}
 Happens = Callable[[float, dict[str, Any] | None], None]
 
 
@@ -61,6 +61,7 @@ def happens(there: Settings, monkeypatch: pytest.MonkeyPatch) -> Happens:
 
 def acknowledged(settings: Settings, hours: float) -> None:
     with transaction(settings) as connection:
+        alert: Any
         [alert] = connection.execute(sa.select(alerts.c.id).where(alerts.c.state != "resolved")).scalars()
         acknowledge(connection, alert, by="ana", at=BEGUN + timedelta(hours=hours))
 

@@ -19,7 +19,7 @@ from impulsum_pipelines_tests.webhooks.sample_events import (
     pull,
 )
 
-TOP = {"priority": {"name": "Highest"}}
+TOP: dict[str, Any] = {"priority": {"name": "Highest"}}
 BOT = {"accountId": "557058:f58131cb", "accountType": "app", "displayName": "Automation for Jira"}
 
 

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,7 +23,7 @@ from impulsum_pipelines_tests.webhooks.conftest import SECRET, RunningReceiver
 
 Start = Callable[..., RunningReceiver]
 #: Where each vendor puts the delivery id: headers, and fields of the body.
-IDS = {
+IDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "jira": ({"X-Atlassian-Webhook-Identifier": "id-1"}, {}),
     "github": ({"X-GitHub-Delivery": "id-1"}, {}),
     "slack": ({"X-Slack-Retry-Num": "1"}, {"event_id": "id-1"}),
@@ -70,7 +72,7 @@ def test_a_repeated_delivery_is_stored_once(receiver: Start) -> None:
         body = json.dumps({"id": "event-1", "attempt_number": number}).encode()
         assert receiving.deliver("notion", body).status_code == 200
     for identifier in ("a", "b", "a"):
-        headers = {"X-Atlassian-Webhook-Identifier": identifier}
+        headers: dict[str, Any] = {"X-Atlassian-Webhook-Identifier": identifier}
         assert receiving.deliver("jira", b"{}", **headers).status_code == 200
     for _ in range(2):
         assert receiving.deliver("fireflies", b'{"meeting_id": 1}').status_code == 200
@@ -96,7 +98,7 @@ def test_a_delivery_that_comes_many_times_at_once_is_stored_once(receiver: Start
     ],
 )
 def test_an_id_that_no_database_could_store_is_none(
-    receiver: Start, source: str, headers: dict[str, str], fields: dict[str, object]
+    receiver: Start, source: str, headers: dict[str, Any], fields: dict[str, object]
 ) -> None:
     receiving = receiver()
     assert receiving.deliver(source, json.dumps(fields).encode(), **headers).status_code == 200
@@ -191,7 +193,7 @@ def test_a_ping_of_github_is_an_event(receiver: Start) -> None:
 def exchange(receiving: RunningReceiver, head: str, body: bytes = b"") -> bytes:
     """Send bytes, and read the first line of the answer before the rest is sent."""
     where = urlsplit(receiving.url)
-    with socket.create_connection((where.hostname, where.port), timeout=20) as connection:
+    with socket.create_connection((where.hostname, where.port or 0), timeout=20) as connection:
         connection.sendall(f"POST /webhooks/jira HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n".encode() + body)
         return connection.recv(4096).split(b"\r\n")[0]
 
@@ -223,7 +225,7 @@ def test_a_sender_that_closes_the_connection_leaves_nothing(receiver: Start) -> 
     receiving = receiver()
     where = urlsplit(receiving.url)
     for head in ("Content-Length: 1000000", "Content-Length: 100", "Transfer-Encoding: chunked"):
-        with socket.create_connection((where.hostname, where.port), timeout=20) as connection:
+        with socket.create_connection((where.hostname, where.port or 0), timeout=20) as connection:
             connection.sendall(f"POST /webhooks/jira HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n".encode())
     assert receiving.deliver("jira", b"{}").ok
     assert len(receiving.stored()) == 1
@@ -251,9 +253,9 @@ def test_a_slow_disk_does_not_block_other_requests(receiver: Start, monkeypatch:
     receiving = receiver()
     written = dropfiles.durable.write_durably
 
-    def slow(path: object, data: bytes) -> None:
+    def slow(path: Path, data: bytes) -> None:
         time.sleep(1.5)
-        written(path, data)  # type: ignore[arg-type]
+        written(path, data)
 
     assert requests.get(f"{receiving.url}/health", timeout=10).ok
     monkeypatch.setattr(dropfiles.durable, "write_durably", slow)
