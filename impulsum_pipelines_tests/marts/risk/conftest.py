@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from impulsum_pipelines_tests.marts.risk.world import ZONE, risky
-from impulsum_pipelines_tests.marts.velocity.warehouse import Dbt, query
+from impulsum_pipelines_tests.marts.velocity.warehouse import MODELS, Dbt, query
 from impulsum_pipelines_tests.marts.world import write_raw
 
 
@@ -17,7 +17,7 @@ def risky_home(dbt: Dbt, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home after one build of risk.signals and the portfolio, with what they read and their tests."""
     home: Path = tmp_path_factory.mktemp("risks")
     write_raw(home, risky(), {})
-    dbt.build(home, "build", "--exclude-resource-type", "unit_test", "--select", "+portfolio", **ZONE)
+    dbt.build(home, *MODELS, "--select", "+portfolio", **ZONE)
     return home
 
 

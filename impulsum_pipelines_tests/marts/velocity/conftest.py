@@ -11,7 +11,7 @@ import pytest
 
 from impulsum_pipelines_tests.marts.velocity.generate import SEEDS, world
 from impulsum_pipelines_tests.marts.velocity.stories import STORIES
-from impulsum_pipelines_tests.marts.velocity.warehouse import OF_JIRA, Dbt, query
+from impulsum_pipelines_tests.marts.velocity.warehouse import MODELS, OF_JIRA, Dbt, query
 from impulsum_pipelines_tests.marts.velocity.world import World, raw_rows, together, write_raw
 
 #: What the shared warehouse is built with, and so every later run on a copy of it.
@@ -31,7 +31,7 @@ def built(dbt: Dbt, tmp_path_factory: pytest.TempPathFactory, everything: World)
     """A home after one build: models and data tests. Not to be written to."""
     home = tmp_path_factory.mktemp("built")
     write_raw(home / "raw" / "jira.duckdb", raw_rows(everything))
-    dbt.build(home, "build", "--exclude-resource-type", "unit_test", *OF_JIRA, **ZONE)
+    dbt.build(home, *MODELS, *OF_JIRA, **ZONE)
     return home
 
 

@@ -25,6 +25,9 @@ OF_JIRA = (
     *("+issues", "+sprints", "+completeness"),
 )
 
+#: A build of models and their data tests. Unit tests, and the tests of raw tables, run once: with the firm.
+MODELS = ("build", "--exclude-resource-type", "unit_test", "--exclude", "source:*")
+
 #: Runs the command of each line of its input, and answers with one line.
 _PROGRAM = """
 import json, os, sys
