@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -92,36 +92,50 @@ def _contents(home: Path, models: Sequence[str]) -> Contents:
     return {model: query(home, f"select * from {model} order by all") for model in models}
 
 
-@pytest.fixture(scope="module")
-def edited(
-    dbt: Dbt, everything: World, copy_of_built: Make, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Contents, Contents, Contents]:
-    """What the first build made, what a build on top of it made of the edits, and what one from nothing makes.
+class Builds(NamedTuple):
+    """What four builds in a row made.
 
-    The board of :data:`SWITCHED` is edited too, and none of its issues: a document holds every field, so nothing but
-    the board's row comes with the next sync.
+    Args:
+        first: of everything.
+        switched: on top of it, after the board of :data:`SWITCHED` changed.
+        edited: on top of that, after many issues changed.
+        rebuilt: of everything again, from nothing.
+    """
+
+    first: Contents
+    switched: Contents
+    edited: Contents
+    rebuilt: Contents
+
+
+@pytest.fixture(scope="module")
+def builds(dbt: Dbt, everything: World, copy_of_built: Make, tmp_path_factory: pytest.TempPathFactory) -> Builds:
+    """Builds on top of each other.
+
+    The board goes first: it makes a field tracked, for which every issue is built again, edited or not.
     """
     home = tmp_path_factory.mktemp("edited")
-    [board] = SWITCHED.boards
     before, after = raw_rows(everything), raw_rows(_edited(everything))
     increment = _changed(before, after)
     assert 0 < len(increment["issues"]) < len(after["issues"])
-    [row] = [one for one in before["boards"] if one["id"] == board.id]
-    increment["boards"] += [row | {"estimation_field_id": UNSEEN_POINTS, "done_status_ids": json.dumps([CANCELLED])}]
+    [board] = [row for row in before["boards"] if row["id"] == SWITCHED.boards[0].id]
+    board |= {"estimation_field_id": UNSEEN_POINTS, "done_status_ids": json.dumps([CANCELLED])}
+
+    def built(rows: dict[str, list[dict[str, Any]]], *options: str) -> Contents:
+        write_raw(home / "raw" / "jira.duckdb", rows)
+        dbt.build(home, "run", *options, "--select", "+sprint_velocity", **ZONE)
+        return _contents(home, INCREMENTAL)
+
     copy_of_built(home)
-    first = _contents(home, INCREMENTAL)
-    write_raw(home / "raw" / "jira.duckdb", increment)
-    dbt.build(home, "run", "--select", "+sprint_velocity", **ZONE)
-    incremental = _contents(home, INCREMENTAL)
-    dbt.build(home, "run", "--full-refresh", "--select", "+sprint_velocity", **ZONE)
-    return first, incremental, _contents(home, INCREMENTAL)
+    return Builds(
+        _contents(home, INCREMENTAL), built({"boards": [board]}), built(increment), built({}, "--full-refresh")
+    )
 
 
-def test_increments_equal_a_full_refresh(edited: tuple[Contents, Contents, Contents]) -> None:
-    first, incremental, rebuilt = edited
+def test_increments_equal_a_full_refresh(builds: Builds) -> None:
     for model in INCREMENTAL:
-        assert incremental[model] == rebuilt[model], model
-        assert incremental[model] != first[model], model
+        assert builds.edited[model] == builds.rebuilt[model], model
+        assert builds.edited[model] != builds.switched[model], model
 
 
 @pytest.mark.exhaustive
@@ -141,15 +155,18 @@ def test_increments_of_every_mart_equal_a_full_refresh(
         assert incremental[model] != first[model], model
 
 
-def test_a_changed_board_changes_only_its_open_sprints(edited: tuple[Contents, Contents, Contents]) -> None:
-    """The closed sprints stay as they were, in a build of everything from nothing too."""
+def test_a_changed_board_changes_only_its_open_sprints(builds: Builds) -> None:
+    """An issue's document holds every field, so nothing but the board's row comes with the next sync.
+
+    The closed sprints stay as they were, in a build of everything from nothing too.
+    """
     [board] = SWITCHED.boards
     (closed, active), *later = (
         sorted(
             (row for row in contents["velocity.sprint_velocity"] if row["board_id"] == board.id),
             key=lambda row: row["started_at"],
         )
-        for contents in edited
+        for contents in builds
     )
     assert (active["committed_points"], active["completed_points"], active["say_do_issue_ratio"]) == (3, 3, 1)
     for still, now in later:
