@@ -1,8 +1,8 @@
 """A load without dlt's normalize and load, for tests of what a source reads.
 
 A sync is the same apart from this: the source is iterated as any dlt user may iterate it, and its Arrow tables are
-merged on ``id`` into the raw file by two statements. Normalize and load are the same for every source and take 80 to
-90 % of a sync of a small site, so they are proven apart (``sources/test_loads.py``), and not by each test.
+merged on ``id`` into the raw file by two statements. Normalize and load are the same for every source and take more
+than half of a first sync of a small site, so they are proven apart (``sources/test_loads.py``), and not by each test.
 """
 
 from __future__ import annotations
